@@ -1,0 +1,83 @@
+"""Errors of the agent::
+
+    AgentError                   a request that cannot be answered as asked; has a wire ErrorCode
+    ├── BadRequest               the request itself is wrong
+    ├── DomainNotFound
+    ├── DomainOff                it would have to run for that
+    ├── NoDisplay                no graphics (or serial) device at all
+    ├── DisplayUnsupported       graphics, but none that speaks VNC
+    ├── ActionRefused            libvirt refused, in its own words
+    ├── NotSupported             this driver cannot do that
+    ├── LibvirtAway              libvirt is not reachable                    (retryable)
+    └── LibvirtTimeout           libvirt did not answer in time              (retryable)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .wire.errors import ErrorCode, Problem
+
+
+class AgentError(Exception):
+    """A request that cannot be answered as asked. `str(error)` is one sentence for a person."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def as_problem(self) -> Problem:
+        """The body of the answer."""
+        return Problem(code=self.code, message=str(self))
+
+
+class BadRequest(AgentError):
+    """The request itself is wrong."""
+
+    code = ErrorCode.BAD_REQUEST
+
+
+class DomainNotFound(AgentError):
+    """This host has no such domain."""
+
+    code = ErrorCode.DOMAIN_NOT_FOUND
+
+
+class DomainOff(AgentError):
+    """The domain would have to run for that."""
+
+    code = ErrorCode.DOMAIN_OFF
+
+
+class NoDisplay(AgentError):
+    """The domain has no graphics device at all (for a serial console: no serial port)."""
+
+    code = ErrorCode.NO_DISPLAY
+
+
+class DisplayUnsupported(AgentError):
+    """The domain has graphics, but none that speaks VNC."""
+
+    code = ErrorCode.DISPLAY_UNSUPPORTED
+
+
+class ActionRefused(AgentError):
+    """libvirt refused; the message has its words."""
+
+    code = ErrorCode.ACTION_REFUSED
+
+
+class NotSupported(AgentError):
+    """This driver cannot do that."""
+
+    code = ErrorCode.NOT_SUPPORTED
+
+
+class LibvirtAway(AgentError):
+    """libvirt is not reachable; the driver keeps trying to reconnect."""
+
+    code = ErrorCode.LIBVIRT_AWAY
+
+
+class LibvirtTimeout(AgentError):
+    """libvirt did not answer in time."""
+
+    code = ErrorCode.LIBVIRT_TIMEOUT
