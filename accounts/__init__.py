@@ -1,0 +1,1 @@
+"""Users, projects and roles, login tokens, audit events."""

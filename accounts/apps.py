@@ -1,0 +1,12 @@
+"""Django's configuration of the app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class AccountsConfig(AppConfig):
+    """Users, projects and roles, login tokens, audit events."""
+
+    name = "accounts"
+    verbose_name = _("Users and projects")
+    default_auto_field = "django.db.models.BigAutoField"

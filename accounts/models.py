@@ -1,0 +1,156 @@
+"""Users, projects and roles, login tokens, one-use password links, login throttling, audit events."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .managers import UserManager
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who signs in, by e-mail address (case-insensitively unique)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(_("e-mail address"))
+    name = models.CharField(_("name"), max_length=150)
+    is_active = models.BooleanField(_("active"), default=True, help_text=_("Untick to disable the user at once, everywhere."))
+    is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May use the staff interface."))
+    is_site_limited = models.BooleanField(
+        _("limited to sites"),
+        default=False,
+        help_text=_("A staff member who sees only the sites assigned to them. Superusers are never limited."),
+    )
+    remarks = models.TextField(_("remarks"), blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    objects = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        ordering = ["email"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), name="user_email_unique", violation_error_message=_("A user with this e-mail address exists already.")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Role(models.TextChoices):
+    """What a member may do in a project; each may do all that the ones below may."""
+
+    OWNER = "owner", _("owner")
+    OPERATOR = "operator", _("operator")
+    VIEWER = "viewer", _("viewer")
+
+
+class Project(models.Model):
+    """Who owns virtual machines: a group of users with roles. Every user has a personal one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=150)
+    personal_owner = models.OneToOneField(
+        User, verbose_name=_("personal project of"), on_delete=models.PROTECT, related_name="personal_project", null=True, blank=True, editable=False
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    remarks = models.TextField(_("remarks"), blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("project")
+        verbose_name_plural = _("projects")
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A user's role in a project."""
+
+    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user"], name="membership_unique", violation_error_message=_("This user is a member of the project already.")
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.role} · {self.project}"
+
+
+class LoginToken(models.Model):
+    """An opaque API token; only its digest is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="login_tokens")
+    name = models.CharField(_("name"), max_length=100, blank=True)
+    public = models.CharField(_("public part"), max_length=16, unique=True)
+    digest = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires"))
+
+    class Meta:
+        verbose_name = _("login token")
+        verbose_name_plural = _("login tokens")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name or self.public
+
+
+class AuditOutcome(models.TextChoices):
+    """How an audited action ended."""
+
+    SUCCESS = "success", _("success")
+    FAILURE = "failure", _("failure")
+    DENIED = "denied", _("denied")
+
+
+class AuditEvent(models.Model):
+    """Who did what, on what, from where, and how it ended. Never changed, never holds a secret."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
+    actor = models.ForeignKey(User, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    actor_label = models.CharField(_("who, as it was called then"), max_length=254, blank=True)
+    action = models.CharField(_("action"), max_length=50, db_index=True, help_text=_("Such as login, token.create, vm.start, console.open."))
+    target_type = models.CharField(_("kind of target"), max_length=30, blank=True)
+    target_id = models.CharField(_("target"), max_length=36, blank=True, db_index=True)
+    target_label = models.CharField(_("target, as it was called then"), max_length=254, blank=True)
+    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    request_id = models.CharField(_("request"), max_length=36, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=10, choices=AuditOutcome, default=AuditOutcome.SUCCESS)
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ["-at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} · {self.target_label or self.target_id}"

@@ -1,0 +1,1 @@
+"""The leaf that every app may import."""

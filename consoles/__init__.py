@@ -1,0 +1,1 @@
+"""Console tickets, live sessions, the relay and its consumer, console pages."""

@@ -1,0 +1,12 @@
+"""Django's configuration of the app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ConsolesConfig(AppConfig):
+    """Console tickets, live sessions, the relay and its consumer, console pages."""
+
+    name = "consoles"
+    verbose_name = _("Consoles")
+    default_auto_field = "django.db.models.BigAutoField"

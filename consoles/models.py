@@ -1,0 +1,90 @@
+"""Console tickets and console sessions."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import LoginToken
+from vms.models import Vm
+
+
+class ConsoleMode(models.TextChoices):
+    """What a viewer may do (as eve_agent.wire.console.ConsoleMode)."""
+
+    CONTROL = "control", _("control")
+    VIEW = "view", _("view only")
+
+
+class ConsoleKind(models.TextChoices):
+    """Which console (as eve_agent.wire.console.ConsoleKind)."""
+
+    VNC = "vnc", _("screen")
+    SERIAL = "serial", _("serial")
+
+
+class ConsoleSession(models.Model):
+    """The record of one viewer at one console: it outlives the connection, and the VM."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    vm = models.ForeignKey(Vm, verbose_name=_("virtual machine"), on_delete=models.SET_NULL, null=True, related_name="console_sessions")
+    vm_uuid = models.UUIDField(_("VM's UUID"), db_index=True)
+    vm_name = models.CharField(_("VM's name"), max_length=255)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, related_name="console_sessions")
+    user_label = models.CharField(_("who, as it was called then"), max_length=254)
+    session_digest = models.CharField(max_length=64, blank=True, editable=False)
+    """Of the login session that opened it; empty for a token's."""
+    token = models.ForeignKey(LoginToken, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    kind = models.CharField(_("kind"), max_length=10, choices=ConsoleKind, default=ConsoleKind.VNC)
+    mode = models.CharField(_("mode"), max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    request_id = models.CharField(max_length=36, blank=True)
+    started_at = models.DateTimeField(_("started"), default=timezone.now, db_index=True)
+    seen_at = models.DateTimeField(default=timezone.now)
+    """Refreshed while it is live, so that one whose process was killed can be told and closed."""
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    close_code = models.PositiveSmallIntegerField(_("close code"), null=True, blank=True)
+    """:class:`eve_agent.wire.close.CloseCode`."""
+    end_reason = models.CharField(_("why it ended"), max_length=200, blank=True)
+    bytes_to_viewer = models.PositiveBigIntegerField(_("bytes to the viewer"), default=0)
+    bytes_from_viewer = models.PositiveBigIntegerField(_("bytes from the viewer"), default=0)
+
+    class Meta:
+        verbose_name = _("console session")
+        verbose_name_plural = _("console sessions")
+        ordering = ["-started_at", "id"]
+        indexes = [
+            models.Index(fields=["vm_uuid", "ended_at"]),
+            models.Index(fields=["user", "ended_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_label} · {self.vm_name}"
+
+
+class ConsoleTicket(models.Model):
+    """A one-use key to one console, for 30 seconds; only its digest is kept."""
+
+    digest = models.CharField(max_length=64, primary_key=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_tickets")
+    token = models.ForeignKey(LoginToken, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    """The login token that asked for it; else it needs the login session's cookie."""
+    session_digest = models.CharField(max_length=64, blank=True)
+    vm = models.ForeignKey(Vm, on_delete=models.CASCADE, related_name="console_tickets")
+    kind = models.CharField(max_length=10, choices=ConsoleKind, default=ConsoleKind.VNC)
+    mode = models.CharField(max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
+    session_id = models.UUIDField(default=uuid.uuid4)
+    """The console session that it will open, or resume."""
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.digest[:12]

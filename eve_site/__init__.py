@@ -1,0 +1,1 @@
+"""The composition root: settings, URLs, the ASGI application and how it is served."""

@@ -1,0 +1,33 @@
+"""The ASGI application: HTTP to Django, websockets to the consumers, and what one process of Eve runs beside them."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "eve_site.settings")
+_http = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (the apps are loaded first)
+from channels.sessions import CookieMiddleware  # noqa: E402
+from django.conf import settings  # noqa: E402
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
+
+from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
+from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
+
+from .lifespan import Lifespan  # noqa: E402
+from .websockets import RejectUnrouted  # noqa: E402
+
+application = Lifespan(
+    ProxyHeadersMiddleware(
+        ProtocolTypeRouter(
+            {
+                "http": _http,
+                "websocket": CookieMiddleware(RejectUnrouted(URLRouter([*console_websockets, *vm_websockets]))),
+            }
+        ),
+        trusted_hosts=settings.TRUSTED_PROXIES,
+    )
+)

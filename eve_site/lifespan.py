@@ -1,0 +1,75 @@
+"""What lives as long as the server: the loop for publishing and, in one-process mode, the watcher and the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from common.publish import bind_server_loop
+
+log = structlog.get_logger(__name__)
+
+Task = Callable[[asyncio.Event], Awaitable[None]]
+
+STOP_SECONDS = 5.0
+RESTART_SECONDS = 2.0
+
+
+class Lifespan:
+    """Answers the server's lifespan messages; everything else goes to the application inside."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+        self._bound: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serves one connection, or the server's life."""
+        loop = asyncio.get_running_loop()
+        if self._bound is not loop:
+            bind_server_loop(loop)
+            self._bound = loop
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self.application(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(_keep_running(task, stop), name=task.__module__) for task in _embedded_tasks()]
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        stop.set()
+        if tasks:
+            _done, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _embedded_tasks() -> list[Task]:
+    if not settings.EMBEDDED:
+        return []
+    from consoles.sweeper import sweep_forever  # noqa: PLC0415  (only the one-process mode needs them)
+    from hypervisors.watcher import watch_forever  # noqa: PLC0415
+    from operations.worker import work_forever  # noqa: PLC0415
+
+    return [watch_forever, work_forever, sweep_forever]
+
+
+async def _keep_running(task: Task, stop: asyncio.Event) -> None:
+    """Runs `task` until `stop`, again after a fault: a host's nonsense must not end the watching of all others."""
+    while not stop.is_set():
+        try:
+            await task(stop)
+        except Exception:
+            log.exception("background task failed", task=task.__module__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RESTART_SECONDS)

@@ -1,0 +1,307 @@
+"""Eve's settings, all from the environment.
+
+Every variable is typed; every secret may be given as ``NAME_FILE``, a file that holds it. What does not fit together is
+said by the numbered checks of :mod:`eve_site.checks`. docs/settings.md lists all variables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+import structlog
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+
+# ---------------------------------------------------------------------------------------------- Where things are
+
+STATE_DIR = Path(env.str("EVE_STATE_DIR", default=str(BASE_DIR / "var"))).absolute()
+DEBUG = env.bool("EVE_DEBUG", default=False)
+SECRET_KEY = env.str("EVE_SECRET_KEY", default="")
+PUBLIC_URL = env.str("EVE_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+"""The address that people and agents use: scheme, host and port, nothing behind."""
+BIND = env.str("EVE_BIND", default="127.0.0.1")
+PORT = env.int("EVE_PORT", default=8000)
+EMBEDDED = env.bool("EVE_EMBEDDED", default=True)
+"""Whether the server runs the watcher and the operation worker itself."""
+TRUSTED_PROXIES: list[str] = env.list("EVE_TRUSTED_PROXIES", default=[])
+"""Addresses or networks whose X-Forwarded-* headers are believed."""
+
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS: list[str] = env.list(
+    "EVE_ALLOWED_HOSTS", default=sorted({_public.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
+)
+ALLOWED_ORIGINS: list[str] = [
+    PUBLIC_URL.lower(),
+    *(origin.rstrip("/").lower() for origin in env.list("EVE_ALLOWED_ORIGINS", default=[])),
+]
+"""Exact origins (scheme, host, port) of pages that may open websockets and post forms."""
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+
+# ---------------------------------------------------------------------------------------------- What Eve is made of
+
+INSTALLED_APPS = [
+    "daphne",
+    "eve_site",
+    "common",
+    "accounts",
+    "operations",
+    "hypervisors",
+    "vms",
+    "consoles",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "common.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "eve_site.urls"
+ASGI_APPLICATION = "eve_site.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "common.templatetags.eve"],
+        },
+    }
+]
+
+# ---------------------------------------------------------------------------------------------- Data
+
+_SQLITE_OPTIONS: dict[str, Any] = {
+    "timeout": 20,
+    "transaction_mode": "IMMEDIATE",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+_database = env.db_url("DATABASE_URL", default=f"sqlite:///{STATE_DIR / 'db.sqlite3'}")
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = {**_SQLITE_OPTIONS, **_database.get("OPTIONS", {})}
+else:
+    _database.setdefault("CONN_MAX_AGE", 0)
+    _database.setdefault("CONN_HEALTH_CHECKS", True)
+DATABASES = {"default": _database}
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL], "capacity": 1000}}
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
+}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# ---------------------------------------------------------------------------------------------- Signing in
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+PASSWORD_RESET_TIMEOUT = 3600
+LOGIN_TOKEN_SECONDS = env.int("EVE_LOGIN_TOKEN_SECONDS", default=24 * 3600)
+LOGIN_LIMIT_WINDOW_SECONDS = env.int("EVE_LOGIN_LIMIT_WINDOW_SECONDS", default=900)
+LOGIN_LIMIT_PER_ACCOUNT = env.int("EVE_LOGIN_LIMIT_PER_ACCOUNT", default=10)
+LOGIN_LIMIT_PER_ADDRESS = env.int("EVE_LOGIN_LIMIT_PER_ADDRESS", default=30)
+
+# ---------------------------------------------------------------------------------------------- The wire to browsers
+
+_is_https = _public.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_NAME = "__Host-eve-session" if _is_https else "eve-session"
+CSRF_COOKIE_NAME = "__Host-eve-csrf" if _is_https else "eve-csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SECURE_SSL_REDIRECT = _is_https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = env.int("EVE_HSTS_SECONDS", default=31536000 if _is_https else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("EVE_HSTS_INCLUDE_SUBDOMAINS", default=_is_https)
+SECURE_HSTS_PRELOAD = env.bool("EVE_HSTS_PRELOAD", default=_is_https)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+_websocket_origins = [origin.replace("http", "ws", 1) for origin in ALLOWED_ORIGINS]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF, *_websocket_origins],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+
+STATIC_URL = "static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_MAX_AGE = 3600
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.str("EVE_TIME_ZONE", default="UTC")
+
+DEFAULT_FROM_EMAIL = env.str("EVE_EMAIL_FROM", default="eve@localhost")
+_email = env.email_url("EVE_EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _email.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 20
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.TokenAuthentication",
+        "accounts.authentication.PageSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "common.paging.PagePagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "common.problems.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Eve",
+    "DESCRIPTION": "Virtual machines, their state and their consoles.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "HypervisorStateEnum": "hypervisors.models.HypervisorState",
+        "VmStateEnum": "vms.models.VmState",
+        "OperationStateEnum": "operations.models.OperationState",
+        "RoleEnum": "accounts.models.Role",
+        "AuditOutcomeEnum": "accounts.models.AuditOutcome",
+        "ConsoleModeEnum": "consoles.models.ConsoleMode",
+        "ConsoleKindEnum": "consoles.models.ConsoleKind",
+    },
+}
+
+# ---------------------------------------------------------------------------------------------- Hypervisors
+
+CA_DIR = Path(env.str("EVE_CA_DIR", default=str(STATE_DIR / "ca"))).absolute()
+AGENT_CONNECT_TIMEOUT_SECONDS = env.float("EVE_AGENT_CONNECT_TIMEOUT_SECONDS", default=5.0)
+AGENT_REQUEST_TIMEOUT_SECONDS = env.float("EVE_AGENT_REQUEST_TIMEOUT_SECONDS", default=30.0)
+RESYNC_SECONDS = env.int("EVE_RESYNC_SECONDS", default=60)
+
+# ---------------------------------------------------------------------------------------------- Consoles
+
+CONSOLE_TICKET_SECONDS = env.int("EVE_CONSOLE_TICKET_SECONDS", default=30)
+CONSOLE_IDLE_SECONDS = env.int("EVE_CONSOLE_IDLE_SECONDS", default=30 * 60)
+CONSOLE_TOTAL_SECONDS = env.int("EVE_CONSOLE_TOTAL_SECONDS", default=8 * 3600)
+CONSOLE_RECHECK_SECONDS = env.int("EVE_CONSOLE_RECHECK_SECONDS", default=30)
+CONSOLES_PER_VM = env.int("EVE_CONSOLES_PER_VM", default=16)
+CONSOLES_PER_USER = env.int("EVE_CONSOLES_PER_USER", default=32)
+
+# ---------------------------------------------------------------------------------------------- Logs
+
+LOG_LEVEL = env.str("EVE_LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("EVE_LOG_FORMAT", default="json")
+_log_processors: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.dev.ConsoleRenderer(colors=False)
+            if LOG_FORMAT == "console"
+            else structlog.processors.JSONRenderer(),
+            "foreign_pre_chain": _log_processors,
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
+        "daphne": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+structlog.configure(
+    processors=[*_log_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)

@@ -1,0 +1,31 @@
+"""Every address of Eve."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from . import health
+
+api = [
+    path("", include("accounts.api.urls")),
+    path("", include("operations.api.urls")),
+    path("", include("hypervisors.api.urls")),
+    path("", include("vms.api.urls")),
+    path("", include("consoles.api.urls")),
+    path("schema", SpectacularAPIView.as_view(), name="api-schema"),
+]
+
+urlpatterns = [
+    path("api/v1/", include(api)),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("", include("accounts.urls")),
+    path("", include("hypervisors.urls")),
+    path("", include("vms.urls")),
+    path("", include("consoles.urls")),
+]

@@ -1,0 +1,1 @@
+"""Sites, hypervisors, enrolment, Eve's CA, the agent client, inventory, the watcher."""

@@ -1,0 +1,12 @@
+"""Django's configuration of the app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class HypervisorsConfig(AppConfig):
+    """Sites, hypervisors, enrolment, Eve's CA, the agent client, inventory, the watcher."""
+
+    name = "hypervisors"
+    verbose_name = _("Sites and hypervisors")
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,20 @@
+"""What hypervisors/ announces to the apps above it. Receivers run in a thread with the database, never on an event loop."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+inventory_seen = Signal()
+"""All domains of a host were listed. ``hypervisor_id`` (UUID), ``domains`` (tuple of eve_agent.wire.domain.Domain)."""
+
+domain_seen = Signal()
+"""One domain changed. ``hypervisor_id`` (UUID), ``domain`` (eve_agent.wire.domain.Domain)."""
+
+domain_vanished = Signal()
+"""One domain is no longer defined. ``hypervisor_id`` (UUID), ``domain_uuid`` (UUID)."""
+
+hypervisor_state_changed = Signal()
+"""``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
+
+hypervisor_removed = Signal()
+"""A hypervisor was deleted or its certificate revoked: links to it must end now. ``hypervisor_id`` (UUID), ``reason`` (str)."""

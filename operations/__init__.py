@@ -1,0 +1,1 @@
+"""Long work: operations, their dispatch and recovery."""

@@ -1,0 +1,55 @@
+"""Long work."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class OperationState(models.TextChoices):
+    """Where an operation stands."""
+
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("done")
+    FAILED = "failed", _("failed")
+
+
+class Operation(models.Model):
+    """A change that may take longer than a request: who wanted what of which target, and how it went."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=50, help_text=_("Such as vm.start."))
+    target_type = models.CharField(_("kind of target"), max_length=30)
+    target_id = models.UUIDField(_("target"), db_index=True)
+    target_label = models.CharField(_("target's name"), max_length=254)
+    project = models.ForeignKey("accounts.Project", verbose_name=_("project"), on_delete=models.SET_NULL, null=True, related_name="operations")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    arguments = models.JSONField(default=dict, blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=OperationState, default=OperationState.QUEUED)
+    error = models.JSONField(_("error"), null=True, blank=True)
+    """Problem details (RFC 9457) of a failed operation."""
+    address = models.GenericIPAddressField(null=True, blank=True)
+    request_id = models.CharField(max_length=36, blank=True)
+    worker = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    """Until then its worker has it; afterwards another may take it over."""
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("operation")
+        verbose_name_plural = _("operations")
+        ordering = ["-created_at", "id"]
+        indexes = [
+            models.Index(fields=["state", "created_at"]),
+            models.Index(fields=["target_type", "target_id", "-created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} · {self.target_label}"

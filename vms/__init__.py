@@ -1,0 +1,1 @@
+"""Virtual machines: models, services, selectors, pages, API."""

@@ -1,0 +1,12 @@
+"""Django's configuration of the app."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class VmsConfig(AppConfig):
+    """Virtual machines: models, services, selectors, pages, API."""
+
+    name = "vms"
+    verbose_name = _("Virtual machines")
+    default_auto_field = "django.db.models.BigAutoField"

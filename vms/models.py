@@ -1,0 +1,75 @@
+"""Virtual machines, and the domains that hosts report but Eve does not own."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project
+from hypervisors.models import Hypervisor
+
+
+class VmState(models.TextChoices):
+    """A VM's state: libvirt's, or what Eve knows when libvirt cannot be asked."""
+
+    RUNNING = "running", _("running")
+    PAUSED = "paused", _("paused")
+    SHUTTING_DOWN = "shutting_down", _("shutting down")
+    OFF = "off", _("off")
+    CRASHED = "crashed", _("crashed")
+    SLEEPING = "sleeping", _("sleeping")
+    UNKNOWN = "unknown", _("unknown")
+    """Its host is away."""
+    MISSING = "missing", _("missing")
+    """Its host answers and does not have it."""
+
+
+class Vm(models.Model):
+    """A virtual machine that belongs to a project. Its id is its libvirt UUID."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    name = models.CharField(_("name"), max_length=255)
+    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.PROTECT, related_name="vms")
+    hypervisor = models.ForeignKey(Hypervisor, verbose_name=_("hypervisor"), on_delete=models.PROTECT, related_name="vms")
+    vcpus = models.PositiveIntegerField(_("vCPUs"))
+    """As agreed in Eve; what libvirt has is in `facts`."""
+    memory_bytes = models.PositiveBigIntegerField(_("memory"))
+    remarks = models.TextField(_("remarks"), blank=True)
+    state = models.CharField(_("state"), max_length=15, choices=VmState, default=VmState.UNKNOWN, editable=False)
+    state_reason = models.CharField(_("why"), max_length=100, blank=True, editable=False)
+    state_since = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+    facts = models.JSONField(_("facts"), default=dict, blank=True, editable=False)
+    """:class:`eve_agent.wire.domain.Domain` as last reported, as plain JSON."""
+    last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("virtual machine")
+        verbose_name_plural = _("virtual machines")
+        ordering = ["name", "id"]
+        indexes = [models.Index(fields=["project", "name", "id"]), models.Index(fields=["hypervisor", "name"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DiscoveredDomain(models.Model):
+    """A domain that a host reports and that is no VM of Eve's on that host: waiting to be adopted, or in conflict."""
+
+    hypervisor = models.ForeignKey(Hypervisor, verbose_name=_("hypervisor"), on_delete=models.CASCADE, related_name="discovered_domains")
+    uuid = models.UUIDField(_("UUID"))
+    name = models.CharField(_("name"), max_length=255)
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
+    is_conflict = models.BooleanField(_("conflict"), default=False, help_text=_("Another hypervisor's VM has this UUID."))
+    first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now)
+    last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("discovered domain")
+        verbose_name_plural = _("discovered domains")
+        ordering = ["name", "uuid"]
+        constraints = [models.UniqueConstraint(fields=["hypervisor", "uuid"], name="discovered_domain_unique")]
+
+    def __str__(self) -> str:
+        return self.name
