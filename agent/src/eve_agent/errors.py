@@ -1,15 +1,22 @@
 """Errors of the agent::
 
-    AgentError                   a request that cannot be answered as asked; has a wire ErrorCode
-    ├── BadRequest               the request itself is wrong
-    ├── DomainNotFound
-    ├── DomainOff                it would have to run for that
-    ├── NoDisplay                no graphics (or serial) device at all
-    ├── DisplayUnsupported       graphics, but none that speaks VNC
-    ├── ActionRefused            libvirt refused, in its own words
-    ├── NotSupported             this driver cannot do that
-    ├── LibvirtAway              libvirt is not reachable                    (retryable)
-    └── LibvirtTimeout           libvirt did not answer in time              (retryable)
+AgentError                   a request that cannot be answered as asked; has a wire ErrorCode
+├── BadRequest               the request itself is wrong
+│   └── BadUuid              an id in the path is no UUID
+├── PathNotFound             no such path
+├── MethodNotAllowed         the path has no such method
+├── BodyTooLarge             the request's body is beyond the limit
+├── ContractUnsupported      the peers' contract versions are too far apart
+├── ConsoleNotFound          no such console session is open
+├── SessionExists            a console session of that id is open already
+├── DomainNotFound
+├── DomainOff                it would have to run for that
+├── NoDisplay                no graphics (or serial) device at all
+├── DisplayUnsupported       graphics, but none that speaks VNC
+├── ActionRefused            libvirt refused, in its own words
+├── NotSupported             this driver cannot do that
+├── LibvirtAway              libvirt is not reachable                    (retryable)
+└── LibvirtTimeout           libvirt did not answer in time              (retryable)
 """
 
 from __future__ import annotations
@@ -33,6 +40,48 @@ class BadRequest(AgentError):
     """The request itself is wrong."""
 
     code = ErrorCode.BAD_REQUEST
+
+
+class BadUuid(BadRequest):
+    """An id in the path is no UUID."""
+
+    code = ErrorCode.BAD_UUID
+
+
+class PathNotFound(AgentError):
+    """No such path."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class MethodNotAllowed(AgentError):
+    """The path has no such method."""
+
+    code = ErrorCode.METHOD_NOT_ALLOWED
+
+
+class BodyTooLarge(AgentError):
+    """The request's body is beyond the limit."""
+
+    code = ErrorCode.BODY_TOO_LARGE
+
+
+class ContractUnsupported(AgentError):
+    """The peers' contract versions are too far apart."""
+
+    code = ErrorCode.CONTRACT_UNSUPPORTED
+
+
+class ConsoleNotFound(AgentError):
+    """No such console session is open."""
+
+    code = ErrorCode.CONSOLE_NOT_FOUND
+
+
+class SessionExists(AgentError):
+    """A console session of that id is open already."""
+
+    code = ErrorCode.SESSION_EXISTS
 
 
 class DomainNotFound(AgentError):
