@@ -1,0 +1,282 @@
+// What every page can do: toasts, announcements, copying, ages that stay true, menus, the dialog that asks, shortcuts.
+
+const ERROR_TOAST_MS = 0; // stays until closed
+const TOAST_MS = 6000;
+const AGES_EVERY_MS = 20_000;
+
+/** The CSRF token, from the cookie: it stays right after signing in again in another tab. */
+export function csrfToken() {
+  const name = document.querySelector('meta[name="csrf-cookie"]')?.content;
+  const pair = document.cookie.split("; ").find((each) => each.startsWith(`${name}=`));
+  return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
+}
+
+/** Tells screen readers, politely. */
+export function announce(text) {
+  const live = document.getElementById("announce");
+  if (!live) return;
+  live.textContent = "";
+  requestAnimationFrame(() => {
+    live.textContent = text;
+  });
+}
+
+/**
+ * Shows a toast. `kind` is "ok", "info", "warn" or "bad" (stays until closed); `id` replaces an earlier one;
+ * `action` is {label, run}. Returns a function that closes it. Texts are set as text, never as HTML.
+ */
+export function toast(text, { kind = "info", id = "", action = null } = {}) {
+  const place = document.getElementById("toasts");
+  const template = document.getElementById("toast");
+  if (!place || !template) return () => {};
+  if (id) place.querySelector(`[data-id="${CSS.escape(id)}"]`)?.remove();
+  const box = template.content.firstElementChild.cloneNode(true);
+  box.classList.add(kind);
+  box.dataset.id = id;
+  box.setAttribute("role", kind === "bad" ? "alert" : "status");
+  for (const mark of box.querySelectorAll("[data-mark]")) mark.hidden = mark.dataset.mark !== kind;
+  box.querySelector("p").textContent = text;
+  const close = () => box.remove();
+  box.querySelector("[data-close]").addEventListener("click", close);
+  if (action) {
+    const button = box.querySelector("[data-act]");
+    button.hidden = false;
+    button.textContent = action.label;
+    button.addEventListener("click", () => {
+      close();
+      action.run();
+    });
+  }
+  place.append(box);
+  const stays = kind === "bad" || kind === "warn" ? ERROR_TOAST_MS : TOAST_MS;
+  if (stays) setTimeout(close, stays);
+  return close;
+}
+
+/** Shows what a failed fetch answered (RFC 9457 problem details, or nothing readable) as a toast. */
+export async function toastProblem(response) {
+  const place = document.getElementById("toasts");
+  let text = place?.dataset.failed ?? "";
+  try {
+    const problem = await response.json();
+    text = problem.detail || problem.title || text;
+  } catch {
+    // No problem details: the sentence above has to do.
+  }
+  return toast(text, { kind: "bad" });
+}
+
+// ------------------------------------------------------------------------------------------------ Ages
+
+const STEPS = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always" });
+
+/** How long ago `moment` was, in words; null below a minute, where the server's own words stay right for long enough. */
+export function age(moment, now = Date.now()) {
+  const seconds = (moment - now) / 1000;
+  const step = STEPS.find(([, length]) => Math.abs(seconds) >= length);
+  return step ? relative.format(Math.trunc(seconds / step[1]), step[0]) : null;
+}
+
+function refreshAges(root = document) {
+  for (const time of root.querySelectorAll("time[data-ago]")) {
+    const moment = Date.parse(time.dateTime);
+    if (Number.isNaN(moment)) continue;
+    const words = age(moment);
+    if (words && time.textContent !== words) time.textContent = words;
+    if (!time.dataset.local) {
+      time.dataset.local = "yes";
+      time.title = new Date(moment).toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" });
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ Asking first
+
+/**
+ * Asks before something destructive: {title, text, verb, keep, type}. Resolves to whether to do it.
+ * With `type`, that name has to be typed first.
+ */
+export function ask({ title, text, verb, keep, type = "" }) {
+  const dialog = document.getElementById("confirm");
+  const yes = dialog.querySelector("[data-yes]");
+  const no = dialog.querySelector("[data-no]");
+  const typed = dialog.querySelector("[data-typed]");
+  const field = typed.querySelector("input");
+  dialog.querySelector("h2").textContent = title;
+  dialog.querySelector("#confirm-text").textContent = text;
+  yes.textContent = verb;
+  if (keep) no.textContent = keep;
+  typed.hidden = !type;
+  typed.querySelector("[data-name]").textContent = type;
+  field.value = "";
+  const check = () => {
+    yes.disabled = Boolean(type) && field.value !== type;
+  };
+  check();
+  field.addEventListener("input", check);
+  dialog.returnValue = "";
+  dialog.showModal();
+  (type ? field : no).focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener(
+      "close",
+      () => {
+        field.removeEventListener("input", check);
+        resolve(dialog.returnValue === "yes");
+      },
+      { once: true },
+    );
+  });
+}
+
+const confirmed = new WeakSet();
+
+// In the capture phase, so that htmx sees the submission only once it was confirmed.
+document.addEventListener(
+  "submit",
+  async (event) => {
+    const { submitter, target: form } = event;
+    const asks = submitter?.dataset.confirmTitle ? submitter : form.dataset.confirmTitle ? form : null;
+    if (!asks) return;
+    if (confirmed.delete(form)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const { confirmTitle, confirmText, confirmVerb, confirmKeep, confirmType } = asks.dataset;
+    const yes = await ask({
+      title: confirmTitle,
+      text: confirmText ?? "",
+      verb: confirmVerb ?? submitter?.textContent.trim() ?? "",
+      keep: confirmKeep,
+      type: confirmType,
+    });
+    if (!yes) return;
+    confirmed.add(form);
+    form.requestSubmit(submitter ?? undefined);
+  },
+  { capture: true },
+);
+
+// A second click while the first is under way changes nothing; coming back to the page makes the button usable again.
+document.addEventListener("submit", (event) => {
+  const { submitter, target: form } = event;
+  if (event.defaultPrevented || form.method === "dialog" || !submitter) return;
+  setTimeout(() => {
+    submitter.disabled = true;
+    submitter.dataset.busy = "yes";
+  });
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("[data-busy]")) {
+    button.disabled = false;
+    delete button.dataset.busy;
+  }
+});
+
+// ------------------------------------------------------------------------------------------------ Clicks and keys
+
+function switchTheme() {
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";
+  document.documentElement.dataset.bsTheme = next;
+  try {
+    if (next === system) localStorage.removeItem("eve-theme");
+    else localStorage.setItem("eve-theme", next);
+  } catch {
+    // Storage may be forbidden; the choice then holds for this page.
+  }
+}
+
+async function copy(button) {
+  const text = button.dataset.copy;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // No clipboard without https: the old way still works.
+    const field = document.createElement("textarea");
+    field.value = text;
+    field.className = "sr";
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+    button.focus();
+  }
+  toast(button.dataset.copied || text, { kind: "ok", id: "copied" });
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-copy], [data-theme-switch], [data-dialog], [data-close-dialog]");
+  if (target?.dataset.copy !== undefined) copy(target);
+  else if (target?.dataset.themeSwitch !== undefined) switchTheme();
+  else if (target?.dataset.dialog) document.getElementById(target.dataset.dialog)?.showModal();
+  else if (target?.dataset.closeDialog !== undefined) target.closest("dialog")?.close();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    const inside = menu.contains(event.target);
+    const chosen = inside && event.target.closest(".menu-it");
+    if (!inside || chosen) menu.open = false;
+  }
+});
+
+function menuKeys(event) {
+  const menu = event.target.closest?.("details.menu");
+  if (!menu) return false;
+  if (event.key === "Escape" && menu.open) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+    return true;
+  }
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return false;
+  menu.open = true;
+  const items = [...menu.querySelectorAll(".menu-pop :is(a, button):not(:disabled)")];
+  if (!items.length) return false;
+  const step = event.key === "ArrowDown" ? 1 : -1;
+  const at = items.indexOf(document.activeElement);
+  items[(at + step + items.length) % items.length]?.focus();
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (menuKeys(event)) {
+    event.preventDefault();
+    return;
+  }
+  const writing = event.target.closest?.("input, textarea, select, [contenteditable], canvas, dialog");
+  if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const search = document.querySelector("input[type=search], [data-search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select?.();
+    }
+  }
+});
+
+// ------------------------------------------------------------------------------------------------ htmx
+
+document.addEventListener("htmx:config:request", (event) => {
+  const request = event.detail.ctx?.request;
+  if (request?.headers && !/^(GET|HEAD)$/i.test(request.method ?? "GET")) request.headers["X-CSRFToken"] = csrfToken();
+});
+document.addEventListener("htmx:after:swap", () => refreshAges());
+document.addEventListener("htmx:error", (event) => {
+  const cause = event.detail.ctx?.sourceEvent?.type;
+  if (cause !== "submit" && cause !== "click") return; // what asks again by itself says nothing
+  const place = document.getElementById("toasts");
+  toast(place?.dataset.unreachable ?? "", { kind: "bad", id: "unreachable" });
+});
+
+// Other scripts may ask for a toast without importing this module.
+document.addEventListener("eve:toast", (event) => toast(event.detail.text, event.detail));
+
+refreshAges();
+setInterval(refreshAges, AGES_EVERY_MS);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refreshAges();
+});
