@@ -9,6 +9,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .address import validate_address, validate_host_name
+
 
 class Site(models.Model):
     """A place where hypervisors stand."""
@@ -50,13 +52,24 @@ class Hypervisor(models.Model):
     """A libvirt host with an agent."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = models.CharField(
+        _("name"),
+        max_length=63,
+        unique=True,
+        validators=[validate_host_name],
+        help_text=_("Lower-case letters, digits, hyphens and dots; it is also in the host's certificate."),
+    )
     site = models.ForeignKey(Site, verbose_name=_("site"), on_delete=models.PROTECT, related_name="hypervisors")
     address = models.CharField(
-        _("agent's address"), max_length=255, help_text=_("Host name or IP address and port, such as hv1.example.org:8443 or [2001:db8::5]:8443.")
+        _("agent's address"),
+        max_length=255,
+        validators=[validate_address],
+        help_text=_("Host name or IP address and port, such as hv1.example.org:8443 or [2001:db8::5]:8443."),
     )
     remarks = models.TextField(_("remarks"), blank=True)
-    state = models.CharField(_("state"), max_length=15, choices=HypervisorState, default=HypervisorState.NEW, editable=False)
+    state = models.CharField(
+        _("state"), max_length=15, choices=HypervisorState, default=HypervisorState.NEW, editable=False
+    )
     state_reason = models.CharField(_("why"), max_length=500, blank=True, editable=False)
     state_since = models.DateTimeField(_("since"), default=timezone.now, editable=False)
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
@@ -66,11 +79,17 @@ class Hypervisor(models.Model):
     """How many domains the host reported last."""
     contract_version = models.PositiveSmallIntegerField(_("contract"), null=True, blank=True, editable=False)
     certificate_serial = models.CharField(_("certificate's serial"), max_length=40, blank=True, editable=False)
-    certificate_fingerprint = models.CharField(_("certificate's fingerprint"), max_length=64, blank=True, editable=False)
+    certificate_fingerprint = models.CharField(
+        _("certificate's fingerprint"), max_length=64, blank=True, editable=False
+    )
     """SHA-256 of the DER, lower-case hexadecimal: the pin."""
     pending_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
     """Of a renewed certificate that has not been seen working yet; accepted beside the other."""
     certificate_expires_at = models.DateTimeField(_("certificate ends"), null=True, blank=True, editable=False)
+    enrolled_at = models.DateTimeField(_("enrolled"), null=True, blank=True, editable=False)
+    """When the host last enrolled; another moment means another trust, hence other links."""
+    eve_pins = models.JSONField(default=list, blank=True, editable=False)
+    """Fingerprints of Eve's client certificates that this agent is known to accept."""
     watcher = models.CharField(max_length=64, blank=True, editable=False)
     """Which process watches this agent."""
     watcher_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -92,12 +111,18 @@ class EnrolmentToken(models.Model):
     hypervisor = models.ForeignKey(Hypervisor, on_delete=models.CASCADE, related_name="enrolment_tokens")
     public = models.CharField(max_length=16, unique=True)
     digest = models.CharField(max_length=64, editable=False)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    """Set when a newer line was made for the same hypervisor."""
 
     class Meta:
+        verbose_name = _("enrolment token")
+        verbose_name_plural = _("enrolment tokens")
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
@@ -116,10 +141,17 @@ class Certificate(models.Model):
     """A certificate that Eve's CA signed; the deny-list is the rows with `revoked_at`."""
 
     serial = models.CharField(_("serial"), max_length=40, primary_key=True)
-    """Hexadecimal, 128 random bits."""
+    """32 hexadecimal digits, lower case: 128 random bits."""
     fingerprint = models.CharField(_("fingerprint"), max_length=64, unique=True)
     usage = models.CharField(_("usage"), max_length=10, choices=CertificateUsage)
-    hypervisor = models.ForeignKey(Hypervisor, verbose_name=_("hypervisor"), on_delete=models.SET_NULL, null=True, blank=True, related_name="certificates")
+    hypervisor = models.ForeignKey(
+        Hypervisor,
+        verbose_name=_("hypervisor"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="certificates",
+    )
     subject = models.CharField(_("subject"), max_length=255)
     not_before = models.DateTimeField(_("valid from"))
     not_after = models.DateTimeField(_("valid until"))
@@ -134,3 +166,18 @@ class Certificate(models.Model):
 
     def __str__(self) -> str:
         return self.serial
+
+
+class Watcher(models.Model):
+    """A process that watches agents. As long as it shows itself, it has its share of the hosts."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    seen_until = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("watcher")
+        verbose_name_plural = _("watchers")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,4 +1,7 @@
-"""What hypervisors/ announces to the apps above it. Receivers run in a thread with the database, never on an event loop."""
+"""What hypervisors/ announces to the apps above it.
+
+Receivers run in a thread with the database, never on an event loop, and after the commit of what they are told.
+"""
 
 from __future__ import annotations
 
@@ -17,4 +20,7 @@ hypervisor_state_changed = Signal()
 """``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
 
 hypervisor_removed = Signal()
-"""A hypervisor was deleted or its certificate revoked: links to it must end now. ``hypervisor_id`` (UUID), ``reason`` (str)."""
+"""A hypervisor was deleted, its certificate revoked, or the host enrolled anew: links to it must end now.
+
+``hypervisor_id`` (UUID), ``reason`` (str: ``deleted``, ``revoked``, ``enrolled``).
+"""
