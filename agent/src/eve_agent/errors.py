@@ -1,22 +1,24 @@
-"""Errors of the agent::
+"""Errors of the agent, mapped to the wire's codes.
 
-AgentError                   a request that cannot be answered as asked; has a wire ErrorCode
-├── BadRequest               the request itself is wrong
-│   └── BadUuid              an id in the path is no UUID
-├── PathNotFound             no such path
-├── MethodNotAllowed         the path has no such method
-├── BodyTooLarge             the request's body is beyond the limit
-├── ContractUnsupported      the peers' contract versions are too far apart
-├── ConsoleNotFound          no such console session is open
-├── SessionExists            a console session of that id is open already
-├── DomainNotFound
-├── DomainOff                it would have to run for that
-├── NoDisplay                no graphics (or serial) device at all
-├── DisplayUnsupported       graphics, but none that speaks VNC
-├── ActionRefused            libvirt refused, in its own words
-├── NotSupported             this driver cannot do that
-├── LibvirtAway              libvirt is not reachable                    (retryable)
-└── LibvirtTimeout           libvirt did not answer in time              (retryable)
+The tree::
+
+    AgentError                   a request that cannot be answered as asked; has a wire ErrorCode
+    ├── BadRequest               the request itself is wrong
+    │   └── BadUuid              an id in the path is no UUID
+    ├── PathNotFound             no such path
+    ├── MethodNotAllowed         the path has no such method
+    ├── BodyTooLarge             the request's body is beyond the limit
+    ├── ContractUnsupported      the peers' contract versions are too far apart
+    ├── ConsoleNotFound          no such console session is open
+    ├── SessionExists            a console session of that id is open already
+    ├── DomainNotFound
+    ├── DomainOff                it would have to run for that
+    ├── NoDisplay                no graphics (or serial) device at all
+    ├── DisplayUnsupported       graphics, but none that speaks VNC
+    ├── ActionRefused            libvirt refused, in its own words
+    ├── NotSupported             this driver cannot do that
+    ├── LibvirtAway              libvirt is not reachable                    (retryable)
+    └── LibvirtTimeout           libvirt did not answer in time              (retryable)
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from eve_agent.service.consoles import VIEWER_LOST, ConsoleSession
 from eve_agent.service.liveness import DisplayPulse, Pace, Verdict, ViewerPulse
@@ -264,8 +265,7 @@ class DisplaySide(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._relay.connect_display(transport)
+        self._relay.connect_display(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
         """As asyncio."""

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Collection
+from typing import cast
 
 import structlog
 
@@ -50,9 +51,9 @@ class Gate(asyncio.Protocol):
         self._pins = pins
         self._make_protocol = make_protocol
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, connected: asyncio.BaseTransport) -> None:
         """The handshake is over and the chain verified."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, connected)
         peer = peer_fingerprint(transport)
         if peer not in self._pins():
             log.warning(
