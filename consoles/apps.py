@@ -10,3 +10,7 @@ class ConsolesConfig(AppConfig):
     name = "consoles"
     verbose_name = _("Consoles")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listens to what the apps below announce."""
+        from . import revocation  # noqa: F401, PLC0415  (after the apps are loaded)

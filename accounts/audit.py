@@ -1,0 +1,45 @@
+"""Writes down who did what. Never a secret: names, ids and reasons only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+
+from common.context import current_context
+
+from .models import AuditEvent, AuditOutcome, Project, User
+
+
+def audit_record(
+    *,
+    action: str,
+    actor: User | None = None,
+    actor_label: str = "",
+    target: Model | None = None,
+    target_type: str = "",
+    target_id: str = "",
+    target_label: str = "",
+    project: Project | None = None,
+    outcome: str = AuditOutcome.SUCCESS,
+    detail: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """One audit event, with the address and id of the current request. `target` gives what its three texts leave empty."""
+    context = current_context()
+    if target is not None:
+        target_type = target_type or str(target._meta.model_name)
+        target_id = target_id or str(target.pk)
+        target_label = target_label or str(target)
+    return AuditEvent.objects.create(
+        action=action,
+        actor=actor,
+        actor_label=(actor_label or (actor.email if actor else ""))[:254],
+        target_type=target_type,
+        target_id=target_id,
+        target_label=target_label[:254],
+        project=project,
+        address=context.address,
+        request_id=context.request_id,
+        outcome=outcome,
+        detail=detail or {},
+    )

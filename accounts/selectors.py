@@ -1,0 +1,41 @@
+"""What is read of users and projects, always through the eyes of a user."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from .models import AuditEvent, Membership, Project, Role, User
+
+_RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}
+
+
+def role_allows(role: Role, least: Role) -> bool:
+    """Whether `role` may do what `least` may."""
+    return _RANK[role] >= _RANK[least]
+
+
+def role_in(user: User, project: Project) -> Role | None:
+    """The user's role in an active project, or None."""
+    if not (user.is_active and project.is_active):
+        return None
+    role = Membership.objects.filter(user=user, project=project).values_list("role", flat=True).first()
+    return Role(role) if role else None
+
+
+def projects_for(user: User) -> QuerySet[Project]:
+    """The active projects that the user is a member of."""
+    if not user.is_active:
+        return Project.objects.none()
+    return Project.objects.filter(is_active=True, memberships__user=user)
+
+
+def is_unlimited_staff(user: User) -> bool:
+    """Whether the user is staff of every site."""
+    return user.is_active and (user.is_superuser or (user.is_staff and not user.is_site_limited))
+
+
+def audit_events_for(user: User) -> QuerySet[AuditEvent]:
+    """All of them for staff of every site, else the user's own."""
+    if is_unlimited_staff(user):
+        return AuditEvent.objects.all()
+    return AuditEvent.objects.filter(actor=user) if user.is_active else AuditEvent.objects.none()

@@ -1,0 +1,1 @@
+"""Consoles in the REST API."""

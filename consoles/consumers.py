@@ -1,0 +1,127 @@
+"""The websocket of a console."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from common.context import RequestContext, clean_address, request_context
+from common.errors import EveError
+from eve_agent.wire.close import CloseCode
+from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
+from eve_agent.wire.errors import ErrorCode
+
+from .credentials import Handshake, principal_of_token
+from .errors import BadCredential, ConsoleRefused, DisplayRefused
+from .link import AgentLink, open_link
+from .live import LiveConsole
+from .models import ConsoleSession
+from .services import Grant, grant_for, session_begin, session_end, ticket_redeem
+from .trust import left_over_end, trust_of
+
+log = structlog.get_logger(__name__)
+
+
+class ConsoleConsumer(AsyncWebsocketConsumer):
+    """Authenticates, authorises, opens the agent's display, and relays until somebody ends it.
+
+    A bad credential refuses the handshake and says nothing; whatever fails later (VM off, host away, no display) accepts it
+    and closes with a code of :class:`eve_agent.wire.close.CloseCode`, so that the page can say why.
+    """
+
+    live: LiveConsole | None = None
+
+    async def connect(self) -> None:
+        """The handshake."""
+        client = self.scope.get("client") or ("", 0)
+        with request_context(RequestContext(address=clean_address(client[0]))):
+            try:
+                handshake = Handshake.of(self.scope)
+                grant = await database_sync_to_async(authorise)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
+            except BadCredential as error:
+                log.info("console handshake refused", why=str(error), address=clean_address(client[0]))
+                await self.close()
+                return
+            await self.accept("binary" if "binary" in self.scope["subprotocols"] else None)
+            try:
+                await self._open(grant, handshake.session_key)
+            except ConsoleRefused as refusal:
+                await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """The viewer's frames go straight to the relay: it looks nothing up in the database."""
+        if message["type"] != "websocket.receive":
+            await super().dispatch(message)
+        elif self.live is not None:
+            if message.get("bytes") is not None:
+                await self.live.from_viewer(message["bytes"])
+            else:
+                await self.live.end(CloseCode.UNSUPPORTED_DATA, "a console takes binary frames only")
+
+    async def disconnect(self, code: int) -> None:
+        """The viewer left, or the server stops."""
+        if self.live is not None:
+            await self.live.end(code, viewer_is_gone=True)
+
+    async def _open(self, grant: Grant, session_key: str) -> None:
+        session = await database_sync_to_async(session_begin)(grant=grant)
+        try:
+            link = await display_link(grant, session)
+        except ConsoleRefused as refusal:
+            await database_sync_to_async(session_end)(
+                session_id=session.id, code=refusal.close_code, reason=str(refusal.detail)
+            )
+            raise
+        self.live = LiveConsole(
+            grant=grant,
+            session=session,
+            link=link,
+            session_key=session_key if session.session_digest else "",
+            send_bytes=lambda data: self.send(bytes_data=data),
+            close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
+        )
+        self.live.start()
+
+
+def authorise(handshake: Handshake, vm_id: uuid.UUID) -> Grant:
+    """Whom the handshake stands for, and what they may open. Raises BadCredential."""
+    if handshake.ticket:
+        return ticket_redeem(handshake=handshake, vm_id=vm_id)
+    return grant_for(principal=principal_of_token(handshake), vm_id=vm_id, kind=handshake.kind, mode=handshake.mode)
+
+
+async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
+    """The link to the VM's display; a link that an earlier process of Eve left over under this session is ended first.
+
+    Raises:
+        ConsoleRefused: with the close code that says why.
+    """
+    try:
+        trust = await database_sync_to_async(trust_of)(grant.vm.hypervisor)
+    except EveError as error:
+        raise ConsoleRefused(CloseCode.HOST_AWAY, error.detail) from error
+    request = ConsoleRequest(
+        session=session.id,
+        mode=ConsoleMode(grant.mode),
+        kind=ConsoleKind(grant.kind),
+        idle_seconds=settings.CONSOLE_IDLE_SECONDS,
+        total_seconds=settings.CONSOLE_TOTAL_SECONDS,
+    )
+    timeout_seconds = settings.AGENT_CONNECT_TIMEOUT_SECONDS
+    try:
+        return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+    except DisplayRefused as refusal:
+        if refusal.agent_code is not ErrorCode.SESSION_EXISTS:
+            raise
+    await database_sync_to_async(left_over_end)(grant.vm, session.id)
+    return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+
+
+def short_reason(text: str) -> str:
+    """`text` cut to the 123 bytes of a close frame (RFC 6455, 5.5)."""
+    return text.encode()[:123].decode(errors="ignore")

@@ -1,0 +1,105 @@
+"""Who opens a console: reads the handshake's one credential and finds whom it stands for.
+
+=======================================  ===================================================================
+``?ticket=``                             a one-use ticket; one issued to a page also needs that login session's
+                                         cookie and a good Origin, one issued to a token stands alone
+``?token=``, ``Authorization: Bearer``   a login token, for programs; ``mode`` and ``kind`` beside it
+=======================================  ===================================================================
+
+A cookie alone opens nothing. Two credentials at once are refused, as is a repeated one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
+from accounts.models import LoginToken, User
+from accounts.sessions import session_digest
+from accounts.tokens import token_from_header, token_resolve
+
+from .errors import BadCredential
+from .models import ConsoleKind, ConsoleMode
+from .origins import origin_check
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a console session belongs to, and what it ends with: a login session or a login token."""
+
+    user: User
+    token: LoginToken | None = None
+    session_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a console's websocket handshake says."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    ticket: str
+    token: str
+    mode: ConsoleMode
+    kind: ConsoleKind
+    session_key: str
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any]) -> Handshake:
+        """Reads an ASGI scope. Raises BadCredential where it is ambiguous or names no mode or kind of ours."""
+        headers = tuple(scope["headers"])
+        try:
+            query = parse_qs(scope["query_string"].decode("ascii"), strict_parsing=False, max_num_fields=16)
+        except (UnicodeDecodeError, ValueError) as error:
+            raise BadCredential("the query is not readable") from error
+        bearers = [token_from_header(value.decode("latin-1")) for name, value in headers if name.lower() == b"authorization"]
+        tickets, tokens = query.get("ticket", []), [*query.get("token", []), *bearers]
+        if len(tickets) + len(tokens) != 1:
+            raise BadCredential("not exactly one credential")
+        try:
+            mode = ConsoleMode(query.get("mode", [ConsoleMode.CONTROL])[0])
+            kind = ConsoleKind(query.get("kind", [ConsoleKind.VNC])[0])
+        except ValueError as error:
+            raise BadCredential(str(error)) from error
+        return cls(
+            headers=headers,
+            ticket=tickets[0] if tickets else "",
+            token=tokens[0] if tokens else "",
+            mode=mode,
+            kind=kind,
+            session_key=scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME, ""),
+        )
+
+
+def principal_of_token(handshake: Handshake) -> Principal:
+    """Whose login token it is. Raises BadCredential."""
+    origin_check(handshake.headers, is_required=False)
+    token = token_resolve(handshake.token)
+    if token is None:
+        raise BadCredential("no such token")
+    return Principal(user=token.user, token=token)
+
+
+def session_user(session_key: str) -> User | None:
+    """The active user who is signed in by that login session now, as Django's own middleware would find them."""
+    if not session_key:
+        return None
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None
+
+
+def page_session_check(handshake: Handshake, *, user: User, expected_digest: str) -> None:
+    """That a page's ticket comes from that login session, by a page of ours. Raises BadCredential."""
+    origin_check(handshake.headers, is_required=True)
+    if session_digest(handshake.session_key) != expected_digest:
+        raise BadCredential("the ticket belongs to another login session")
+    if session_user(handshake.session_key) != user:
+        raise BadCredential("the login session has ended")

@@ -1,0 +1,85 @@
+"""Errors of consoles::
+
+    ConsoleRefused(EveError)     no console now; `close_code` tells the page why
+    ├── TooManyConsoles          the limit of this VM or user is reached
+    ├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
+    └── HostUnreachable          no trusted answer from the host
+    BadCredential                the handshake is refused: nothing is said of why
+    LinkLost                     the link to the agent ended; `close_code` as the agent gave it
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import EveError
+from eve_agent.wire.close import CloseCode
+from eve_agent.wire.errors import ErrorCode
+
+
+class BadCredential(Exception):
+    """The handshake is refused. The text is for the log, never for the caller."""
+
+
+class ConsoleRefused(EveError):
+    """There is no console to be had now."""
+
+    status: ClassVar[int] = 409
+    code = "console_refused"
+    title = _("No console just now")
+
+    def __init__(self, close_code: CloseCode, detail: str | Promise = "") -> None:
+        super().__init__(detail, close_code=int(close_code))
+        self.close_code = close_code
+
+
+class TooManyConsoles(ConsoleRefused):
+    """The limit of this VM or user is reached."""
+
+    status = 429
+    code = "too_many_consoles"
+    title = _("Too many consoles are open")
+
+    def __init__(self, detail: str | Promise) -> None:
+        super().__init__(CloseCode.TOO_MANY, detail)
+
+
+_CLOSE_CODE_OF = {
+    ErrorCode.DOMAIN_OFF: CloseCode.VM_OFF,
+    ErrorCode.NO_DISPLAY: CloseCode.NO_DISPLAY,
+    ErrorCode.DISPLAY_UNSUPPORTED: CloseCode.NO_DISPLAY,
+    ErrorCode.NOT_SUPPORTED: CloseCode.NO_DISPLAY,
+    ErrorCode.DOMAIN_NOT_FOUND: CloseCode.VM_GONE,
+    ErrorCode.LIBVIRT_AWAY: CloseCode.LIBVIRT_AWAY,
+    ErrorCode.LIBVIRT_TIMEOUT: CloseCode.LIBVIRT_AWAY,
+}
+
+
+class DisplayRefused(ConsoleRefused):
+    """The agent refused to open the display; `agent_code` is its word for why."""
+
+    def __init__(self, agent_code: ErrorCode, message: str) -> None:
+        super().__init__(_CLOSE_CODE_OF.get(agent_code, CloseCode.INTERNAL_ERROR), message)
+        self.agent_code = agent_code
+
+
+class HostUnreachable(ConsoleRefused):
+    """The host gave no answer that Eve trusts, in time."""
+
+    status = 503
+    retryable = True
+
+    def __init__(self, detail: str | Promise) -> None:
+        super().__init__(CloseCode.HOST_AWAY, detail)
+
+
+class LinkLost(Exception):
+    """The link to the agent ended."""
+
+    def __init__(self, close_code: int, reason: str = "") -> None:
+        super().__init__(reason or str(close_code))
+        self.close_code = close_code
+        self.reason = reason

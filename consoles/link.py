@@ -1,0 +1,283 @@
+"""The link from Eve to an agent's console: a websocket whose peer is verified before a byte is sent.
+
+An asyncio protocol over the sans-IO :class:`websockets.client.ClientProtocol`. It is opened for one console session and never
+pooled or reused; no header, path or query of the user travels on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import urlencode
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from common.errors import EveError
+from eve_agent.wire import codec, paths
+from eve_agent.wire.close import CloseCode
+from eve_agent.wire.console import ConsoleRequest
+from eve_agent.wire.errors import ErrorCode, Problem
+from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER
+
+from .errors import DisplayRefused, HostUnreachable, LinkLost
+from .trust import AgentTrust
+
+HIGH_WATER_BYTES = 256 * 1024
+"""As much of the agent's bytes may wait for a slow viewer before reading from the agent stops."""
+LOW_WATER_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+CLOSE_SECONDS = 2.0
+PING_SECONDS = 20.0
+SILENCE_SECONDS = 45.0
+"""A link on which nothing arrives for that long, pings notwithstanding, is dead."""
+
+
+class AgentLink(asyncio.Protocol):
+    """One websocket to ``/libvirt/domains/{uuid}/console`` of an agent. Make it with :func:`open_link`."""
+
+    def __init__(self, *, check_peer: Callable[[ssl.SSLObject], None], uri: str) -> None:
+        self._check_peer = check_peer
+        self._websocket = ClientProtocol(parse_uri(uri), max_size=MAX_MESSAGE_BYTES)
+        self._transport: asyncio.Transport | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._received: deque[bytes] = deque()
+        self._received_bytes = 0
+        self._reading_paused = False
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed = asyncio.Event()
+        self._alive_at = asyncio.get_running_loop().time()
+        self._ping_timer: asyncio.TimerHandle | None = None
+
+    # ------------------------------------------------------------------------------------------ what callers use
+
+    async def opened(self) -> None:
+        """Returns once the agent answered 101. Raises DisplayRefused or HostUnreachable."""
+        await self._opened
+
+    async def receive(self) -> bytes:
+        """The next bytes of the display. Raises LinkLost at the end, once everything was received."""
+        while not self._received:
+            if self._closed.is_set():
+                raise self._loss()
+            self._readable.clear()
+            await self._readable.wait()
+        chunk = self._received.popleft()
+        self._received_bytes -= len(chunk)
+        if self._reading_paused and self._received_bytes <= LOW_WATER_BYTES and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return chunk
+
+    async def send(self, data: bytes) -> None:
+        """Sends the viewer's bytes, and waits while the agent does not take them. Raises LinkLost."""
+        if self._websocket.state is not State.OPEN:
+            raise self._loss()
+        self._websocket.send_binary(data)
+        self._flush()
+        if not self._writable.is_set():
+            await self._writable.wait()
+            if self._closed.is_set():
+                raise self._loss()
+
+    async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
+        """Ends the link; returns within two seconds whatever the agent does."""
+        if self._transport is None or self._closed.is_set():
+            return
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_close(code, reason)
+            self._flush()
+        self._resume_to_drain()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._closed.wait()
+        except TimeoutError:
+            self.abort()
+
+    def abort(self) -> None:
+        """Ends the link at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ------------------------------------------------------------------------------------------ what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TLS is done: the peer's certificate is checked, and only then the handshake sent."""
+        self._transport = cast(asyncio.Transport, transport)
+        try:
+            self._check_peer(cast(ssl.SSLObject, transport.get_extra_info("ssl_object")))
+        except EveError as error:
+            self._fail(HostUnreachable(error.detail))
+            self._transport.abort()
+            return
+        request = self._websocket.connect()
+        request.headers[VERSION_HEADER] = str(CONTRACT_VERSION)
+        self._websocket.send_request(request)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the agent: the handshake's answer, then frames."""
+        self._alive_at = asyncio.get_running_loop().time()
+        self._websocket.receive_data(data)
+        for event in self._websocket.events_received():
+            if isinstance(event, Response):
+                self._answered(event)
+            elif isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.CONT):
+                self._keep(bytes(event.data))
+        self._flush()
+        if self._websocket.handshake_exc is not None:
+            self._refused(self._websocket.handshake_exc)
+        if self._websocket.state in (State.CLOSING, State.CLOSED) and self._transport is not None:
+            self._resume_to_drain()
+
+    def eof_received(self) -> bool:
+        """The agent has no more to say."""
+        self._websocket.receive_eof()
+        for event in self._websocket.events_received():
+            if isinstance(event, Response):
+                self._answered(event)
+        if self._websocket.handshake_exc is not None:
+            self._refused(self._websocket.handshake_exc)
+        self._flush()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; whoever waits is woken."""
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._fail(HostUnreachable(f"The host ended the connection: {exc}." if exc else "The host ended the connection."))
+        if self._websocket.state is not State.CLOSED:
+            self._websocket.receive_eof()
+        self._closed.set()
+        self._readable.set()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        """The agent does not take more for now."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The agent takes more."""
+        self._writable.set()
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _answered(self, response: Response) -> None:
+        if self._websocket.handshake_exc is None and not self._opened.done():
+            self._opened.set_result(None)
+            self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+
+    def _refused(self, error: Exception) -> None:
+        if isinstance(error, InvalidStatus):
+            self._fail(_refusal(error.response))
+        elif isinstance(error, InvalidHandshake | EOFError):
+            self._fail(HostUnreachable(f"The host's answer is no websocket: {error}."))
+        else:
+            self._fail(HostUnreachable(str(error)))
+        self.abort()
+
+    def _fail(self, error: Exception) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(error)
+            self._opened.exception()  # whoever awaits gets it; if nobody does any more, that is no fault to report
+
+    def _keep(self, data: bytes) -> None:
+        if not data:
+            return
+        self._received.append(data)
+        self._received_bytes += len(data)
+        self._readable.set()
+        if self._received_bytes > HIGH_WATER_BYTES and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _ping(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._reading_paused:
+            self._alive_at = loop.time()  # not reading is Eve's own choice, and says nothing of the peer
+        if loop.time() - self._alive_at > SILENCE_SECONDS:
+            self._websocket.fail(CloseCode.STALLED)
+            self.abort()
+            return
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_ping(b"")
+            self._flush()
+            self._ping_timer = loop.call_later(PING_SECONDS, self._ping)
+
+    def _flush(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        for data in self._websocket.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:
+                with contextlib.suppress(NotImplementedError):  # TLS has no half-close
+                    self._transport.write_eof()
+        if self._websocket.state is State.CLOSED or (
+            self._websocket.state is State.CLOSING and self._websocket.close_rcvd is not None
+        ):
+            self._transport.close()
+
+    def _resume_to_drain(self) -> None:
+        if self._reading_paused and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+    def _loss(self) -> LinkLost:
+        if self._websocket.close_rcvd is not None:
+            return LinkLost(self._websocket.close_rcvd.code, self._websocket.close_rcvd.reason)
+        if self._websocket.close_sent is not None:
+            return LinkLost(self._websocket.close_sent.code, self._websocket.close_sent.reason)
+        return LinkLost(CloseCode.HOST_AWAY, "the connection to the host broke")
+
+
+async def open_link(trust: AgentTrust, request: ConsoleRequest, *, domain: object, timeout_seconds: float) -> AgentLink:
+    """A link to the console that `request` names, on the agent that `trust` describes.
+
+    Raises:
+        HostUnreachable: no connection, no trusted peer, or no answer within `timeout_seconds`.
+        DisplayRefused: the agent says why there is no display.
+    """
+    path = paths.DOMAIN_CONSOLE.format(uuid=domain)
+    query = urlencode({name: value for name, value in cast(dict[str, object], codec.to_plain(request)).items()})
+    uri = f"wss://{trust.server_name}{path}?{query}"
+    loop = asyncio.get_running_loop()
+    link: AgentLink | None = None
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            _transport, link = await loop.create_connection(
+                lambda: AgentLink(check_peer=trust.check_peer, uri=uri),
+                trust.host,
+                trust.port,
+                ssl=trust.ssl_context,
+                server_hostname=trust.server_name,
+                happy_eyeballs_delay=0.25,
+            )
+            await link.opened()
+    except TimeoutError:
+        if link is not None:
+            link.abort()
+        raise HostUnreachable(f"The host did not answer within {timeout_seconds:g} s.") from None
+    except ssl.SSLError as error:
+        raise HostUnreachable(f"The host is not trusted: {error.reason or error}.") from error
+    except OSError as error:
+        raise HostUnreachable(f"No connection to the host: {error.strerror or error}.") from error
+    return link
+
+
+def _refusal(response: Response) -> Exception:
+    try:
+        problem = codec.decode(Problem, bytes(response.body or b""))
+    except codec.DecodeError:
+        return HostUnreachable(f"The host answered {response.status_code} without a reason.")
+    return DisplayRefused(ErrorCode(problem.code), problem.message)

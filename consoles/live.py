@@ -1,0 +1,194 @@
+"""One live console: the link to the agent, the pump in both directions, and everything that may end it.
+
+A session ends exactly once, for one reason, and :meth:`LiveConsole.end` is the only way: the viewer left, the agent closed,
+access was revoked, the viewer was too slow, or Eve stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import DatabaseError
+
+from eve_agent.wire.close import CloseCode
+
+from . import groups
+from .errors import LinkLost
+from .link import AgentLink
+from .models import ConsoleSession
+from .selectors import reason_to_end
+from .services import Grant, session_end, session_meter
+
+log = structlog.get_logger(__name__)
+
+SendBytes = Callable[[bytes], Awaitable[None]]
+Close = Callable[[int, str], Awaitable[None]]
+
+STALLED_SECONDS = 45.0
+"""A peer that takes nothing for that long is treated as gone."""
+CLOSE_SECONDS = 2.0
+"""A viewer that does not even take the close frame is left to the server."""
+
+
+class LiveConsole:
+    """Moves bytes between one viewer and one agent, and ends when it must."""
+
+    def __init__(
+        self,
+        *,
+        grant: Grant,
+        session: ConsoleSession,
+        link: AgentLink,
+        session_key: str,
+        send_bytes: SendBytes,
+        close_viewer: Close,
+    ) -> None:
+        self.id: uuid.UUID = session.id
+        self._grant = grant
+        self._link = link
+        self._session_key = session_key
+        self._send_bytes = send_bytes
+        self._close_viewer = close_viewer
+        self._to_viewer = 0
+        self._from_viewer = 0
+        self._ended = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Starts to pump, to listen for revocations and to re-check."""
+        for work in (self._pump_to_viewer, self._listen, self._recheck):
+            self._tasks.append(asyncio.create_task(self._guarded(work), name=f"console-{work.__name__}"))
+
+    async def from_viewer(self, data: bytes) -> None:
+        """Hands the viewer's bytes to the agent, and waits while it takes none."""
+        self._from_viewer += len(data)
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self._link.send(data)
+        except LinkLost as loss:
+            await self.end(loss.close_code, loss.reason)
+        except TimeoutError:
+            await self.end(CloseCode.STALLED, "the host takes no more bytes")
+
+    async def end(self, code: int, reason: str = "", *, viewer_is_gone: bool = False) -> None:
+        """Ends the session, once: whoever comes second finds it ended."""
+        if self._ended:
+            return
+        self._ended = True
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        closing = [self._link.close(CloseCode.NORMAL if viewer_is_gone else _sendable(code))]
+        if not viewer_is_gone:
+            closing.append(asyncio.wait_for(self._close_viewer(_sendable(code), reason), CLOSE_SECONDS))
+        await asyncio.gather(*closing, return_exceptions=True)
+        await self._record_end(code, reason)
+
+    # ------------------------------------------------------------------------------------------ its tasks
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("console failed", session=str(self.id))
+            await self.end(CloseCode.INTERNAL_ERROR, "a fault inside Eve")
+
+    async def _pump_to_viewer(self) -> None:
+        try:
+            while True:
+                data = await self._link.receive()
+                self._to_viewer += len(data)
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await self._send_bytes(data)
+        except LinkLost as loss:
+            await self.end(loss.close_code, loss.reason)
+        except TimeoutError:
+            await self.end(CloseCode.STALLED, "the viewer takes no more bytes")
+        except OSError:  # the server says so when the viewer is gone; its disconnect message follows
+            return
+
+    async def _listen(self) -> None:
+        """Hears of revocations on a channel of its own, so that a stalled viewer cannot delay them."""
+        layer: Any = get_channel_layer()
+        channel = await layer.new_channel()
+        names = groups.of_session(self._grant, self.id)
+        try:
+            for name in names:
+                await layer.group_add(name, channel)
+            await self._check()  # what happened between authorisation and now
+            while True:
+                message = await layer.receive(channel)
+                if message["type"] == groups.END:
+                    await self.end(message["code"], message["reason"])
+                    return
+                await self._check()
+        except OSError as error:
+            log.warning("no channel layer; the periodic check goes on", error=str(error))
+        finally:
+            with contextlib.suppress(OSError):
+                for name in names:
+                    await layer.group_discard(name, channel)
+
+    async def _recheck(self) -> None:
+        """Re-authorises every 30 s; a session that could not be re-authorised for twice that long ends."""
+        missed = 0
+        loop = asyncio.get_running_loop()
+        last = loop.time() + (settings.CONSOLE_TOTAL_SECONDS or float("inf"))
+        while True:
+            await asyncio.sleep(settings.CONSOLE_RECHECK_SECONDS)
+            if loop.time() > last:  # the agent counts too, but a host is not trusted to
+                await self.end(CloseCode.TOTAL_LIMIT)
+                return
+            try:
+                await self._check()
+                missed = 0
+            except DatabaseError:
+                missed += 1
+                if missed > 1:
+                    await self.end(CloseCode.SERVICE_RESTART, "Eve's database is away")
+                    return
+
+    async def _check(self) -> None:
+        await self._meter()
+        code = await database_sync_to_async(reason_to_end)(self.id, session_key=self._session_key)
+        if code is not None:
+            await self.end(code)
+
+    async def _meter(self) -> None:
+        to_viewer, from_viewer = self._take_counts()
+        try:
+            await database_sync_to_async(session_meter)(
+                session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
+            )
+        except DatabaseError:
+            self._to_viewer += to_viewer
+            self._from_viewer += from_viewer
+            raise
+
+    async def _record_end(self, code: int, reason: str) -> None:
+        to_viewer, from_viewer = self._take_counts()
+        try:
+            await database_sync_to_async(session_end)(
+                session_id=self.id, code=code, reason=reason, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
+            )
+        except DatabaseError:
+            log.exception("a console's end could not be written; the sweeper will", session=str(self.id))
+
+    def _take_counts(self) -> tuple[int, int]:
+        counts = self._to_viewer, self._from_viewer
+        self._to_viewer = self._from_viewer = 0
+        return counts
+
+
+def _sendable(code: int) -> int:
+    """`code`, or a fault where RFC 6455 (7.4) forbids to send it."""
+    return code if code >= 4000 or code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013) else CloseCode.INTERNAL_ERROR

@@ -1,0 +1,55 @@
+"""Ends live consoles when the apps below announce that access is gone."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts.signals import access_revoked
+from common.publish import publish
+from eve_agent.wire.close import CloseCode
+from hypervisors.signals import hypervisor_removed
+from vms.signals import vm_deleted, vm_moved
+
+from . import groups
+
+
+@receiver(access_revoked)
+def on_access_revoked(
+    *,
+    user_id: uuid.UUID | None = None,
+    session_digest: str = "",
+    token_id: uuid.UUID | None = None,
+    project_id: uuid.UUID | None = None,
+    reason: str = "",
+    **_: Any,
+) -> None:
+    """A login, a token, a membership or a whole user is gone."""
+    ended = groups.end_message(CloseCode.ACCESS_ENDED, reason)
+    if session_digest:
+        publish(groups.login_group(session_digest), ended)
+    if token_id is not None:
+        publish(groups.token_group(token_id), ended)
+    if user_id is not None:
+        narrow = bool(session_digest or token_id or project_id)
+        publish(groups.user_group(user_id), groups.check_message() if narrow else ended)
+
+
+@receiver(vm_deleted)
+def on_vm_deleted(*, vm_id: uuid.UUID, **_: Any) -> None:
+    """The VM is gone."""
+    publish(groups.vm_group(vm_id), groups.end_message(CloseCode.VM_GONE))
+
+
+@receiver(vm_moved)
+def on_vm_moved(*, vm_id: uuid.UUID, **_: Any) -> None:
+    """The VM has another project: only those who are in it too may stay."""
+    publish(groups.vm_group(vm_id), groups.check_message())
+
+
+@receiver(hypervisor_removed)
+def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, **_: Any) -> None:
+    """The host is not Eve's any more."""
+    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, "the host was removed"))

@@ -1,0 +1,9 @@
+"""The websockets of consoles."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .consumers import ConsoleConsumer
+
+websocket_urlpatterns = [path("ws/vms/<uuid:vm_id>/console", ConsoleConsumer.as_asgi())]

@@ -1,0 +1,286 @@
+"""What changes tickets and console sessions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import AuditOutcome, Role, User
+from accounts.selectors import role_allows
+from accounts.services import audit_record
+from common.context import current_context
+from common.errors import NotAllowed
+from common.publish import publish_on_commit
+from common.secrets import digest_of, new_secret
+from eve_agent.wire.close import RETRYABLE, CloseCode
+from vms.models import Vm
+from vms.selectors import role_on
+
+from . import groups
+from .credentials import Handshake, Principal, page_session_check
+from .errors import BadCredential, TooManyConsoles
+from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
+from .selectors import LIVE_SECONDS, live_sessions, vm_for_console
+
+RESUME_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A console that a principal may open: which VM, and how."""
+
+    principal: Principal
+    vm: Vm
+    kind: ConsoleKind
+    mode: ConsoleMode
+    session_id: uuid.UUID
+
+
+def mode_allowed(user: User, vm: Vm, wanted: ConsoleMode) -> ConsoleMode:
+    """`wanted`, capped by the user's role: a viewer only views."""
+    role = role_on(user, vm)
+    return wanted if role is not None and role_allows(role, Role.OPERATOR) else ConsoleMode.VIEW
+
+
+def ticket_create(
+    *,
+    principal: Principal,
+    vm: Vm,
+    kind: ConsoleKind = ConsoleKind.VNC,
+    mode: ConsoleMode = ConsoleMode.CONTROL,
+    resume: uuid.UUID | None = None,
+) -> tuple[str, ConsoleTicket]:
+    """A ticket for one console, and its secret, which is kept nowhere.
+
+    Args:
+        resume: a session that broke off less than a minute ago; where it is the same user's and VM's, its record goes on.
+
+    Raises:
+        TooManyConsoles: the VM's or the user's limit is reached already.
+    """
+    session_id = resume if resume is not None and _resumable(resume, principal.user, vm) else uuid.uuid4()
+    limit_check(vm_id=vm.id, user=principal.user, but=session_id)
+    secret = new_secret()
+    ticket = ConsoleTicket.objects.create(
+        digest=digest_of(secret),
+        user=principal.user,
+        token=principal.token,
+        session_digest=principal.session_digest,
+        vm=vm,
+        kind=kind,
+        mode=mode_allowed(principal.user, vm, mode),
+        session_id=session_id,
+        created_at=Now(),
+        expires_at=Now() + dt.timedelta(seconds=settings.CONSOLE_TICKET_SECONDS),
+    )
+    ticket.refresh_from_db()
+    audit_record(
+        action="console.ticket",
+        actor=principal.user,
+        target=vm,
+        project=vm.project,
+        detail={"session": str(session_id), "kind": kind, "mode": ticket.mode},
+    )
+    return secret, ticket
+
+
+def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
+    """What the handshake's ticket grants; it is used up by that. Raises BadCredential."""
+    ticket = (
+        ConsoleTicket.objects.select_related("user", "token")
+        .filter(digest=digest_of(handshake.ticket), vm_id=vm_id, used_at=None, expires_at__gt=Now())
+        .first()
+    )
+    if ticket is None:
+        raise BadCredential("no such ticket")
+    if ticket.token is None:
+        page_session_check(handshake, user=ticket.user, expected_digest=ticket.session_digest)
+    claimed = ConsoleTicket.objects.filter(pk=ticket.pk, used_at=None, expires_at__gt=Now()).update(used_at=Now())
+    if claimed != 1:
+        raise BadCredential("the ticket was used meanwhile")
+    principal = Principal(user=ticket.user, token=ticket.token, session_digest=ticket.session_digest)
+    if ticket.token is not None and not _token_lives(principal):
+        raise BadCredential("the ticket's token has ended")
+    return grant_for(
+        principal=principal,
+        vm_id=vm_id,
+        kind=ConsoleKind(ticket.kind),
+        mode=ConsoleMode(ticket.mode),
+        session_id=ticket.session_id,
+    )
+
+
+def grant_for(
+    *, principal: Principal, vm_id: uuid.UUID, kind: ConsoleKind, mode: ConsoleMode, session_id: uuid.UUID | None = None
+) -> Grant:
+    """What the principal may open of that VM now. Raises BadCredential where it is not theirs, or they are disabled."""
+    vm = vm_for_console(principal.user, vm_id)
+    if vm is None or not principal.user.is_active:
+        raise BadCredential("no such VM for this user")
+    return Grant(
+        principal=principal,
+        vm=vm,
+        kind=kind,
+        mode=mode_allowed(principal.user, vm, mode),
+        session_id=session_id or uuid.uuid4(),
+    )
+
+
+@transaction.atomic
+def session_begin(*, grant: Grant) -> ConsoleSession:
+    """Writes down that a console session starts, or goes on after a break. Raises TooManyConsoles."""
+    Vm.objects.select_for_update().filter(pk=grant.vm.pk).first()
+    User.objects.select_for_update().filter(pk=grant.principal.user.pk).first()
+    limit_check(vm_id=grant.vm.pk, user=grant.principal.user, but=grant.session_id)
+    user, now = grant.principal.user, timezone.now()
+    session, is_new = ConsoleSession.objects.update_or_create(
+        id=grant.session_id,
+        defaults={
+            "mode": grant.mode,
+            "kind": grant.kind,
+            "token": grant.principal.token,
+            "session_digest": grant.principal.session_digest,
+            "seen_at": now,
+            "ended_at": None,
+            "close_code": None,
+            "end_reason": "",
+        },
+        create_defaults={
+            "vm": grant.vm,
+            "vm_uuid": grant.vm.pk,
+            "vm_name": grant.vm.name,
+            "user": user,
+            "user_label": user.email,
+            "token": grant.principal.token,
+            "session_digest": grant.principal.session_digest,
+            "kind": grant.kind,
+            "mode": grant.mode,
+            "address": current_context().address,
+            "request_id": current_context().request_id,
+            "started_at": now,
+            "seen_at": now,
+        },
+    )
+    audit_record(
+        action="console.open" if is_new else "console.resume",
+        actor=user,
+        target=grant.vm,
+        project=grant.vm.project,
+        detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
+    )
+    return session
+
+
+def session_meter(*, session_id: uuid.UUID, bytes_to_viewer: int, bytes_from_viewer: int) -> None:
+    """Adds bytes to a live session's record and notes that it is alive."""
+    ConsoleSession.objects.filter(pk=session_id, ended_at=None).update(
+        bytes_to_viewer=F("bytes_to_viewer") + bytes_to_viewer,
+        bytes_from_viewer=F("bytes_from_viewer") + bytes_from_viewer,
+        seen_at=timezone.now(),
+    )
+
+
+def session_end(
+    *, session_id: uuid.UUID, code: int, reason: str = "", bytes_to_viewer: int = 0, bytes_from_viewer: int = 0
+) -> bool:
+    """Writes down that a session ended and why, once: False where that was done already."""
+    ended = ConsoleSession.objects.filter(pk=session_id, ended_at=None).update(
+        ended_at=timezone.now(),
+        close_code=code,
+        end_reason=reason[:200],
+        bytes_to_viewer=F("bytes_to_viewer") + bytes_to_viewer,
+        bytes_from_viewer=F("bytes_from_viewer") + bytes_from_viewer,
+    )
+    if not ended:
+        return False
+    session = ConsoleSession.objects.select_related("user", "vm__project").get(pk=session_id)
+    audit_record(
+        action="console.close",
+        actor=session.user,
+        actor_label=session.user_label,
+        target=session.vm,
+        target_type="vm",
+        target_id=str(session.vm_uuid),
+        target_label=session.vm_name,
+        project=session.vm.project if session.vm else None,
+        outcome=AuditOutcome.FAILURE if code == CloseCode.INTERNAL_ERROR else AuditOutcome.SUCCESS,
+        detail={
+            "session": str(session.id),
+            "close_code": code,
+            "reason": session.end_reason,
+            "bytes_to_viewer": session.bytes_to_viewer,
+            "bytes_from_viewer": session.bytes_from_viewer,
+        },
+    )
+    return True
+
+
+def session_cut(*, session: ConsoleSession, user: User) -> None:
+    """Ends a live session, wherever it is served: the user's own, or any at a VM that they operate. Raises NotAllowed."""
+    own = session.user_id == user.pk
+    if not own and (session.vm is None or mode_allowed(user, session.vm, ConsoleMode.CONTROL) is not ConsoleMode.CONTROL):
+        raise NotAllowed(_("Only those who operate this VM may end other people's consoles."))
+    if session.ended_at is not None:
+        return
+    audit_record(
+        action="console.cut",
+        actor=user,
+        target=session.vm,
+        target_type="vm",
+        target_id=str(session.vm_uuid),
+        target_label=session.vm_name,
+        project=session.vm.project if session.vm else None,
+        detail={"session": str(session.pk), "viewer": session.user_label},
+    )
+    reason = _("You ended it.") if own else _("%(name)s ended it.") % {"name": user.name or user.email}
+    publish_on_commit(groups.session_group(session.pk), groups.end_message(CloseCode.ENDED_BY_STAFF, reason))
+
+
+def sessions_sweep() -> int:
+    """Ends the records of sessions whose process was killed, and deletes spent tickets. Returns how many ended."""
+    silent = ConsoleSession.objects.filter(ended_at=None, seen_at__lt=timezone.now() - dt.timedelta(seconds=LIVE_SECONDS))
+    ended = 0
+    for session_id in list(silent.values_list("pk", flat=True)[:1000]):
+        ended += session_end(session_id=session_id, code=CloseCode.SERVICE_RESTART, reason=_("Eve stopped while it was open."))
+    ConsoleTicket.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(hours=1)).delete()
+    return ended
+
+
+def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
+    """That one more session, not counting `but`, is within the limits. Raises TooManyConsoles."""
+    live = live_sessions().exclude(pk=but)
+    if live.filter(vm_uuid=vm_id).count() >= settings.CONSOLES_PER_VM:
+        raise TooManyConsoles(
+            _("%(limit)d consoles of this VM are open already. Close one, then try again.") % {"limit": settings.CONSOLES_PER_VM}
+        )
+    if live.filter(user=user).count() >= settings.CONSOLES_PER_USER:
+        raise TooManyConsoles(
+            _("You have %(limit)d consoles open already. Close one, then try again.") % {"limit": settings.CONSOLES_PER_USER}
+        )
+
+
+def _resumable(session_id: uuid.UUID, user: User, vm: Vm) -> bool:
+    since = timezone.now() - dt.timedelta(seconds=RESUME_SECONDS)
+    session = ConsoleSession.objects.filter(pk=session_id, user=user, vm=vm).first()
+    if session is None:
+        return False
+    if session.ended_at is None:
+        return session.seen_at > since
+    return session.ended_at > since and (session.close_code in RETRYABLE or session.close_code in _BROKE_OFF)
+
+
+_BROKE_OFF = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, 1005, 1006})
+"""How a browser's or a network's end looks: nobody took the access away."""
+
+
+def _token_lives(principal: Principal) -> bool:
+    token = principal.token
+    return token is not None and token.expires_at > timezone.now()
