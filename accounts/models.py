@@ -10,6 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from .managers import UserManager
@@ -21,13 +22,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(_("e-mail address"))
     name = models.CharField(_("name"), max_length=150)
-    is_active = models.BooleanField(_("active"), default=True, help_text=_("Untick to disable the user at once, everywhere."))
+    is_active = models.BooleanField(
+        _("active"), default=True, help_text=_("Untick to disable the user at once, everywhere.")
+    )
     is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May use the staff interface."))
     is_site_limited = models.BooleanField(
         _("limited to sites"),
         default=False,
         help_text=_("A staff member who sees only the sites assigned to them. Superusers are never limited."),
     )
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
+    """Part of what every login session is checked against: raising it signs the user out everywhere."""
     remarks = models.TextField(_("remarks"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -42,12 +47,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ["email"]
         constraints = [
             models.UniqueConstraint(
-                Lower("email"), name="user_email_unique", violation_error_message=_("A user with this e-mail address exists already.")
+                Lower("email"),
+                name="user_email_unique",
+                violation_error_message=_("A user with this e-mail address exists already."),
             ),
         ]
 
     def __str__(self) -> str:
         return self.email
+
+    def get_session_auth_hash(self) -> str:
+        """What a login session must carry to stay valid: it changes with the password and with :attr:`session_epoch`."""
+        return salted_hmac(
+            "accounts.User.session", f"{self.password}.{self.session_epoch}", algorithm="sha256"
+        ).hexdigest()
 
 
 class Role(models.TextChoices):
@@ -64,7 +77,13 @@ class Project(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=150)
     personal_owner = models.OneToOneField(
-        User, verbose_name=_("personal project of"), on_delete=models.PROTECT, related_name="personal_project", null=True, blank=True, editable=False
+        User,
+        verbose_name=_("personal project of"),
+        on_delete=models.PROTECT,
+        related_name="personal_project",
+        null=True,
+        blank=True,
+        editable=False,
     )
     is_active = models.BooleanField(_("active"), default=True)
     remarks = models.TextField(_("remarks"), blank=True)
@@ -82,7 +101,9 @@ class Project(models.Model):
 class Membership(models.Model):
     """A user's role in a project."""
 
-    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="memberships")
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="memberships"
+    )
     user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(_("role"), max_length=10, choices=Role)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -92,7 +113,9 @@ class Membership(models.Model):
         verbose_name_plural = _("memberships")
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "user"], name="membership_unique", violation_error_message=_("This user is a member of the project already.")
+                fields=["project", "user"],
+                name="membership_unique",
+                violation_error_message=_("This user is a member of the project already."),
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
         ]
@@ -122,6 +145,31 @@ class LoginToken(models.Model):
         return self.name or self.public
 
 
+class AttemptCounter(models.Model):
+    """How often something was tried in the current window; see :mod:`accounts.throttle`."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField(default=0)
+    window_started_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class KnownAddress(models.Model):
+    """An address from which a user has signed in: somebody else's guesses do not lock them out there."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")
+    network = models.CharField(max_length=50)
+    last_login_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "network"], name="known_address_unique")]
+
+    def __str__(self) -> str:
+        return self.network
+
+
 class AuditOutcome(models.TextChoices):
     """How an audited action ended."""
 
@@ -135,13 +183,19 @@ class AuditEvent(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
-    actor = models.ForeignKey(User, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    actor = models.ForeignKey(
+        User, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     actor_label = models.CharField(_("who, as it was called then"), max_length=254, blank=True)
-    action = models.CharField(_("action"), max_length=50, db_index=True, help_text=_("Such as login, token.create, vm.start, console.open."))
+    action = models.CharField(
+        _("action"), max_length=50, db_index=True, help_text=_("Such as login, token.create, vm.start, console.open.")
+    )
     target_type = models.CharField(_("kind of target"), max_length=30, blank=True)
     target_id = models.CharField(_("target"), max_length=36, blank=True, db_index=True)
     target_label = models.CharField(_("target, as it was called then"), max_length=254, blank=True)
-    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     address = models.GenericIPAddressField(_("from"), null=True, blank=True)
     request_id = models.CharField(_("request"), max_length=36, blank=True)
     outcome = models.CharField(_("outcome"), max_length=10, choices=AuditOutcome, default=AuditOutcome.SUCCESS)

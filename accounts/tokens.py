@@ -46,7 +46,11 @@ def token_resolve(text: str) -> LoginToken | None:
     if separator != "_" or not secret:
         return None
     now = timezone.now()
-    token = LoginToken.objects.select_related("user").filter(public=public, expires_at__gt=now, user__is_active=True).first()
+    token = (
+        LoginToken.objects.select_related("user")
+        .filter(public=public, expires_at__gt=now, user__is_active=True)
+        .first()
+    )
     if token is None or not matches(secret, token.digest):
         return None
     if token.last_used_at is None or now - token.last_used_at > _USED_RESOLUTION:

@@ -9,12 +9,12 @@ import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-
-from common.context import RequestContext, clean_address, request_context
-from common.errors import EveError
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
+
+from common.context import RequestContext, clean_address, request_context
+from common.errors import EveError
 
 from .credentials import Handshake, principal_of_token
 from .errors import BadCredential, ConsoleRefused, DisplayRefused

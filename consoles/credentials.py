@@ -58,7 +58,9 @@ class Handshake:
             query = parse_qs(scope["query_string"].decode("ascii"), strict_parsing=False, max_num_fields=16)
         except (UnicodeDecodeError, ValueError) as error:
             raise BadCredential("the query is not readable") from error
-        bearers = [token_from_header(value.decode("latin-1")) for name, value in headers if name.lower() == b"authorization"]
+        bearers = [
+            token_from_header(value.decode("latin-1")) for name, value in headers if name.lower() == b"authorization"
+        ]
         tickets, tokens = query.get("ticket", []), [*query.get("token", []), *bearers]
         if len(tickets) + len(tokens) != 1:
             raise BadCredential("not exactly one credential")

@@ -1,11 +1,11 @@
 """Errors of consoles::
 
-    ConsoleRefused(EveError)     no console now; `close_code` tells the page why
-    ├── TooManyConsoles          the limit of this VM or user is reached
-    ├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
-    └── HostUnreachable          no trusted answer from the host
-    BadCredential                the handshake is refused: nothing is said of why
-    LinkLost                     the link to the agent ended; `close_code` as the agent gave it
+ConsoleRefused(EveError)     no console now; `close_code` tells the page why
+├── TooManyConsoles          the limit of this VM or user is reached
+├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
+└── HostUnreachable          no trusted answer from the host
+BadCredential                the handshake is refused: nothing is said of why
+LinkLost                     the link to the agent ended; `close_code` as the agent gave it
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import ClassVar
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
-from common.errors import EveError
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
+
+from common.errors import EveError
 
 
 class BadCredential(Exception):

@@ -14,6 +14,11 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlencode
 
+from eve_agent.wire import codec, paths
+from eve_agent.wire.close import CloseCode
+from eve_agent.wire.console import ConsoleRequest
+from eve_agent.wire.errors import ErrorCode, Problem
+from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -22,11 +27,6 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from common.errors import EveError
-from eve_agent.wire import codec, paths
-from eve_agent.wire.close import CloseCode
-from eve_agent.wire.console import ConsoleRequest
-from eve_agent.wire.errors import ErrorCode, Problem
-from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER
 
 from .errors import DisplayRefused, HostUnreachable, LinkLost
 from .trust import AgentTrust
@@ -155,7 +155,9 @@ class AgentLink(asyncio.Protocol):
         """The connection is gone; whoever waits is woken."""
         if self._ping_timer is not None:
             self._ping_timer.cancel()
-        self._fail(HostUnreachable(f"The host ended the connection: {exc}." if exc else "The host ended the connection."))
+        self._fail(
+            HostUnreachable(f"The host ended the connection: {exc}." if exc else "The host ended the connection.")
+        )
         if self._websocket.state is not State.CLOSED:
             self._websocket.receive_eof()
         self._closed.set()

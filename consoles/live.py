@@ -17,7 +17,6 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import DatabaseError
-
 from eve_agent.wire.close import CloseCode
 
 from . import groups
@@ -191,4 +190,8 @@ class LiveConsole:
 
 def _sendable(code: int) -> int:
     """`code`, or a fault where RFC 6455 (7.4) forbids to send it."""
-    return code if code >= 4000 or code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013) else CloseCode.INTERNAL_ERROR
+    return (
+        code
+        if code >= 4000 or code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013)
+        else CloseCode.INTERNAL_ERROR
+    )

@@ -31,10 +31,18 @@ class ConsoleSession(models.Model):
     """The record of one viewer at one console: it outlives the connection, and the VM."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    vm = models.ForeignKey(Vm, verbose_name=_("virtual machine"), on_delete=models.SET_NULL, null=True, related_name="console_sessions")
+    vm = models.ForeignKey(
+        Vm, verbose_name=_("virtual machine"), on_delete=models.SET_NULL, null=True, related_name="console_sessions"
+    )
     vm_uuid = models.UUIDField(_("VM's UUID"), db_index=True)
     vm_name = models.CharField(_("VM's name"), max_length=255)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, related_name="console_sessions")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("who"),
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="console_sessions",
+    )
     user_label = models.CharField(_("who, as it was called then"), max_length=254)
     session_digest = models.CharField(max_length=64, blank=True, editable=False)
     """Of the login session that opened it; empty for a token's."""

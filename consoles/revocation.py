@@ -6,10 +6,10 @@ import uuid
 from typing import Any
 
 from django.dispatch import receiver
+from eve_agent.wire.close import CloseCode
 
 from accounts.signals import access_revoked
 from common.publish import publish
-from eve_agent.wire.close import CloseCode
 from hypervisors.signals import hypervisor_removed
 from vms.signals import vm_deleted, vm_moved
 

@@ -6,15 +6,14 @@ import datetime as dt
 import uuid
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
-
 from django.db.models.functions import Now
+from django.utils import timezone
+from eve_agent.wire.close import CloseCode
+from vms.selectors import role_on, vms_visible_to
 
 from accounts.models import LoginToken, Role, User
 from accounts.selectors import role_allows
-from eve_agent.wire.close import CloseCode
 from vms.models import Vm
-from vms.selectors import role_on, vms_visible_to
 
 from .credentials import session_user
 from .models import ConsoleMode, ConsoleSession
@@ -66,4 +65,6 @@ def _may_control(user: User, vm: Vm) -> bool:
 def _login_lives(session: ConsoleSession, session_key: str) -> bool:
     if session.session_digest:
         return session_user(session_key) == session.user
-    return session.token_id is not None and LoginToken.objects.filter(pk=session.token_id, expires_at__gt=Now()).exists()
+    return (
+        session.token_id is not None and LoginToken.objects.filter(pk=session.token_id, expires_at__gt=Now()).exists()
+    )

@@ -12,6 +12,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from eve_agent.wire.close import RETRYABLE, CloseCode
+from vms.selectors import role_on
 
 from accounts.models import AuditOutcome, Role, User
 from accounts.selectors import role_allows
@@ -20,9 +22,7 @@ from common.context import current_context
 from common.errors import NotAllowed
 from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
-from eve_agent.wire.close import RETRYABLE, CloseCode
 from vms.models import Vm
-from vms.selectors import role_on
 
 from . import groups
 from .credentials import Handshake, Principal, page_session_check
@@ -226,7 +226,9 @@ def session_end(
 def session_cut(*, session: ConsoleSession, user: User) -> None:
     """Ends a live session, wherever it is served: the user's own, or any at a VM that they operate. Raises NotAllowed."""
     own = session.user_id == user.pk
-    if not own and (session.vm is None or mode_allowed(user, session.vm, ConsoleMode.CONTROL) is not ConsoleMode.CONTROL):
+    if not own and (
+        session.vm is None or mode_allowed(user, session.vm, ConsoleMode.CONTROL) is not ConsoleMode.CONTROL
+    ):
         raise NotAllowed(_("Only those who operate this VM may end other people's consoles."))
     if session.ended_at is not None:
         return
@@ -246,10 +248,14 @@ def session_cut(*, session: ConsoleSession, user: User) -> None:
 
 def sessions_sweep() -> int:
     """Ends the records of sessions whose process was killed, and deletes spent tickets. Returns how many ended."""
-    silent = ConsoleSession.objects.filter(ended_at=None, seen_at__lt=timezone.now() - dt.timedelta(seconds=LIVE_SECONDS))
+    silent = ConsoleSession.objects.filter(
+        ended_at=None, seen_at__lt=timezone.now() - dt.timedelta(seconds=LIVE_SECONDS)
+    )
     ended = 0
     for session_id in list(silent.values_list("pk", flat=True)[:1000]):
-        ended += session_end(session_id=session_id, code=CloseCode.SERVICE_RESTART, reason=_("Eve stopped while it was open."))
+        ended += session_end(
+            session_id=session_id, code=CloseCode.SERVICE_RESTART, reason=_("Eve stopped while it was open.")
+        )
     ConsoleTicket.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(hours=1)).delete()
     return ended
 
@@ -259,11 +265,13 @@ def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
     live = live_sessions().exclude(pk=but)
     if live.filter(vm_uuid=vm_id).count() >= settings.CONSOLES_PER_VM:
         raise TooManyConsoles(
-            _("%(limit)d consoles of this VM are open already. Close one, then try again.") % {"limit": settings.CONSOLES_PER_VM}
+            _("%(limit)d consoles of this VM are open already. Close one, then try again.")
+            % {"limit": settings.CONSOLES_PER_VM}
         )
     if live.filter(user=user).count() >= settings.CONSOLES_PER_USER:
         raise TooManyConsoles(
-            _("You have %(limit)d consoles open already. Close one, then try again.") % {"limit": settings.CONSOLES_PER_USER}
+            _("You have %(limit)d consoles open already. Close one, then try again.")
+            % {"limit": settings.CONSOLES_PER_USER}
         )
 
 

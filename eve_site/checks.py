@@ -89,7 +89,9 @@ def check_ranges(**_: Any) -> Iterable[CheckMessage]:
 
 def _is_origin(text: str) -> bool:
     parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.path or parts.query or parts.username)
+    return (
+        parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.path or parts.query or parts.username)
+    )
 
 
 def _is_loopback(url: str) -> bool:

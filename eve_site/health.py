@@ -46,6 +46,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
     user = token.user if token else request.user
     if not (user.is_active and user.is_staff and (user.is_superuser or not user.is_site_limited)):
         return problem_response(
-            request, status_code=404, code="not_found", title=_("Not found"), detail=_("There is no such thing, or it is not yours.")
+            request,
+            status_code=404,
+            code="not_found",
+            title=_("Not found"),
+            detail=_("There is no such thing, or it is not yours."),
         )
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

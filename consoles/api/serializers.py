@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
+from eve_agent.wire.close import RETRYABLE
 from rest_framework import serializers
 
-from eve_agent.wire.close import RETRYABLE
-
-from ..models import ConsoleKind, ConsoleMode, ConsoleSession
+from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
 
 
 class TicketRequestSerializer(serializers.Serializer[Any]):
     """Which console is wanted."""
 
-    mode = serializers.ChoiceField(choices=ConsoleMode.choices, default=ConsoleMode.CONTROL, help_text="Capped by the caller's role.")
+    mode = serializers.ChoiceField(
+        choices=ConsoleMode.choices, default=ConsoleMode.CONTROL, help_text="Capped by the caller's role."
+    )
     kind = serializers.ChoiceField(choices=ConsoleKind.choices, default=ConsoleKind.VNC)
     resume = serializers.UUIDField(
-        required=False, allow_null=True, default=None, help_text="A session that broke off less than a minute ago, to go on with."
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A session that broke off less than a minute ago, to go on with.",
     )
 
 

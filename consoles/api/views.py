@@ -14,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ..models import ConsoleSession
-from ..principals import caller, principal_of
-from ..selectors import sessions_for, vm_for_console
-from ..services import session_cut, ticket_create
+from consoles.models import ConsoleSession
+from consoles.principals import caller, principal_of
+from consoles.selectors import sessions_for, vm_for_console
+from consoles.services import session_cut, ticket_create
+
 from .serializers import ConsoleSessionSerializer, TicketRequestSerializer, TicketSerializer
 
 

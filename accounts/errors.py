@@ -1,0 +1,66 @@
+"""Errors of accounts::
+
+BadLogin            wrong password, unknown user, disabled user: all the same
+TooManyAttempts     the limit of attempts is reached; `retry_after` seconds
+LastOwner           a project would be left without an owner
+StillOwns           a user or project owns VMs, so it can only be disabled or its VMs transferred
+PasswordTooWeak     Django's validators refuse it
+LinkSpent           a one-use link that was used, is too old, or was never ours
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import Conflict, EveError, Invalid, LimitReached
+
+
+class BadLogin(EveError):
+    """Wrong password, unknown user, disabled user: all the same, in words and in time."""
+
+    status = 401
+    code = "bad_login"
+    title = _("The e-mail address or the password is wrong")
+
+
+class TooManyAttempts(LimitReached):
+    """The limit of attempts is reached."""
+
+    code = "too_many_attempts"
+    title = _("Too many attempts")
+    retryable = True
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        minutes = max(1, round(retry_after_seconds / 60))
+        super().__init__(
+            _("Too many attempts from here. Wait %(minutes)d minutes, then try again.") % {"minutes": minutes},
+            retry_after=retry_after_seconds,
+        )
+
+
+class LastOwner(Conflict):
+    """A project would be left without an owner."""
+
+    code = "last_owner"
+    title = _("The project needs an owner")
+
+
+class StillOwns(Conflict):
+    """It owns virtual machines."""
+
+    code = "still_owns_vms"
+    title = _("It still owns virtual machines")
+
+
+class PasswordTooWeak(Invalid):
+    """Django's password validators refuse it; the detail says why."""
+
+    code = "password_too_weak"
+    title = _("This password is too weak")
+
+
+class LinkSpent(Conflict):
+    """A one-use link that was used, is too old, or was never ours."""
+
+    code = "link_spent"
+    title = _("This link does not work any more")
