@@ -1,0 +1,161 @@
+"""What the API says of accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, User
+from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a change that is silently dropped looks like one that was made."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The validated fields. Raises ValidationError for unknown and read-only ones."""
+        if isinstance(data, dict):
+            writable = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = sorted(set(data) - writable)
+            if unknown:
+                raise serializers.ValidationError(dict.fromkeys(unknown, ["This cannot be set here."]))
+        return super().to_internal_value(data)
+
+
+class LoginSerializer(serializers.Serializer[Any]):
+    """Who signs in."""
+
+    email = serializers.CharField(max_length=254)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
+    name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    ttl_seconds = serializers.IntegerField(
+        min_value=LEAST_TTL_SECONDS, max_value=MOST_TTL_SECONDS, required=False, allow_null=True, default=None
+    )
+
+
+class LoginAnswerSerializer(serializers.Serializer[Any]):
+    """The token, shown this once."""
+
+    token = serializers.CharField()
+    expiry = serializers.DateTimeField()
+
+
+class LogoutSerializer(serializers.Serializer[Any]):
+    """How far to sign out."""
+
+    all = serializers.BooleanField(default=False, help_text="Every token and every login session of the user.")
+
+
+class TokenSerializer(serializers.ModelSerializer[LoginToken]):
+    """A login token, without its secret."""
+
+    class Meta:
+        model = LoginToken
+        fields = ["id", "name", "public", "created_at", "last_used_at", "expires_at"]
+        read_only_fields = fields
+
+
+class UserSerializer(StrictSerializer, serializers.ModelSerializer[User]):
+    """A user, as staff of every site see one."""
+
+    email = serializers.EmailField(max_length=254)
+
+    class Meta:
+        model = User
+        fields = [
+            "id",
+            "email",
+            "name",
+            "is_active",
+            "is_staff",
+            "is_superuser",
+            "is_site_limited",
+            "remarks",
+            "created_at",
+            "last_login",
+        ]
+        read_only_fields = ["id", "created_at", "last_login"]
+
+
+class MeSerializer(serializers.ModelSerializer[User]):
+    """The caller."""
+
+    projects = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ["id", "email", "name", "is_staff", "is_superuser", "is_site_limited", "last_login", "projects"]
+        read_only_fields = fields
+
+    def get_projects(self, user: User) -> list[dict[str, str]]:
+        """The caller's projects and role in each."""
+        memberships = (
+            user.memberships.filter(project__is_active=True).select_related("project").order_by("project__name")
+        )
+        return [{"id": str(m.project_id), "name": m.project.name, "role": m.role} for m in memberships]
+
+
+class MeChangeSerializer(StrictSerializer):
+    """What users change of themselves."""
+
+    name = serializers.CharField(max_length=150)
+
+
+class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
+    """A project."""
+
+    is_personal = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Project
+        fields = ["id", "name", "is_personal", "is_active", "remarks", "created_at"]
+        read_only_fields = ["id", "created_at", "is_active"]
+
+    def get_is_personal(self, project: Project) -> bool:
+        """Whether it is somebody's own."""
+        return project.personal_owner_id is not None
+
+
+class MemberSerializer(StrictSerializer, serializers.ModelSerializer[Membership]):
+    """Who is in a project."""
+
+    user = serializers.UUIDField(source="user_id", read_only=True)
+    email = serializers.EmailField(source="user.email", read_only=True)
+    name = serializers.CharField(source="user.name", read_only=True)
+
+    class Meta:
+        model = Membership
+        fields = ["user", "email", "name", "role", "created_at"]
+        read_only_fields = ["created_at"]
+
+
+class MemberAddSerializer(StrictSerializer):
+    """Who shall be in a project."""
+
+    email = serializers.EmailField(max_length=254)
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
+    """Who did what."""
+
+    actor = serializers.CharField(source="actor_label", read_only=True)
+
+    class Meta:
+        model = AuditEvent
+        fields = [
+            "id",
+            "at",
+            "actor",
+            "action",
+            "target_type",
+            "target_id",
+            "target_label",
+            "project",
+            "address",
+            "request_id",
+            "outcome",
+            "detail",
+        ]
+        read_only_fields = fields

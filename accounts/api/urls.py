@@ -1,0 +1,22 @@
+"""Accounts' part of /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import directory, views
+
+urlpatterns = [
+    path("login", views.LoginView.as_view(), name="api-login"),
+    path("logout", views.LogoutView.as_view(), name="api-logout"),
+    path("me", views.MeView.as_view(), name="api-me"),
+    path("tokens", views.TokenListView.as_view(), name="api-tokens"),
+    path("tokens/<uuid:token_id>", views.TokenView.as_view(), name="api-token"),
+    path("audit", views.AuditListView.as_view(), name="api-audit"),
+    path("users", directory.UserListView.as_view(), name="api-users"),
+    path("users/<uuid:user_id>", directory.UserView.as_view(), name="api-user"),
+    path("projects", directory.ProjectListView.as_view(), name="api-projects"),
+    path("projects/<uuid:project_id>", directory.ProjectView.as_view(), name="api-project"),
+    path("projects/<uuid:project_id>/members", directory.MemberListView.as_view(), name="api-members"),
+    path("projects/<uuid:project_id>/members/<uuid:user_id>", directory.MemberView.as_view(), name="api-member"),
+]

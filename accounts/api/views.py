@@ -1,0 +1,151 @@
+"""Signing in and out, oneself, tokens, the audit."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import django_filters
+from django.contrib.auth import logout
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.callers import caller
+from accounts.models import AuditEvent, LoginToken
+from accounts.selectors import audit_events_for
+from accounts.services import (
+    login_check,
+    login_end,
+    login_remember,
+    logout_everywhere,
+    token_create,
+    token_revoke,
+    user_update,
+)
+
+from .serializers import (
+    AuditEventSerializer,
+    LoginAnswerSerializer,
+    LoginSerializer,
+    LogoutSerializer,
+    MeChangeSerializer,
+    MeSerializer,
+    TokenSerializer,
+)
+
+
+class LoginView(APIView):
+    """E-mail address and password for a token."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="login", request=LoginSerializer, responses={200: LoginAnswerSerializer}, auth=[])
+    def post(self, request: Request) -> Response:
+        """Signs in: a login token for `Authorization: Bearer`, shown this once."""
+        wanted = LoginSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        user = login_check(email=wanted.validated_data["email"], password=wanted.validated_data["password"])
+        login_remember(user=user, how="token")
+        text, token = token_create(
+            user=user, name=wanted.validated_data["name"], ttl_seconds=wanted.validated_data["ttl_seconds"]
+        )
+        answer = LoginAnswerSerializer({"token": text, "expiry": token.expires_at})
+        return Response(answer.data, headers={"Cache-Control": "no-store"})
+
+
+class LogoutView(APIView):
+    """The end of a token, or of everything."""
+
+    @extend_schema(
+        operation_id="logout",
+        request=LogoutSerializer,
+        responses={204: OpenApiResponse(description="Signed out; open consoles end within seconds.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Ends the token (or page session) that asks; with `all` every one of the user."""
+        user = caller(request)
+        wanted = LogoutSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        if wanted.validated_data["all"]:
+            logout_everywhere(user=user)
+        elif isinstance(request.auth, LoginToken):
+            token_revoke(token=request.auth, by=user)
+        else:
+            session_key = request.session.session_key
+            logout(request._request)
+            login_end(user=user, session_key=session_key)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeView(APIView):
+    """The caller."""
+
+    @extend_schema(operation_id="me", responses=MeSerializer)
+    def get(self, request: Request) -> Response:
+        """Who the caller is, and their projects."""
+        return Response(MeSerializer(caller(request)).data)
+
+    @extend_schema(operation_id="me_update", request=MeChangeSerializer, responses=MeSerializer)
+    def patch(self, request: Request) -> Response:
+        """Changes the caller's own name."""
+        wanted = MeChangeSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        user = user_update(user=caller(request), by=caller(request), **wanted.validated_data)
+        return Response(MeSerializer(user).data)
+
+
+class TokenListView(generics.ListAPIView[LoginToken]):
+    """The caller's login tokens; newest first."""
+
+    serializer_class = TokenSerializer
+    ordering = ("-created_at", "id")
+    queryset = LoginToken.objects.none()
+
+    def get_queryset(self) -> QuerySet[LoginToken]:
+        """The caller's own."""
+        return LoginToken.objects.filter(user=caller(self.request))
+
+
+class TokenView(APIView):
+    """One login token of the caller."""
+
+    @extend_schema(
+        operation_id="token_revoke", responses={204: OpenApiResponse(description="The token is worth nothing now.")}
+    )
+    def delete(self, request: Request, token_id: uuid.UUID) -> Response:
+        """Revokes it, and ends what was opened with it."""
+        token = get_object_or_404(LoginToken, pk=token_id, user=caller(request))
+        token_revoke(token=token, by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AuditFilter(django_filters.FilterSet):
+    """How the audit can be narrowed."""
+
+    action = django_filters.CharFilter(lookup_expr="startswith")
+    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+    class Meta:
+        model = AuditEvent
+        fields = ["target_id", "outcome", "project"]
+
+
+class AuditListView(generics.ListAPIView[AuditEvent]):
+    """Who did what; newest first. Everybody sees their own acts, staff of every site all."""
+
+    serializer_class = AuditEventSerializer
+    filterset_class = AuditFilter
+    ordering = ("-at", "id")
+    queryset = AuditEvent.objects.none()
+
+    def get_queryset(self) -> QuerySet[AuditEvent]:
+        """Scoped to the caller."""
+        return audit_events_for(caller(self.request))

@@ -1,0 +1,35 @@
+"""Sends mail beside the request, so that how long an answer takes says nothing of whether there is an account."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from smtplib import SMTPException
+
+import structlog
+from django.conf import settings
+from django.core.mail import send_mail
+from django.utils.translation import gettext as _
+
+from .models import User
+
+log = structlog.get_logger(__name__)
+
+_sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
+
+
+def password_mail_send(*, user: User, link: str) -> None:
+    """Mails a one-use link; a mail server that is away is logged, not told to whoever asked."""
+    subject = _("Set your password for Eve")
+    text = _(
+        "Somebody, probably you, asked to set a new password for your account at %(address)s.\n\n"
+        "Open this link within an hour; it works once:\n\n%(link)s\n\n"
+        "If it was not you, do nothing: your password stays as it is.\n"
+    ) % {"address": settings.PUBLIC_URL, "link": link}
+    _sender.submit(_send, subject, text, user.email)
+
+
+def _send(subject: str, text: str, address: str) -> None:
+    try:
+        send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
+    except (OSError, SMTPException) as error:
+        log.error("mail not sent", error=type(error).__name__)

@@ -1,0 +1,22 @@
+"""Pages of accounts."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import portal, views
+
+urlpatterns = [
+    path("login/", views.login_view, name="login"),
+    path("logout/", views.logout_view, name="logout"),
+    path("password/", views.password_forgotten, name="password-reset"),
+    path("password/<str:uidb64>/<str:token>/", views.password_set, name="password-set"),
+    path("profile/", portal.profile, name="profile"),
+    path("profile/name/", portal.name_change, name="profile-name"),
+    path("profile/password/", portal.password_change, name="profile-password"),
+    path("profile/tokens/<uuid:token_id>/end/", portal.token_end, name="profile-token-end"),
+    path("profile/sign-out-everywhere/", portal.sign_out_everywhere, name="profile-sign-out-everywhere"),
+    path("projects/<uuid:project_id>/", portal.project_detail, name="project-detail"),
+    path("projects/<uuid:project_id>/members/", portal.member_add, name="member-add"),
+    path("projects/<uuid:project_id>/members/<uuid:user_id>/remove/", portal.member_remove, name="member-remove"),
+]
