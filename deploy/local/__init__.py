@@ -1,0 +1,1 @@
+"""``make run`` and ``make test``: set up everything on one machine, and start it."""

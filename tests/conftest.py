@@ -1,0 +1,36 @@
+"""Fixtures for all tests: the services that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.services import databases
+
+if TYPE_CHECKING:
+    from tests.services.libvirt import LibvirtSandbox
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """DATABASE_URL of a throw-away PostgreSQL."""
+    with databases.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """REDIS_URL of a throw-away Redis."""
+    with databases.redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
+    """A private libvirtd with QEMU guests of its own; see ``tests.services.libvirt``."""
+    from tests.services.libvirt import libvirt_sandbox as sandbox
+
+    with sandbox() as running:
+        yield running

@@ -1,0 +1,215 @@
+"""A private libvirtd for the tests: real libvirt and QEMU that cannot see the machine's own domains, networks or pools."""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local.demo_guest import DemoGuestError, guest_define, guest_names, guest_remove, virsh, wait_for_serial
+from deploy.local.domain_xml import GuestSpec
+from deploy.local.guest_image import GuestImage, guest_image_ensure
+from tests.services.databases import ServiceError
+from tests.services.libvirt_init import BINDS
+from tests.services.root import ServiceRoot, service_root_create
+
+INIT = Path(__file__).with_name("libvirt_init.py")
+START_SECONDS = 60
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
+GUEST_FOLDER = Path(os.environ.get("EVE_TEST_GUEST_DIR", "/var/tmp/eve-test-guest"))
+"""Cache of the guest's kernel and initramfs: a public folder that QEMU's user can read, kept between runs."""
+
+
+@dataclass(slots=True)
+class LibvirtSandbox:
+    """A running libvirtd. ``uri`` works for every client on this machine, from outside the namespace."""
+
+    root: ServiceRoot
+    image: GuestImage
+    process: subprocess.Popen[str]
+    logs: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        """A ``qemu:///system`` address that ends at the sandbox's socket."""
+        return f"qemu:///system?socket={self.root.path}/run/libvirt-sock"
+
+    def kill(self) -> None:
+        """``kill -9`` libvirtd. Guests run on, open graphics fds stay open."""
+        self._tell("kill")
+
+    def start(self) -> None:
+        """Start libvirtd again after ``kill`` and wait until it answers."""
+        self._tell("start")
+        self._wait_until_up()
+
+    def define_demo(self, name: str, **variant: Any) -> str:
+        """Define (not start) a demo guest with the fields of ``GuestSpec`` given in ``variant``. Returns its UUID.
+
+        Its prompt shows its name, unless ``hostname`` says otherwise; its serial output is at ``serial_log(name)``.
+        """
+        if not NAME_PATTERN.fullmatch(name):
+            raise ValueError(f"{name!r}: test guests are named in lower case letters, digits, dots and dashes.")
+        log = self.root.path / "serial" / f"{name}.log"
+        log.touch()  # ours, so that it stays readable for us when virtlogd (root) writes to it
+        self.logs[name] = log
+        fields: dict[str, Any] = {
+            "kernel": self.image.kernel,
+            "initramfs": self.image.initramfs,
+            "hostname": name,
+            "serial_log": log,
+            "purpose": "test",
+        }
+        return guest_define(uri=self.uri, spec=GuestSpec(name=name, **{**fields, **variant}))
+
+    def start_demo(self, name: str, *, wait: bool = True, **variant: Any) -> str:
+        """Define and start a demo guest; with ``wait``, return only when its shell is there. Returns its UUID."""
+        uuid = self.define_demo(name, **variant)
+        virsh(self.uri, "start", uuid)
+        if wait:
+            self.wait_for_serial(name, ":~#")
+        return uuid
+
+    def disk_path(self, name: str) -> Path:
+        """Where a guest's disk may lie, so that it goes away with the sandbox (``disk=sandbox.disk_path("a")``)."""
+        return self.root.path / "disks" / f"{name}.qcow2"
+
+    def serial_log(self, name: str) -> Path:
+        """The file with everything that the guest wrote to its serial port since it started."""
+        return self.logs[name]
+
+    def wait_for_serial(self, name: str, text: str, *, seconds: float = 60.0) -> None:
+        """Wait until the guest's serial log holds ``text``. Raises TimeoutError."""
+        wait_for_serial(self.serial_log(name), text, seconds=seconds)
+
+    def virsh(self, *arguments: str) -> str:
+        """Behind everybody's back: one ``virsh`` command. Raises DemoGuestError."""
+        return virsh(self.uri, *arguments)
+
+    def qemu_pid(self, name: str) -> int:
+        """The process of a running guest, as seen from outside the sandbox. Raises LookupError."""
+        marker = f"guest={name},".encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+                inside = str(self.root.path.name) in (path.parent / "mountinfo").read_text()
+            except OSError:
+                continue
+            if inside and any(word.startswith(marker) for word in words):
+                return int(path.parent.name)
+        raise LookupError(f"No QEMU runs the guest {name}.")
+
+    def remove_all(self) -> None:
+        """Pull the plug of every guest and forget it."""
+        for name in guest_names(self.uri):
+            guest_remove(uri=self.uri, name=name)
+        self.logs.clear()
+
+    def close(self) -> None:
+        """End libvirtd and every guest, and remove the folder."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(30)
+        _as_root(["rm", "-rf", "--one-file-system", *(str(self.root.path / name) for name in BINDS)])
+        self.root.close()
+
+    def _tell(self, order: str) -> None:
+        if self.process.stdin is None or self.process.stdout is None:
+            raise ServiceError("The libvirt sandbox has no pipes.")
+        self.process.stdin.write(f"{order}\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline().strip() != "done":
+            raise ServiceError(f"The libvirt sandbox is gone: {_tail(self.root.path)}")
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                virsh(self.uri, "list", "--all")
+            except DemoGuestError as error:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise ServiceError(
+                        f"The sandbox's libvirtd does not answer: {error} {_tail(self.root.path)}"
+                    ) from error
+                time.sleep(0.1)
+            else:
+                return
+
+
+@contextmanager
+def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
+    """Start a sandbox, end it with everything in it. Needs root or a sudo that does not ask.
+
+    Raises:
+        ServiceError: libvirt cannot run here; the text says why.
+    """
+    for program in ("libvirtd", "virtlogd"):
+        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
+            raise ServiceError(f"{program} is missing: `make test` installs what the tests need.")
+    image = guest_image_ensure(folder=GUEST_FOLDER)
+    root = service_root_create("libvirt")
+    _write_configuration(root.path)
+    process = _launch(root.path)
+    sandbox = LibvirtSandbox(root, image, process)
+    try:
+        if process.stdout is None or process.stdout.readline().strip() != "ready":
+            raise ServiceError(
+                f"No namespaces for a libvirt of the tests' own (an unprivileged container?): {_tail(root.path)}"
+            )
+        sandbox._wait_until_up()
+        yield sandbox
+    finally:
+        sandbox.close()
+
+
+def _write_configuration(root: Path) -> None:
+    for name in (*BINDS, "serial", "disks"):
+        (root / name).mkdir(mode=0o755)
+    # Only this user and root may connect; libvirt's own checks would ask a polkit that is hidden from it.
+    group = grp.getgrgid(os.getegid()).gr_name
+    (root / "etc" / "libvirtd.conf").write_text(
+        f'unix_sock_group = "{group}"\nunix_sock_rw_perms = "0770"\nunix_sock_ro_perms = "0770"\n'
+        'auth_unix_rw = "none"\nauth_unix_ro = "none"\n'
+    )
+    (root / "etc" / "qemu.conf").write_text('security_driver = "none"\ncgroup_controllers = []\n')
+
+
+def _launch(root: Path) -> subprocess.Popen[str]:
+    namespaces = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command = [*_sudo(), *namespaces, sys.executable, "-I", str(INIT), str(root)]
+    with (root / "init.log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            cwd="/",
+        )
+
+
+def _sudo() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
+
+
+def _as_root(command: list[str]) -> None:
+    subprocess.run([*_sudo(), *command], check=False, capture_output=True, timeout=60)
+
+
+def _tail(root: Path) -> str:
+    lines: list[str] = []
+    for name in ("init.log", "libvirtd.log", "virtlogd.log"):
+        path = root / name
+        if path.exists():
+            lines += path.read_text(errors="replace").splitlines()[-3:]
+    return " | ".join(lines) or "(no log)"

@@ -1,0 +1,88 @@
+"""First process of the libvirt sandbox: a private mount and process namespace that ends with the tests.
+
+``unshare … python libvirt_init.py FOLDER`` binds sub-folders of FOLDER over every folder that libvirt writes to, starts a virtlogd and a
+libvirtd of its own, and obeys lines on standard input: ``kill`` (SIGKILL to libvirtd) and ``start``. At the end of its input, which
+comes also when the tests are killed, it ends; the kernel then kills whatever runs in the namespace, QEMU included.
+
+Standard library only, since it may run under sudo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+BINDS = {
+    "run": "/run/libvirt",
+    "lib": "/var/lib/libvirt",
+    "etc": "/etc/libvirt",
+    "cache": "/var/cache/libvirt",
+    "log": "/var/log/libvirt",
+    "dbus": "/run/dbus",
+}
+"""Folders of the sandbox and what they hide. Without the system bus, libvirt asks neither firewalld nor machined for anything."""
+
+
+def main() -> None:
+    """Bind, start, obey, end."""
+    root = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, _reap)
+    for name, target in BINDS.items():
+        Path(target).mkdir(parents=True, exist_ok=True)
+        _mount(root / name, target)
+    if Path("/dev/kvm").exists():
+        # Guests are emulated in tests, and libvirt must not take a /dev/kvm for granted that boots nothing.
+        _mount(Path("/dev/null"), "/dev/kvm")
+    _spawn(root, "virtlogd", "-p", "/run/libvirt/virtlogd.pid")
+    libvirtd = _start_libvirtd(root)
+    _answer("ready")
+    for line in sys.stdin:
+        if line.strip() == "kill":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(libvirtd, signal.SIGKILL)
+        elif line.strip() == "start":
+            libvirtd = _start_libvirtd(root)
+        _answer("done")
+
+
+def _answer(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def _mount(source: Path, target: str) -> None:
+    subprocess.run(["mount", "--bind", str(source), target], check=True)
+
+
+def _start_libvirtd(root: Path) -> int:
+    pid_file = "/run/libvirt/libvirtd.pid"
+    return _spawn(root, "libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p", pid_file)
+
+
+def _spawn(root: Path, program: str, *arguments: str) -> int:
+    log = os.open(root / f"{program}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    path = next(folder / program for folder in map(Path, ("/usr/sbin", "/usr/bin")) if (folder / program).exists())
+    actions = [
+        (os.POSIX_SPAWN_DUP2, log, 1),
+        (os.POSIX_SPAWN_DUP2, log, 2),
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+    ]
+    try:
+        return os.posix_spawn(path, [program, *arguments], os.environ, file_actions=actions, setsigdef=[signal.SIGINT])
+    finally:
+        os.close(log)
+
+
+def _reap(*_: object) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""A folder of its own for each throw-away service, which nothing outlives.
+
+The folder is locked (``flock``) by the process that uses it. The kernel drops that lock however the process ends, so a
+later run can tell a folder in use from one that a crash left behind, and removes the latter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "eve-test-"
+LOCK_NAME = "in-use"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRoot:
+    """A locked folder. Others may pass through it (0711), since services run as users of their own, but not list it."""
+
+    path: Path
+    lock_fd: int
+
+    def close(self) -> None:
+        """Remove the folder and give the lock up."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock_fd)
+
+
+def service_root_create(name: str) -> ServiceRoot:
+    """A fresh folder for the service ``name``. Folders of crashed runs are removed on the way."""
+    sweep()
+    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-"))
+    path.chmod(0o711)
+    lock_fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock_fd, fcntl.LOCK_EX)
+    return ServiceRoot(path, lock_fd)
+
+
+def sweep() -> list[Path]:
+    """Remove folders that no live process holds, and say which."""
+    removed: list[Path] = []
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            lock_fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # another user's, or one that is just being made
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
+        finally:
+            os.close(lock_fd)
+    return removed
