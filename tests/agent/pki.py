@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from eve_agent.service import certificates
 from eve_agent.service.identity import credential_pem
 from eve_agent.wire.certs import Pins, agent_dns_name
@@ -67,7 +66,9 @@ class Authority(Leaf):
         ends: dt.timedelta = dt.timedelta(days=90),
     ) -> Leaf:
         key = key or certificates.make_key()
-        san = x509.SubjectAlternativeName([*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        san = x509.SubjectAlternativeName(
+            [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        )
         extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(False, None), True), (san, False)]
         if usage is not None:
             extensions.append((x509.ExtendedKeyUsage([usage]), False))

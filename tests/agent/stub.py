@@ -23,6 +23,8 @@ class StubDriver:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.kept: list[socket.socket] = []
+        """Displays that a test looks away from stay open."""
         self.displays: asyncio.Queue[socket.socket] = asyncio.Queue()
         self.listeners: list[EventListener] = []
         self.failure: Exception | None = None
@@ -30,7 +32,9 @@ class StubDriver:
 
     async def start(self) -> None: ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        for sock in self.kept:
+            sock.close()
 
     async def host_facts(self) -> HostFacts:
         self._called("host_facts")
@@ -65,6 +69,7 @@ class StubDriver:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
+        self.kept.append(theirs)
         await self.displays.put(theirs)
         return ours
 

@@ -90,6 +90,7 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     running = await start_agent(tmp_path)
     yield running
     await running.server.close()
+    await running.driver.close()
 
 
 @pytest_asyncio.fixture
@@ -98,3 +99,4 @@ async def fast_agent(tmp_path: Path) -> AsyncIterator[Agent]:
     running = await start_agent(tmp_path, FAST)
     yield running
     await running.server.close()
+    await running.driver.close()
