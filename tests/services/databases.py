@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from tests.services.root import service_root_create
 
@@ -50,7 +49,7 @@ def postgres() -> Iterator[str]:
         command = [*user, str(binaries / "postgres"), "-D", str(data), "-h", ""]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with _guarded(command, log=root.path / "log", socket_path=sockets / ".s.PGSQL.5432"):
-            yield f"postgres://eve@{quote(str(sockets), safe='')}:5432/postgres"
+            yield f"postgres://eve@/{sockets}/postgres"  # two slashes: a folder of sockets, not a host
     finally:
         root.close()
 
