@@ -8,11 +8,11 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
-from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from .fields import LowerEmailField
 from .managers import UserManager
 
 
@@ -20,7 +20,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who signs in, by e-mail address (case-insensitively unique)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField(_("e-mail address"))
+    email = LowerEmailField(
+        _("e-mail address"),
+        unique=True,
+        error_messages={"unique": _("A user with this e-mail address exists already.")},
+    )
     name = models.CharField(_("name"), max_length=150)
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Untick to disable the user at once, everywhere.")
@@ -45,13 +49,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         ordering = ["email"]
-        constraints = [
-            models.UniqueConstraint(
-                Lower("email"),
-                name="user_email_unique",
-                violation_error_message=_("A user with this e-mail address exists already."),
-            ),
-        ]
 
     def __str__(self) -> str:
         return self.email

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 import structlog
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+django_stubs_ext.monkeypatch()  # Django's own generic classes, such as ModelAdmin[User], can be subscripted at run time
 
 env = environ.FileAwareEnv()
 
