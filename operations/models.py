@@ -19,6 +19,10 @@ class OperationState(models.TextChoices):
     FAILED = "failed", _("failed")
 
 
+ACTIVE_STATES = (OperationState.QUEUED, OperationState.RUNNING)
+"""Of operations that are not over; a target has at most one of them."""
+
+
 class Operation(models.Model):
     """A change that may take longer than a request: who wanted what of which target, and how it went."""
 
@@ -27,14 +31,25 @@ class Operation(models.Model):
     target_type = models.CharField(_("kind of target"), max_length=30)
     target_id = models.UUIDField(_("target"), db_index=True)
     target_label = models.CharField(_("target's name"), max_length=254)
-    project = models.ForeignKey("accounts.Project", verbose_name=_("project"), on_delete=models.SET_NULL, null=True, related_name="operations")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    project = models.ForeignKey(
+        "accounts.Project", verbose_name=_("project"), on_delete=models.SET_NULL, null=True, related_name="operations"
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("who"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
     arguments = models.JSONField(default=dict, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=OperationState, default=OperationState.QUEUED)
     error = models.JSONField(_("error"), null=True, blank=True)
     """Problem details (RFC 9457) of a failed operation."""
     address = models.GenericIPAddressField(null=True, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    """How often a worker began it: more than once only after a worker was killed."""
     worker = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     """Until then its worker has it; afterwards another may take it over."""
@@ -50,6 +65,19 @@ class Operation(models.Model):
             models.Index(fields=["state", "created_at"]),
             models.Index(fields=["target_type", "target_id", "-created_at"]),
         ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["target_type", "target_id"],
+                condition=models.Q(state__in=["queued", "running"]),
+                name="operation_one_at_a_time",
+                violation_error_message=_("Another change of this is under way."),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} · {self.target_label}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is not over."""
+        return self.state in ACTIVE_STATES

@@ -10,3 +10,7 @@ class VmsConfig(AppConfig):
     name = "vms"
     verbose_name = _("Virtual machines")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listens to what the apps below announce, and registers how VMs' operations are done."""
+        from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)

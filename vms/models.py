@@ -31,7 +31,9 @@ class Vm(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)
     name = models.CharField(_("name"), max_length=255)
     project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.PROTECT, related_name="vms")
-    hypervisor = models.ForeignKey(Hypervisor, verbose_name=_("hypervisor"), on_delete=models.PROTECT, related_name="vms")
+    hypervisor = models.ForeignKey(
+        Hypervisor, verbose_name=_("hypervisor"), on_delete=models.PROTECT, related_name="vms"
+    )
     vcpus = models.PositiveIntegerField(_("vCPUs"))
     """As agreed in Eve; what libvirt has is in `facts`."""
     memory_bytes = models.PositiveBigIntegerField(_("memory"))
@@ -39,8 +41,14 @@ class Vm(models.Model):
     state = models.CharField(_("state"), max_length=15, choices=VmState, default=VmState.UNKNOWN, editable=False)
     state_reason = models.CharField(_("why"), max_length=100, blank=True, editable=False)
     state_since = models.DateTimeField(_("since"), default=timezone.now, editable=False)
+    state_before = models.CharField(max_length=15, blank=True, editable=False)
+    """While its host is away: what it was last known to be; else empty."""
+    state_before_since = models.DateTimeField(null=True, blank=True, editable=False)
     facts = models.JSONField(_("facts"), default=dict, blank=True, editable=False)
     """:class:`eve_agent.wire.domain.Domain` as last reported, as plain JSON."""
+    seen_vcpus = models.PositiveBigIntegerField(_("vCPUs on the host"), null=True, blank=True, editable=False)
+    """As last reported; other than :attr:`vcpus`, it is drift."""
+    seen_memory_bytes = models.PositiveBigIntegerField(_("memory on the host"), null=True, blank=True, editable=False)
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -57,11 +65,15 @@ class Vm(models.Model):
 class DiscoveredDomain(models.Model):
     """A domain that a host reports and that is no VM of Eve's on that host: waiting to be adopted, or in conflict."""
 
-    hypervisor = models.ForeignKey(Hypervisor, verbose_name=_("hypervisor"), on_delete=models.CASCADE, related_name="discovered_domains")
+    hypervisor = models.ForeignKey(
+        Hypervisor, verbose_name=_("hypervisor"), on_delete=models.CASCADE, related_name="discovered_domains"
+    )
     uuid = models.UUIDField(_("UUID"))
     name = models.CharField(_("name"), max_length=255)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
-    is_conflict = models.BooleanField(_("conflict"), default=False, help_text=_("Another hypervisor's VM has this UUID."))
+    is_conflict = models.BooleanField(
+        _("conflict"), default=False, help_text=_("Another hypervisor's VM has this UUID.")
+    )
     first_seen_at = models.DateTimeField(_("first seen"), default=timezone.now)
     last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
 

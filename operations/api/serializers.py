@@ -1,0 +1,67 @@
+"""Operations as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from operations.models import Operation, OperationState
+
+
+class TargetSerializer(serializers.Serializer[Any]):
+    """What an operation changes."""
+
+    type = serializers.CharField(source="target_type", help_text="Such as vm.")
+    id = serializers.UUIDField(source="target_id")
+    name = serializers.CharField(source="target_label", help_text="As it was called then.")
+
+
+class RequesterSerializer(serializers.Serializer[Any]):
+    """Who asked for it."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Problem details (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    retryable = serializers.BooleanField(required=False)
+    request_id = serializers.CharField()
+
+
+class OperationSerializer(serializers.ModelSerializer[Operation]):
+    """A change that may take longer than a request."""
+
+    target = TargetSerializer(source="*", read_only=True)
+    requested_by = RequesterSerializer(read_only=True, allow_null=True)
+    state = serializers.ChoiceField(choices=OperationState.choices, read_only=True)
+    error = serializers.SerializerMethodField(help_text="Why it failed; null unless it did.")
+
+    class Meta:
+        model = Operation
+        fields = [
+            "id",
+            "kind",
+            "target",
+            "project",
+            "requested_by",
+            "state",
+            "error",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(ProblemSerializer(allow_null=True))
+    def get_error(self, operation: Operation) -> dict[str, Any] | None:
+        """Its problem details."""
+        return operation.error

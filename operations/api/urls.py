@@ -1,0 +1,12 @@
+"""The API's addresses of operations."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("operations", views.OperationListView.as_view(), name="api-operations"),
+    path("operations/<uuid:operation_id>", views.OperationView.as_view(), name="api-operation"),
+]

@@ -1,0 +1,40 @@
+"""Who sees which operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+from accounts.selectors import is_unlimited_staff, projects_for
+
+from .models import ACTIVE_STATES, Operation
+
+Scope = Callable[[User], Q]
+
+_scopes: list[Scope] = []
+
+
+def register_scope(scope: Scope) -> Scope:
+    """Lets an app above say which operations a user sees besides those of their projects, such as those at staff's sites."""
+    _scopes.append(scope)
+    return scope
+
+
+def operations_for(user: User) -> QuerySet[Operation]:
+    """The operations of the user's projects and of what they manage; unlimited staff see all."""
+    operations = Operation.objects.select_related("project", "requested_by")
+    if is_unlimited_staff(user):
+        return operations
+    visible = Q(project__in=projects_for(user))
+    for scope in _scopes:
+        visible |= scope(user)
+    return operations.filter(visible)
+
+
+def active_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict[UUID, Operation]:
+    """The active operation of each of these targets that has one. Callers have checked who asks."""
+    found = Operation.objects.filter(target_type=target_type, target_id__in=target_ids, state__in=ACTIVE_STATES)
+    return {operation.target_id: operation for operation in found.select_related("requested_by")}

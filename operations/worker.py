@@ -1,0 +1,170 @@
+"""Does the operations: claims them, runs their handlers in threads, ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils.translation import gettext as _
+
+from common.context import RequestContext, request_context
+from common.errors import EveError
+from common.problems import from_error, problem
+
+from . import handlers, wakeup
+from .models import Operation
+from .services import LEASE_SECONDS, operation_claim, operation_end, operation_heartbeat
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SLOTS = 8
+"""How many operations one worker does at a time: a host that answers slowly holds up its own VMs only."""
+POLL_SECONDS = 1.0
+STOP_SECONDS = 4.0
+"""How long a worker that was told to stop waits for what it has begun; the rest is taken over after the lease."""
+
+
+async def work_forever(stop: asyncio.Event) -> None:
+    """Does operations until `stop`."""
+    await Worker().run(stop)
+
+
+def operation_run(operation: Operation) -> None:
+    """Does one claimed operation in this thread and ends it, whatever its handler raises."""
+    with request_context(RequestContext(address=operation.address, request_id=operation.request_id)):
+        outcome = None
+        try:
+            handlers.find(operation.kind).handle(operation)
+        except EveError as error:
+            outcome = from_error(error)
+            log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code)
+        except Exception:
+            log.exception("operation failed unexpectedly", operation=str(operation.pk), kind=operation.kind)
+            outcome = problem(
+                status_code=500,
+                code="internal",
+                title=_("Something went wrong in Eve"),
+                detail=_(
+                    "This is a fault of Eve's, not yours; its log has the details. It may or may not have been done."
+                ),
+                retryable=False,
+            )
+        if not operation_end(operation=operation, problem=outcome):
+            log.warning("operation was taken over meanwhile", operation=str(operation.pk), kind=operation.kind)
+
+
+class Worker:
+    """One worker: its name is in what it claims."""
+
+    def __init__(self, *, slots: int = SLOTS) -> None:
+        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._slots = slots
+        self._running: dict[UUID, asyncio.Future[None]] = {}
+        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operations")
+        self._beat_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop`, then waits :data:`STOP_SECONDS` for what it has begun."""
+        with wakeup.listening() as woken, contextlib.closing(_Waiting(stop)) as stopping:
+            while not stop.is_set():
+                woken.clear()
+                try:
+                    await self._begin_what_waits(woken)
+                    await self._keep_leases()
+                except DatabaseError as error:
+                    log.warning("operations wait for the database", error=str(error))
+                await stopping.or_until(woken, seconds=POLL_SECONDS)
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=STOP_SECONDS)
+        self._database.shutdown(wait=False)
+
+    async def _begin_what_waits(self, woken: asyncio.Event) -> None:
+        while len(self._running) < self._slots:
+            operation = await self._ask(lambda: operation_claim(worker=self.name))
+            if operation is None:
+                return
+            running = _in_daemon_thread(partial(operation_run, operation), f"operation {operation.kind}")
+            self._running[operation.pk] = running
+            running.add_done_callback(partial(self._ended, operation.pk, woken))
+
+    def _ended(self, key: UUID, woken: asyncio.Event, done: asyncio.Future[None]) -> None:
+        del self._running[key]
+        woken.set()
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.warning("operation could not be ended; it is taken over later", operation=str(key), error=str(error))
+
+    async def _keep_leases(self) -> None:
+        if time.monotonic() - self._beat_at >= LEASE_SECONDS / 3:
+            keys = tuple(self._running)
+            await self._ask(lambda: operation_heartbeat(worker=self.name, operations=keys))
+            self._beat_at = time.monotonic()
+
+    async def _ask(self, query: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._database, _with_fresh_connections, query)
+
+
+class _Waiting:
+    """Waits for one of two events without leaving tasks behind."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stopped = asyncio.ensure_future(stop.wait())
+
+    async def or_until(self, event: asyncio.Event, *, seconds: float) -> None:
+        waiting = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({waiting, self._stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+
+    def close(self) -> None:
+        self._stopped.cancel()
+
+
+def _with_fresh_connections(query: Callable[[], T]) -> T:
+    close_old_connections()
+    try:
+        return query()
+    finally:
+        close_old_connections()
+
+
+def _in_daemon_thread(work: Callable[[], None], name: str) -> asyncio.Future[None]:
+    """Runs `work` in a thread that does not keep the process alive: a handler may wait for a host for half a minute."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        failure: Exception | None = None
+        try:
+            work()
+        except Exception as error:
+            failure = error
+        finally:
+            connections.close_all()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the process ends
+            loop.call_soon_threadsafe(settle, failure)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future

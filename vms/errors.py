@@ -1,0 +1,73 @@
+"""What may go wrong with virtual machines.
+
+::
+
+    EveError
+    ├── VmNotFound        there is none, or it is not the caller's
+    ├── ActionNotAllowed  the caller may look, not touch
+    ├── ActionUnknown     no such action
+    ├── WrongState        the VM's state does not allow it
+    ├── VmHostAway        the VM's host cannot be asked
+    ├── AdoptionRefused   the domain cannot become a VM of that project
+    ├── ForgetRefused     the VM is not missing
+    └── NoPicture         there is no picture of the screen now
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import Conflict, EveError, Invalid, NotAllowed, Unavailable
+
+
+class VmNotFound(EveError):
+    """There is none, or it is not the caller's."""
+
+    status = 404
+    code = "not_found"
+    title = _("Not found")
+
+    def __init__(self) -> None:
+        super().__init__(_("There is no such thing, or it is not yours."))
+
+
+class ActionNotAllowed(NotAllowed):
+    """The caller may look at the VM, but not do that."""
+
+
+class ActionUnknown(Invalid):
+    """No such action."""
+
+
+class WrongState(Conflict):
+    """The VM's state does not allow it; the member ``state`` has that state."""
+
+    code = "wrong_state"
+
+
+class VmHostAway(Unavailable):
+    """The VM's host cannot be asked now."""
+
+    code = "host_away"
+    title = _("The host does not answer")
+
+
+class AdoptionRefused(Conflict):
+    """The domain cannot become a VM of that project."""
+
+    code = "adoption_refused"
+    title = _("It cannot be adopted")
+
+
+class ForgetRefused(Conflict):
+    """Only what is missing on its host can be forgotten."""
+
+    code = "forget_refused"
+    title = _("It cannot be forgotten")
+
+
+class NoPicture(Conflict):
+    """There is no picture of the VM's screen now."""
+
+    code = "no_picture"
+    title = _("No picture of the screen")

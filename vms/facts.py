@@ -1,0 +1,70 @@
+"""What hosts report of a domain, made fit to be kept and shown.
+
+A host may be hostile, and so may a guest's name: texts are bounded and lose everything that is not printable (control
+characters, terminal escapes, bidirectional overrides, lone surrogates), numbers fit the database, lists end somewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import unicodedata
+from typing import Any, TypeVar
+
+from eve_agent.wire import codec
+from eve_agent.wire.domain import Domain, Graphics
+
+T = TypeVar("T")
+
+MAX_TEXT = 255
+MAX_ITEMS = 64
+"""Disks, NICs or displays that are kept of one domain."""
+MAX_NUMBER = 2**63 - 1
+MAX_VCPUS = 2**31 - 1
+
+
+def clean_text(text: str, *, most: int = MAX_TEXT) -> str:
+    """`text` without unprintable characters, at most `most` characters long."""
+    printable = (character for character in text[: most * 2] if unicodedata.category(character)[0] != "C")
+    return "".join(printable)[:most].strip()
+
+
+def clean_domain(domain: Domain) -> Domain:
+    """The same domain, fit to be kept."""
+    clean: Domain = _clean(domain)
+    return dataclasses.replace(
+        clean,
+        name=clean.name or str(domain.uuid),
+        vcpus=min(clean.vcpus, MAX_VCPUS),
+        vcpus_max=min(clean.vcpus_max, MAX_VCPUS),
+    )
+
+
+def domain_of(facts: dict[str, Any]) -> Domain | None:
+    """The domain in a row's ``facts``; None where the host has not reported it yet."""
+    if not facts:
+        return None
+    try:
+        return codec.from_plain(Domain, facts)
+    except codec.DecodeError:
+        return None
+
+
+def exposed_displays(domain: Domain | None) -> tuple[Graphics, ...]:
+    """The displays that listen beyond loopback: anybody who reaches the host may try their passwords there."""
+    return tuple(each for each in domain.graphics if each.is_exposed) if domain else ()
+
+
+def _clean(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in dataclasses.fields(value))
+        return dataclasses.replace(value, **{name: _clean(getattr(value, name)) for name in names})
+    if isinstance(value, enum.Enum | bool):
+        return value
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, int):
+        return max(0, min(value, MAX_NUMBER))
+    if isinstance(value, tuple):
+        return tuple(_clean(item) for item in value[:MAX_ITEMS])
+    return value

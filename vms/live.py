@@ -1,0 +1,90 @@
+"""What open pages are told: which groups there are, and what is said in them.
+
+Messages name what changed and its state; a page fetches anew what it shows of it, so that nothing that a user may not see is
+ever sent.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from common.publish import publish
+
+from .signals import vm_state_changed
+
+
+def project_group(project_id: UUID) -> str:
+    """Everybody who looks at that project's VMs."""
+    return f"live.project.{project_id}"
+
+
+def site_group(site_id: UUID) -> str:
+    """Staff who look at that site."""
+    return f"live.site.{site_id}"
+
+
+def user_group(user_id: UUID) -> str:
+    """All open pages of a user."""
+    return f"live.user.{user_id}"
+
+
+def login_group(session_digest: str) -> str:
+    """All open pages of a login session."""
+    return f"live.login.{session_digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class VmChange:
+    """That a VM is other than it was."""
+
+    vm_id: UUID
+    project_id: UUID
+    site_id: UUID
+    state: str
+    is_new_state: bool = True
+
+
+def announce(changes: Iterable[VmChange]) -> None:
+    """Tells the pages and the apps above, once the transaction is committed. One message a group, however many VMs."""
+    kept = tuple(changes)
+    if kept:
+        transaction.on_commit(partial(_announce, kept), robust=True)
+
+
+def _announce(changes: tuple[VmChange, ...]) -> None:
+    by_group: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for change in changes:
+        message = {"id": str(change.vm_id), "state": change.state}
+        by_group[project_group(change.project_id)].append(message)
+        by_group[site_group(change.site_id)].append(message)
+    for group, messages in by_group.items():
+        publish(group, {"type": "live.vms", "vms": messages})
+    for change in changes:
+        if change.is_new_state:
+            vm_state_changed.send_robust(sender=VmChange, vm_id=change.vm_id, state=change.state)
+
+
+def announce_drift(site_id: UUID) -> None:
+    """Tells the site's staff that the list of discovered domains is another."""
+    transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": {"type": "drift"}}))
+
+
+def announce_host(*, hypervisor_id: UUID, site_id: UUID, state: str) -> None:
+    """Tells the site's staff about a host."""
+    message = {"type": "host", "id": str(hypervisor_id), "state": state}
+    transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": message}))
+
+
+def publish_operation(*, message: dict[str, Any], project_id: UUID | None, site_id: UUID | None) -> None:
+    """Tells a project and a site about an operation, now."""
+    groups = [project_group(project_id)] if project_id else []
+    groups += [site_group(site_id)] if site_id else []
+    for group in groups:
+        publish(group, {"type": "live.message", "message": message})

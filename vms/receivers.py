@@ -1,0 +1,80 @@
+"""Hears what the apps below announce: the watcher of hosts, operations, accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.dispatch import receiver
+
+from accounts.models import User
+from accounts.signals import access_revoked
+from common.publish import publish
+from eve_agent.wire.domain import Domain
+from hypervisors.signals import domain_seen, domain_vanished, hypervisor_state_changed, inventory_seen
+from operations.models import Operation
+from operations.selectors import register_scope
+from operations.signals import operation_changed
+
+from . import inventory, live
+from .models import Vm
+from .selectors import vms_managed_by
+
+
+@receiver(inventory_seen)
+def on_inventory_seen(*, hypervisor_id: UUID, domains: tuple[Domain, ...], **_: Any) -> None:
+    """A host was listed."""
+    inventory.inventory_apply(hypervisor_id=hypervisor_id, domains=domains)
+
+
+@receiver(domain_seen)
+def on_domain_seen(*, hypervisor_id: UUID, domain: Domain, **_: Any) -> None:
+    """A domain changed."""
+    inventory.domain_apply(hypervisor_id=hypervisor_id, domain=domain)
+
+
+@receiver(domain_vanished)
+def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> None:
+    """A domain is gone."""
+    inventory.domain_remove(hypervisor_id=hypervisor_id, domain_uuid=domain_uuid)
+
+
+@receiver(hypervisor_state_changed)
+def on_hypervisor_state_changed(*, hypervisor_id: UUID, state: str, since: dt.datetime, **_: Any) -> None:
+    """A host is away, or back."""
+    inventory.host_state_apply(hypervisor_id=hypervisor_id, state=state, since=since)
+
+
+@receiver(operation_changed)
+def on_operation_changed(*, operation: Operation, **_: Any) -> None:
+    """An operation of a VM moved: its pages show it."""
+    if operation.target_type != Vm._meta.model_name:
+        return
+    site_id = Vm.objects.filter(pk=operation.target_id).values_list("hypervisor__site_id", flat=True).first()
+    message = {
+        "type": "operation",
+        "id": str(operation.pk),
+        "kind": operation.kind,
+        "state": operation.state,
+        "target": str(operation.target_id),
+    }
+    live.publish_operation(message=message, project_id=operation.project_id, site_id=site_id)
+
+
+@receiver(access_revoked)
+def on_access_revoked(*, user_id: UUID | None = None, session_digest: str = "", **_: Any) -> None:
+    """Somebody lost access: their open pages look at once whether they may go on."""
+    if session_digest:
+        publish(live.login_group(session_digest), {"type": "live.check"})
+    if user_id is not None:
+        publish(live.user_group(user_id), {"type": "live.check"})
+
+
+@register_scope
+def operations_at_managed_hosts(user: User) -> Q:
+    """Staff see the operations of the VMs on hosts that they manage."""
+    if not user.is_staff:
+        return Q(pk__in=())
+    return Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))

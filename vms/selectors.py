@@ -1,0 +1,91 @@
+"""What is read of virtual machines, always through the eyes of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+
+from accounts.models import Membership, Role, User
+from accounts.selectors import is_unlimited_staff, projects_for, role_allows, role_in
+from hypervisors.selectors import hypervisors_for
+
+from .models import DiscoveredDomain, Vm, VmState
+
+TROUBLE_STATES = (VmState.CRASHED, VmState.MISSING)
+"""Somebody must act."""
+
+
+def vms_for(user: User) -> QuerySet[Vm]:
+    """The VMs of the user's projects, whatever the role."""
+    return Vm.objects.filter(project__in=projects_for(user))
+
+
+def vms_managed_by(user: User) -> QuerySet[Vm]:
+    """The VMs on hypervisors that the user manages as staff."""
+    return Vm.objects.filter(hypervisor__in=hypervisors_for(user))
+
+
+def vms_visible_to(user: User) -> QuerySet[Vm]:
+    """The VMs that exist for the user: those of their projects, and what they manage."""
+    if is_unlimited_staff(user):
+        return Vm.objects.all()
+    visible = Q(project__in=projects_for(user))
+    if user.is_staff:
+        visible |= Q(hypervisor__in=hypervisors_for(user))
+    return Vm.objects.filter(visible)
+
+
+def vm_for(user: User, vm_id: UUID) -> Vm | None:
+    """The VM with its project, host and site, if it exists for the user."""
+    return vms_visible_to(user).select_related("project", "hypervisor__site").filter(pk=vm_id).first()
+
+
+def discovered_for(user: User) -> QuerySet[DiscoveredDomain]:
+    """The domains that hosts report and Eve does not have, on hypervisors that the user manages."""
+    return DiscoveredDomain.objects.filter(hypervisor__in=hypervisors_for(user)).select_related("hypervisor__site")
+
+
+def role_on(user: User, vm: Vm) -> Role | None:
+    """What the user may do to the VM: the role in its project; who manages its host is at least an operator."""
+    role = role_in(user, vm.project)
+    if role is not None and role_allows(role, Role.OPERATOR):
+        return role
+    if user.is_staff and hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        return Role.OPERATOR
+    return role
+
+
+def roles_on(user: User, vms: Iterable[Vm]) -> dict[UUID, Role]:
+    """:func:`role_on` for many VMs, with two queries."""
+    roles = {
+        row.project_id: Role(row.role)
+        for row in Membership.objects.filter(user=user, project__is_active=True).only("project_id", "role")
+    }
+    managed = set(hypervisors_for(user).values_list("pk", flat=True)) if user.is_staff else set()
+    found: dict[UUID, Role] = {}
+    for vm in vms:
+        role = roles.get(vm.project_id)
+        if vm.hypervisor_id in managed and not (role and role_allows(role, Role.OPERATOR)):
+            role = Role.OPERATOR
+        if role is not None:
+            found[vm.pk] = role
+    return found
+
+
+def trouble_first(vms: QuerySet[Vm]) -> QuerySet[Vm]:
+    """What somebody must look at first, then by name."""
+    places = {VmState.CRASHED: 0, VmState.MISSING: 0, VmState.UNKNOWN: 1, VmState.PAUSED: 2, VmState.OFF: 4}
+    place = Case(
+        *(When(state=state, then=Value(rank)) for state, rank in places.items()),
+        default=Value(3),
+        output_field=IntegerField(),
+    )
+    return vms.annotate(attention=place).order_by("attention", "name", "id")
+
+
+def state_counts(vms: QuerySet[Vm]) -> dict[str, int]:
+    """How many of these VMs are in each state; states without any are absent."""
+    rows = vms.order_by().values_list("state").annotate(count=Count("pk"))
+    return dict(rows)

@@ -1,0 +1,267 @@
+"""What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import AuditOutcome, Project, Role, User
+from accounts.selectors import role_allows, role_in
+from accounts.services import audit_record
+from eve_agent.wire.domain import StateAction
+from hypervisors.models import HypervisorState
+from hypervisors.selectors import hypervisors_for
+from operations.models import Operation
+from operations.selectors import active_operations
+from operations.services import operation_create
+
+from . import live
+from .errors import ActionNotAllowed, ActionUnknown, AdoptionRefused, ForgetRefused, VmHostAway, VmNotFound, WrongState
+from .facts import domain_of
+from .inventory import domain_to_vm
+from .models import DiscoveredDomain, Vm, VmState
+from .selectors import role_on
+from .signals import vm_deleted, vm_moved
+from .states import ALLOWED_IN, kind_of, refusal_words
+
+MAX_REMARKS = 10_000
+
+
+def vm_change_state(*, vm: Vm, action: str, user: User) -> Operation:
+    """Queues a power action.
+
+    Asked for the same again while it is under way, the operation that does it already is returned.
+
+    Raises:
+        VmNotFound: the VM is not the user's.
+        ActionNotAllowed: the user may only look.
+        ActionUnknown: `action` is no :class:`eve_agent.wire.domain.StateAction`.
+        VmHostAway: its host cannot be asked.
+        WrongState: the VM's state does not allow it.
+        operations.errors.OperationRunning: another change of this VM is under way.
+    """
+    wanted = _action(action)
+    _require_operator(user, vm, action=kind_of(wanted))
+    active = active_operations(target_type="vm", target_ids=[vm.pk]).get(vm.pk)
+    if active is None:
+        _require_host(vm)
+        if vm.state not in ALLOWED_IN[wanted]:
+            raise WrongState(refusal_words(wanted, vm.state, vm.name), state=vm.state)
+    return operation_create(kind=kind_of(wanted), target=vm, project=vm.project, user=user)
+
+
+def vm_update(*, vm: Vm, user: User, remarks: str) -> Vm:
+    """Changes what people wrote about it. Raises VmNotFound or ActionNotAllowed."""
+    _require_operator(user, vm, action="vm.update")
+    vm.remarks = remarks[:MAX_REMARKS]
+    vm.save(update_fields=["remarks"])
+    audit_record(action="vm.update", actor=user, target=vm, project=vm.project)
+    return vm
+
+
+def vm_adopt(*, discovered: DiscoveredDomain, project: Project, user: User | None) -> Vm:
+    """Makes a discovered domain a VM of `project`'s; the domain itself is not touched. Again for the same project: the same VM.
+
+    Whoever adopts it manages its host; None is Eve's own command line, which may. A display that listens beyond loopback is no reason to refuse, but one to warn:
+    :func:`vms.facts.exposed_displays`.
+
+    Raises:
+        VmNotFound: the user does not manage that host.
+        AdoptionRefused: another host's VM or another project has it, the project is not active, or the host has not described it.
+    """
+    if user is not None and not hypervisors_for(user).filter(pk=discovered.hypervisor_id).exists():
+        raise VmNotFound()
+    if not project.is_active:
+        raise AdoptionRefused(_("Project %(name)s is not active. Choose another.") % {"name": project.name})
+    try:
+        with transaction.atomic():
+            return _owned_already(discovered, project) or _adopt(discovered, project, user)
+    except IntegrityError:
+        vm = _owned_already(discovered, project)
+        if vm is None:
+            raise
+        return vm
+
+
+def vm_accept_drift(*, vm: Vm, user: User) -> Vm:
+    """What the host has is what is agreed from now on. Raises VmNotFound."""
+    _require_managed(user, vm)
+    before = {"vcpus": vm.vcpus, "memory_bytes": vm.memory_bytes}
+    vm.vcpus = vm.vcpus if vm.seen_vcpus is None else vm.seen_vcpus
+    vm.memory_bytes = vm.memory_bytes if vm.seen_memory_bytes is None else vm.seen_memory_bytes
+    vm.save(update_fields=["vcpus", "memory_bytes"])
+    after = {"vcpus": vm.vcpus, "memory_bytes": vm.memory_bytes}
+    audit_record(
+        action="vm.accept_drift", actor=user, target=vm, project=vm.project, detail={"before": before, "after": after}
+    )
+    live.announce([_change(vm)])
+    return vm
+
+
+@transaction.atomic
+def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
+    """Gives the VM to another project. Staff who manage its host may, and who owns both projects.
+
+    Raises:
+        VmNotFound: the VM is not the user's.
+        ActionNotAllowed: the user may not give it away, or not to that project.
+        WrongState: a change of it is under way, or the project is not active.
+    """
+    vm = Vm.objects.select_for_update().select_related("project", "hypervisor").get(pk=vm.pk)
+    is_manager = hypervisors_for(user).filter(pk=vm.hypervisor_id).exists()
+    if not is_manager:
+        if role_on(user, vm) is None:
+            raise VmNotFound()
+        if not (_owns(user, vm.project) and _owns(user, project)):
+            raise ActionNotAllowed(_("Only who owns both projects may move a virtual machine from one to the other."))
+    if not project.is_active:
+        raise WrongState(_("Project %(name)s is not active. Choose another.") % {"name": project.name}, state=vm.state)
+    if active_operations(target_type="vm", target_ids=[vm.pk]):
+        raise WrongState(
+            _("A change of %(name)s is under way. Wait until it has ended, then try again.") % {"name": vm.name},
+            state=vm.state,
+        )
+    if vm.project_id == project.pk:
+        return vm
+    before, vm.project = vm.project, project
+    vm.save(update_fields=["project"])
+    for each in (before, project):
+        audit_record(
+            action="vm.move",
+            actor=user,
+            target=vm,
+            project=each,
+            detail={"from": str(before.pk), "to": str(project.pk)},
+        )
+    transaction.on_commit(partial(vm_moved.send_robust, sender=Vm, vm_id=vm.pk, project_id=project.pk), robust=True)
+    live.announce([_change(vm), _change(vm, project_id=before.pk)])
+    return vm
+
+
+@transaction.atomic
+def vm_forget(*, vm: Vm, user: User) -> None:
+    """Removes a VM that its host no longer has from Eve. libvirt is not touched.
+
+    Raises:
+        VmNotFound: the user does not manage its host.
+        ForgetRefused: it is not missing.
+    """
+    _require_managed(user, vm)
+    vm = Vm.objects.select_for_update().select_related("project", "hypervisor").get(pk=vm.pk)
+    if vm.state != VmState.MISSING:
+        raise ForgetRefused(
+            _("%(name)s is on its host. Only a virtual machine that its host no longer has can be forgotten.")
+            % {"name": vm.name}
+        )
+    audit_record(
+        action="vm.forget", actor=user, target=vm, project=vm.project, detail={"hypervisor": vm.hypervisor.name}
+    )
+    vm_id, change = vm.pk, _change(vm)
+    vm.delete()
+    transaction.on_commit(partial(vm_deleted.send_robust, sender=Vm, vm_id=vm_id, reason="forgotten"), robust=True)
+    live.announce([change])
+
+
+def _adopt(discovered: DiscoveredDomain, project: Project, user: User | None) -> Vm:
+    discovered = DiscoveredDomain.objects.select_for_update().select_related("hypervisor").get(pk=discovered.pk)
+    domain = domain_of(discovered.facts)
+    if domain is None:
+        raise AdoptionRefused(_("The host has not described this domain yet. Try again in a moment."))
+    now = timezone.now()
+    vm = Vm(
+        pk=discovered.uuid,
+        project=project,
+        hypervisor=discovered.hypervisor,
+        vcpus=domain.vcpus,
+        memory_bytes=domain.memory_bytes,
+        last_seen_at=discovered.last_seen_at,
+    )
+    domain_to_vm(vm, domain, now)
+    if discovered.hypervisor.state != HypervisorState.ONLINE:
+        vm.state, vm.state_reason = VmState.UNKNOWN, discovered.hypervisor.state
+    vm.save(force_insert=True)
+    discovered.delete()
+    audit_record(
+        action="vm.adopt",
+        actor=user,
+        actor_label="" if user else "manage.py vm_adopt",
+        target=vm,
+        project=project,
+        detail={"hypervisor": discovered.hypervisor.name},
+    )
+    live.announce([_change(vm)])
+    live.announce_drift(vm.hypervisor.site_id)
+    return vm
+
+
+def _owned_already(discovered: DiscoveredDomain, project: Project) -> Vm | None:
+    vm = Vm.objects.select_related("project", "hypervisor").filter(pk=discovered.uuid).first()
+    if vm is None:
+        return None
+    if vm.hypervisor_id != discovered.hypervisor_id:
+        raise AdoptionRefused(
+            _(
+                "This UUID belongs to a virtual machine on host %(host)s. If it really moved, remove it there and forget it first."
+            )
+            % {"host": vm.hypervisor.name}
+        )
+    if vm.project_id != project.pk:
+        raise AdoptionRefused(_("It belongs to project %(name)s already. Move it instead.") % {"name": vm.project.name})
+    return vm
+
+
+def _action(name: str) -> StateAction:
+    try:
+        return StateAction(name)
+    except ValueError:
+        known = ", ".join(StateAction)
+        raise ActionUnknown(_("There is no such action. Choose one of: %(known)s.") % {"known": known}) from None
+
+
+def _require_operator(user: User, vm: Vm, *, action: str) -> None:
+    role = role_on(user, vm)
+    if role is None:
+        raise VmNotFound()
+    if not role_allows(role, Role.OPERATOR):
+        audit_record(action=action, actor=user, target=vm, project=vm.project, outcome=AuditOutcome.DENIED)
+        raise ActionNotAllowed(
+            _(
+                "You may look at %(name)s, but not change it. Ask an owner of project %(project)s for the operator's role."
+            )
+            % {"name": vm.name, "project": vm.project.name}
+        )
+
+
+def _require_managed(user: User, vm: Vm) -> None:
+    if not hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        raise VmNotFound()
+
+
+def _require_host(vm: Vm) -> None:
+    host = vm.hypervisor
+    if host.state == HypervisorState.ONLINE:
+        return
+    words = {
+        HypervisorState.LIBVIRT_DOWN: _(
+            "libvirt on host %(host)s does not answer, so Eve cannot change %(name)s just now."
+        ),
+        HypervisorState.REJECTED: _("What answers at host %(host)s is not trusted, so Eve cannot change %(name)s."),
+        HypervisorState.REVOKED: _("Host %(host)s is shut out of Eve, so %(name)s cannot be changed."),
+    }
+    happened = words.get(
+        HypervisorState(host.state), _("Host %(host)s does not answer, so Eve cannot change %(name)s just now.")
+    )
+    what = str(happened % {"host": host.name, "name": vm.name})
+    raise VmHostAway(f"{what} {_('It may well be running. Try again when the host is back.')}", state=vm.state)
+
+
+def _owns(user: User, project: Project) -> bool:
+    return role_in(user, project) == Role.OWNER
+
+
+def _change(vm: Vm, *, project_id: UUID | None = None) -> live.VmChange:
+    return live.VmChange(vm.pk, project_id or vm.project_id, vm.hypervisor.site_id, vm.state, is_new_state=False)

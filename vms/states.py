@@ -1,0 +1,107 @@
+"""A VM's states, and what may be done in each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from eve_agent.wire.domain import Domain, DomainState, StateAction
+
+from .models import VmState
+
+_STATES: Final = {
+    DomainState.RUNNING: VmState.RUNNING,
+    DomainState.PAUSED: VmState.PAUSED,
+    DomainState.SHUTTING_DOWN: VmState.SHUTTING_DOWN,
+    DomainState.OFF: VmState.OFF,
+    DomainState.CRASHED: VmState.CRASHED,
+    DomainState.SLEEPING: VmState.SLEEPING,
+    DomainState.UNKNOWN: VmState.UNKNOWN,
+}
+
+ALLOWED_IN: Final[dict[StateAction, frozenset[VmState]]] = {
+    StateAction.START: frozenset({VmState.OFF, VmState.CRASHED}),
+    StateAction.SHUTDOWN: frozenset({VmState.RUNNING, VmState.SHUTTING_DOWN}),
+    StateAction.STOP: frozenset(
+        {VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED, VmState.SLEEPING}
+    ),
+    StateAction.REBOOT: frozenset({VmState.RUNNING, VmState.SHUTTING_DOWN}),
+    StateAction.RESET: frozenset(
+        {VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED, VmState.SLEEPING}
+    ),
+    StateAction.SUSPEND: frozenset({VmState.RUNNING, VmState.SHUTTING_DOWN}),
+    StateAction.RESUME: frozenset({VmState.PAUSED, VmState.SLEEPING}),
+}
+"""The states in which each action makes sense."""
+
+REPEATABLE: Final = frozenset(StateAction) - {StateAction.REBOOT, StateAction.RESET}
+"""What does no harm when it is done twice, as after a killed worker: a second reset would lose work once more."""
+
+DOING: Final[dict[StateAction, Promise]] = {
+    StateAction.START: _("Starting"),
+    StateAction.SHUTDOWN: _("Shutting down"),
+    StateAction.STOP: _("Stopping"),
+    StateAction.REBOOT: _("Rebooting"),
+    StateAction.RESET: _("Resetting"),
+    StateAction.SUSPEND: _("Pausing"),
+    StateAction.RESUME: _("Resuming"),
+}
+"""What a badge says while Eve does it."""
+
+DONE: Final[dict[StateAction, Promise]] = {
+    StateAction.START: _("%(name)s was started."),
+    StateAction.SHUTDOWN: _("The guest of %(name)s was asked to shut down; it may take a moment."),
+    StateAction.STOP: _("%(name)s was stopped. Its disks are untouched."),
+    StateAction.REBOOT: _("The guest of %(name)s was asked to reboot; it may take a moment."),
+    StateAction.RESET: _("%(name)s was reset."),
+    StateAction.SUSPEND: _("%(name)s is paused. Its memory is kept."),
+    StateAction.RESUME: _("%(name)s runs on."),
+}
+"""What is said when it is done."""
+
+_INSTEAD: Final[dict[VmState, Promise]] = {
+    VmState.RUNNING: _("%(name)s is running already."),
+    VmState.PAUSED: _("%(name)s is paused. Resume it first."),
+    VmState.SHUTTING_DOWN: _("%(name)s is shutting down. Wait, or stop it at once."),
+    VmState.OFF: _("%(name)s is off. Start it first."),
+    VmState.CRASHED: _("%(name)s has crashed. Look at its screen, then start or reset it."),
+    VmState.SLEEPING: _("%(name)s sleeps. Resume it first."),
+    VmState.MISSING: _("%(name)s is not on its host any more. Ask the staff to look for it."),
+    VmState.UNKNOWN: _("What %(name)s does is not known yet. Try again in a moment."),
+}
+
+
+def state_of(domain: Domain) -> VmState:
+    """The VM's state as its host tells it. A guest that libvirt stopped or froze because it crashed counts as crashed."""
+    if domain.reason == "crashed" and domain.state in (DomainState.OFF, DomainState.PAUSED):
+        return VmState.CRASHED
+    return _STATES[domain.state]
+
+
+def actions_in(state: str) -> list[StateAction]:
+    """What may be done to a VM in `state`."""
+    return [action for action, states in ALLOWED_IN.items() if state in states]
+
+
+def refusal_words(action: StateAction, state: str, name: str) -> str:
+    """Why `action` makes no sense in `state`, and what to do instead."""
+    if action is StateAction.STOP and state == VmState.OFF:
+        return str(_("%(name)s is off already.") % {"name": name})
+    if action is StateAction.RESUME and state == VmState.OFF:
+        return str(_("%(name)s is off: start it instead.") % {"name": name})
+    return str(_INSTEAD[VmState(state)] % {"name": name})
+
+
+def kind_of(action: StateAction) -> str:
+    """The kind of operation that does it."""
+    return f"vm.{action.value}"
+
+
+def action_of(kind: str) -> StateAction | None:
+    """The power action that an operation of `kind` does, or None."""
+    return _ACTIONS.get(kind)
+
+
+_ACTIONS: Final = {kind_of(action): action for action in StateAction}
