@@ -1,0 +1,46 @@
+"""What is read of sites and hypervisors, always through the eyes of a user."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from accounts.selectors import is_unlimited_staff
+
+from .models import Certificate, Hypervisor, Site
+
+
+def sites_for(user: User) -> QuerySet[Site]:
+    """The sites that a staff member sees and manages: all, or the ones assigned; nobody else sees any."""
+    if is_unlimited_staff(user):
+        return Site.objects.all()
+    if user.is_active and user.is_staff:
+        return Site.objects.filter(staff=user)
+    return Site.objects.none()
+
+
+def hypervisors_for(user: User) -> QuerySet[Hypervisor]:
+    """The hypervisors at those sites."""
+    if is_unlimited_staff(user):
+        return Hypervisor.objects.all()
+    return Hypervisor.objects.filter(site__in=sites_for(user))
+
+
+def hypervisor_for(user: User, hypervisor_id: uuid.UUID) -> Hypervisor | None:
+    """That hypervisor with its site, or None where the user does not see it."""
+    return hypervisors_for(user).select_related("site").filter(pk=hypervisor_id).first()
+
+
+def certificates_for(user: User) -> QuerySet[Certificate]:
+    """The certificates of those hypervisors; all for staff of every site."""
+    if is_unlimited_staff(user):
+        return Certificate.objects.all()
+    return Certificate.objects.filter(hypervisor__in=hypervisors_for(user))
+
+
+def denied_fingerprints(*fingerprints: str) -> set[str]:
+    """Those of `fingerprints` that are on the deny-list."""
+    rows = Certificate.objects.filter(fingerprint__in=[pin for pin in fingerprints if pin], revoked_at__isnull=False)
+    return set(rows.values_list("fingerprint", flat=True))

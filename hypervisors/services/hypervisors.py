@@ -1,0 +1,131 @@
+"""Writes about sites and hypervisors."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from accounts.services import audit_record
+from hypervisors import signals
+from hypervisors.errors import HypervisorInUse
+from hypervisors.models import Certificate, Hypervisor, HypervisorState, Site
+
+MAX_REASON = 500
+_EDITABLE = ("name", "site", "address", "remarks")
+
+
+def site_create(*, site: Site, user: User | None = None) -> Site:
+    """Saves a new site. Raises ValidationError."""
+    site.full_clean()
+    with transaction.atomic():
+        site.save(force_insert=True)
+        audit_record(action="site.create", actor=user, target=site)
+    return site
+
+
+def hypervisor_register(*, hypervisor: Hypervisor, user: User | None = None) -> Hypervisor:
+    """Saves a new hypervisor, which then waits for its enrolment. Raises ValidationError."""
+    hypervisor.full_clean()
+    with transaction.atomic():
+        hypervisor.save(force_insert=True)
+        audit_record(
+            action="hypervisor.register", actor=user, target=hypervisor, detail={"address": hypervisor.address}
+        )
+    return hypervisor
+
+
+def hypervisor_update(*, hypervisor: Hypervisor, user: User | None = None, **changes: Any) -> Hypervisor:
+    """Changes name, site, address or remarks. An enrolled host keeps its pin: whoever answers at another address has to
+    prove to be the same host. Raises ValidationError.
+    """
+    unknown = set(changes) - set(_EDITABLE)
+    if unknown:
+        raise TypeError(f"not editable: {', '.join(sorted(unknown))}")
+    before = {name: str(getattr(hypervisor, name)) for name in changes}
+    for name, value in changes.items():
+        setattr(hypervisor, name, value)
+    hypervisor.full_clean()
+    detail = {
+        name: str(getattr(hypervisor, name)) for name in changes if str(getattr(hypervisor, name)) != before[name]
+    }
+    if detail:
+        with transaction.atomic():
+            hypervisor.save(update_fields=list(detail))
+            audit_record(action="hypervisor.update", actor=user, target=hypervisor, detail=detail)
+    return hypervisor
+
+
+def hypervisor_delete(*, hypervisor: Hypervisor, user: User | None = None) -> None:
+    """Deletes a hypervisor that has no virtual machines and shuts its host out at once.
+
+    Raises:
+        HypervisorInUse: it has virtual machines.
+    """
+    hypervisor_id, name = hypervisor.pk, hypervisor.name
+    try:
+        with transaction.atomic():
+            Certificate.objects.filter(hypervisor=hypervisor, revoked_at__isnull=True).update(
+                revoked_at=timezone.now(), revoked_reason="the hypervisor was deleted"
+            )
+            hypervisor.delete()
+            audit_record(
+                action="hypervisor.delete",
+                actor=user,
+                target_type="hypervisor",
+                target_id=str(hypervisor_id),
+                target_label=name,
+            )
+            announce_removed(hypervisor_id, "deleted")
+    except ProtectedError as error:
+        count = len(error.protected_objects)
+        raise HypervisorInUse(
+            ngettext(
+                "%(name)s has %(count)d virtual machine. Move it to another hypervisor or make Eve forget it first.",
+                "%(name)s has %(count)d virtual machines. Move them to another hypervisor or make Eve forget them first.",
+                count,
+            )
+            % {"name": name, "count": count}
+        ) from error
+
+
+def hypervisor_state_set(*, hypervisor_id: uuid.UUID, state: HypervisorState, reason: str = "") -> bool:
+    """Writes how Eve and the host get on, and announces a change once. Returns whether the state changed.
+
+    A revoked hypervisor stays so, whatever a link that has not yet ended says: only an enrolment changes that.
+    """
+    reason, since = reason[:MAX_REASON], timezone.now()
+    rows = Hypervisor.objects.filter(pk=hypervisor_id).exclude(state=HypervisorState.REVOKED)
+    with transaction.atomic():
+        has_changed = rows.exclude(state=state).update(state=state, state_reason=reason, state_since=since) == 1
+        if has_changed:
+            announce_state(hypervisor_id, state, since)
+        else:
+            rows.exclude(state_reason=reason).update(state_reason=reason)
+    return has_changed
+
+
+def announce_state(hypervisor_id: uuid.UUID, state: HypervisorState, since: Any) -> None:
+    """Tells the apps above, on commit."""
+    transaction.on_commit(
+        partial(
+            signals.hypervisor_state_changed.send_robust,
+            Hypervisor,
+            hypervisor_id=hypervisor_id,
+            state=state.value,
+            since=since,
+        )
+    )
+
+
+def announce_removed(hypervisor_id: uuid.UUID, reason: str) -> None:
+    """Tells the apps above, on commit, that links to the host have to end now."""
+    transaction.on_commit(
+        partial(signals.hypervisor_removed.send_robust, Hypervisor, hypervisor_id=hypervisor_id, reason=reason)
+    )
