@@ -59,7 +59,7 @@ async def drain(display: Display) -> None:
 
 async def all_closed(agent: Agent) -> None:
     async with asyncio.timeout(8):
-        while len(agent.server.consoles):
+        while len(agent.server.consoles):  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.01)
 
 
@@ -408,7 +408,7 @@ async def test_pings_of_a_viewer_who_does_not_read_are_not_collected(agent: Agen
     before = _resident_bytes()
     for _ in range(400):
         console.transport.write(ping * 1000)  # 52 MB of pings, whose pongs would be as much
-        while console.transport.get_write_buffer_size() > 1 << 20:
+        while console.transport.get_write_buffer_size() > 1 << 20:  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0.001)
     assert _resident_bytes() - before < 24 << 20
     console.transport.abort()
