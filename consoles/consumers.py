@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import Any
 
@@ -9,20 +10,23 @@ import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
+from hypervisors.client import AgentClient
 
 from common.context import RequestContext, clean_address, request_context
 from common.errors import EveError
+from hypervisors.tls import agent_tls
+from vms.models import Vm
 
 from .credentials import Handshake, principal_of_token
-from .errors import BadCredential, ConsoleRefused, DisplayRefused
+from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable
 from .link import AgentLink, open_link
 from .live import LiveConsole
 from .models import ConsoleSession
 from .services import Grant, grant_for, session_begin, session_end, ticket_redeem
-from .trust import left_over_end, trust_of
 
 log = structlog.get_logger(__name__)
 
@@ -102,9 +106,10 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
         ConsoleRefused: with the close code that says why.
     """
     try:
-        trust = await database_sync_to_async(trust_of)(grant.vm.hypervisor)
+        trust = await database_sync_to_async(agent_tls)(grant.vm.hypervisor)
     except EveError as error:
-        raise ConsoleRefused(CloseCode.HOST_AWAY, error.detail) from error
+        log.warning("agent not trusted", why=str(error.detail))
+        raise HostUnreachable(_("The host of this virtual machine is not connected to Eve just now.")) from error
     request = ConsoleRequest(
         session=session.id,
         mode=ConsoleMode(grant.mode),
@@ -120,6 +125,12 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
             raise
     await database_sync_to_async(left_over_end)(grant.vm, session.id)
     return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+
+
+def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:
+    """Ends what a killed process of Eve left open at the agent."""
+    with contextlib.suppress(EveError), AgentClient(vm.hypervisor) as agent:
+        agent.console_end(vm.pk, session_id)
 
 
 def short_reason(text: str) -> str:

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlencode
 
+import structlog
+from django.utils.translation import gettext as _
 from eve_agent.wire import codec, paths
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleRequest
-from eve_agent.wire.errors import ErrorCode, Problem
+from eve_agent.wire.errors import Problem
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -27,9 +29,11 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from common.errors import EveError
+from hypervisors.tls import AgentTls
 
 from .errors import DisplayRefused, HostUnreachable, LinkLost
-from .trust import AgentTrust
+
+log = structlog.get_logger(__name__)
 
 HIGH_WATER_BYTES = 256 * 1024
 """As much of the agent's bytes may wait for a slow viewer before reading from the agent stops."""
@@ -44,7 +48,7 @@ SILENCE_SECONDS = 45.0
 class AgentLink(asyncio.Protocol):
     """One websocket to ``/libvirt/domains/{uuid}/console`` of an agent. Make it with :func:`open_link`."""
 
-    def __init__(self, *, check_peer: Callable[[ssl.SSLObject], None], uri: str) -> None:
+    def __init__(self, *, check_peer: Callable[[ssl.SSLObject], object], uri: str) -> None:
         self._check_peer = check_peer
         self._websocket = ClientProtocol(parse_uri(uri), max_size=MAX_MESSAGE_BYTES)
         self._transport: asyncio.Transport | None = None
@@ -60,6 +64,11 @@ class AgentLink(asyncio.Protocol):
         self._ping_timer: asyncio.TimerHandle | None = None
 
     # ------------------------------------------------------------------------------------------ what callers use
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was received and not yet fetched."""
+        return self._received_bytes
 
     async def opened(self) -> None:
         """Returns once the agent answered 101. Raises DisplayRefused or HostUnreachable."""
@@ -117,7 +126,8 @@ class AgentLink(asyncio.Protocol):
         try:
             self._check_peer(cast(ssl.SSLObject, transport.get_extra_info("ssl_object")))
         except EveError as error:
-            self._fail(HostUnreachable(error.detail))
+            log.warning("agent not trusted", why=str(error.detail))
+            self._fail(HostUnreachable(_("What answers at the host's address is not the host that Eve knows.")))
             self._transport.abort()
             return
         request = self._websocket.connect()
@@ -183,9 +193,9 @@ class AgentLink(asyncio.Protocol):
         if isinstance(error, InvalidStatus):
             self._fail(_refusal(error.response))
         elif isinstance(error, InvalidHandshake | EOFError):
-            self._fail(HostUnreachable(f"The host's answer is no websocket: {error}."))
+            self._fail(HostUnreachable(_("The host's answer makes no sense.")))
         else:
-            self._fail(HostUnreachable(str(error)))
+            self._fail(HostUnreachable(_("The host ended the connection.")))
         self.abort()
 
     def _fail(self, error: Exception) -> None:
@@ -243,7 +253,7 @@ class AgentLink(asyncio.Protocol):
         return LinkLost(CloseCode.HOST_AWAY, "the connection to the host broke")
 
 
-async def open_link(trust: AgentTrust, request: ConsoleRequest, *, domain: object, timeout_seconds: float) -> AgentLink:
+async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object, timeout_seconds: float) -> AgentLink:
     """A link to the console that `request` names, on the agent that `trust` describes.
 
     Raises:
@@ -251,17 +261,17 @@ async def open_link(trust: AgentTrust, request: ConsoleRequest, *, domain: objec
         DisplayRefused: the agent says why there is no display.
     """
     path = paths.DOMAIN_CONSOLE.format(uuid=domain)
-    query = urlencode({name: value for name, value in cast(dict[str, object], codec.to_plain(request)).items()})
+    query = urlencode(cast(dict[str, object], codec.to_plain(request)))
     uri = f"wss://{trust.server_name}{path}?{query}"
     loop = asyncio.get_running_loop()
     link: AgentLink | None = None
     try:
         async with asyncio.timeout(timeout_seconds):
             _transport, link = await loop.create_connection(
-                lambda: AgentLink(check_peer=trust.check_peer, uri=uri),
+                lambda: AgentLink(check_peer=trust.check, uri=uri),
                 trust.host,
                 trust.port,
-                ssl=trust.ssl_context,
+                ssl=trust.context,
                 server_hostname=trust.server_name,
                 happy_eyeballs_delay=0.25,
             )
@@ -269,11 +279,15 @@ async def open_link(trust: AgentTrust, request: ConsoleRequest, *, domain: objec
     except TimeoutError:
         if link is not None:
             link.abort()
-        raise HostUnreachable(f"The host did not answer within {timeout_seconds:g} s.") from None
+        raise HostUnreachable(
+            _("The host did not answer within %(seconds)g s.") % {"seconds": timeout_seconds}
+        ) from None
     except ssl.SSLError as error:
-        raise HostUnreachable(f"The host is not trusted: {error.reason or error}.") from error
+        log.warning("agent not trusted", name=trust.name, why=str(error))
+        raise HostUnreachable(_("What answers at the host's address is not the host that Eve knows.")) from error
     except OSError as error:
-        raise HostUnreachable(f"No connection to the host: {error.strerror or error}.") from error
+        log.info("agent not reached", name=trust.name, why=str(error))
+        raise HostUnreachable(_("The host cannot be reached.")) from error
     return link
 
 
@@ -281,5 +295,5 @@ def _refusal(response: Response) -> Exception:
     try:
         problem = codec.decode(Problem, bytes(response.body or b""))
     except codec.DecodeError:
-        return HostUnreachable(f"The host answered {response.status_code} without a reason.")
-    return DisplayRefused(ErrorCode(problem.code), problem.message)
+        return HostUnreachable(_("The host's answer makes no sense."))
+    return DisplayRefused(problem.code, problem.message)

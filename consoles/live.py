@@ -59,6 +59,7 @@ class LiveConsole:
         self._to_viewer = 0
         self._from_viewer = 0
         self._ended = False
+        self._over = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -78,8 +79,9 @@ class LiveConsole:
             await self.end(CloseCode.STALLED, "the host takes no more bytes")
 
     async def end(self, code: int, reason: str = "", *, viewer_is_gone: bool = False) -> None:
-        """Ends the session, once: whoever comes second finds it ended."""
+        """Ends the session, once: whoever comes second waits until it has ended."""
         if self._ended:
+            await self._over.wait()
             return
         self._ended = True
         current = asyncio.current_task()
@@ -89,8 +91,11 @@ class LiveConsole:
         closing = [self._link.close(CloseCode.NORMAL if viewer_is_gone else _sendable(code))]
         if not viewer_is_gone:
             closing.append(asyncio.wait_for(self._close_viewer(_sendable(code), reason), CLOSE_SECONDS))
-        await asyncio.gather(*closing, return_exceptions=True)
-        await self._record_end(code, reason)
+        try:
+            await asyncio.gather(*closing, return_exceptions=True)
+            await self._record_end(code, reason)
+        finally:
+            self._over.set()
 
     # ------------------------------------------------------------------------------------------ its tasks
 

@@ -1,0 +1,91 @@
+"""The link to an agent's console, against the agent's real server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+
+import pytest
+from eve_agent.wire.close import CloseCode
+from eve_agent.wire.console import ConsoleMode, ConsoleRequest
+
+from consoles.errors import DisplayRefused, HostUnreachable, LinkLost
+from consoles.link import HIGH_WATER_BYTES, open_link
+from hypervisors.tls import AgentTls
+from tests.agent.stub import DOMAIN, OFF_DOMAIN
+from tests.agent.transport.conftest import Agent, agent, pytest_asyncio_loop_factories
+
+__all__ = ["agent", "pytest_asyncio_loop_factories"]
+
+
+def trust_of(agent: Agent, *pins: str) -> AgentTls:
+    return AgentTls(
+        name="hv1",
+        host="localhost",
+        port=agent.port,
+        server_name="localhost",
+        context=agent.context(),
+        pins=frozenset(pins or (agent.identity.status().fingerprint,)),
+        speaker=agent.eve.fingerprint,
+    )
+
+
+def wanted() -> ConsoleRequest:
+    return ConsoleRequest(session=uuid.uuid4(), mode=ConsoleMode.CONTROL)
+
+
+async def test_bytes_go_both_ways(agent: Agent) -> None:
+    link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    display = await agent.display()
+    await display.send(b"RFB 003.008\n")
+    assert await link.receive() == b"RFB 003.008\n"
+    await link.send(b"RFB 003.008\n")
+    assert await display.receive(12) == b"RFB 003.008\n"
+    await link.close()
+
+
+async def test_nothing_is_sent_to_another_certificate(agent: Agent) -> None:
+    with pytest.raises(HostUnreachable) as refusal:
+        await open_link(trust_of(agent, "0" * 64), wanted(), domain=DOMAIN, timeout_seconds=5)
+    assert refusal.value.close_code is CloseCode.HOST_AWAY
+    await asyncio.sleep(0.05)
+    assert agent.driver.calls == []
+
+
+async def test_a_refusal_keeps_its_reason(agent: Agent) -> None:
+    with pytest.raises(DisplayRefused) as refusal:
+        await open_link(trust_of(agent), wanted(), domain=OFF_DOMAIN, timeout_seconds=5)
+    assert refusal.value.close_code is CloseCode.VM_OFF
+
+
+async def test_a_host_that_is_away_says_so(agent: Agent) -> None:
+    trust = dataclasses.replace(trust_of(agent), port=1)
+    with pytest.raises(HostUnreachable):
+        await open_link(trust, wanted(), domain=DOMAIN, timeout_seconds=5)
+
+
+async def test_what_waits_for_a_slow_viewer_is_bounded(agent: Agent) -> None:
+    link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    display = await agent.display()
+    flood = bytes(range(256)) * 4096 * 16
+    writing = asyncio.create_task(display.send(flood))
+    await asyncio.sleep(0.5)
+    assert link.waiting_bytes < HIGH_WATER_BYTES * 3
+    assert not writing.done()
+    received = bytearray()
+    while len(received) < len(flood):
+        received += await asyncio.wait_for(link.receive(), 5)
+    assert received == flood
+    await link.close()
+
+
+async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
+    link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    display = await agent.display()
+    await display.send(b"last words")
+    await agent.server.close()
+    assert await link.receive() == b"last words"
+    with pytest.raises(LinkLost) as loss:
+        await asyncio.wait_for(link.receive(), 5)
+    assert loss.value.close_code == CloseCode.SERVICE_RESTART
