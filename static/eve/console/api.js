@@ -1,0 +1,72 @@
+// The few requests that the console page makes. A refusal becomes a Refused with its problem details, no answer an Unreachable.
+
+import { csrfToken } from "../eve.js";
+
+const TIMEOUT_MS = 15_000;
+
+export class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail || problem.title || String(problem.status));
+    this.problem = problem;
+  }
+}
+
+export class Unreachable extends Error {}
+
+async function request(method, path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: {
+        Accept: "application/json",
+        ...(body ? { "Content-Type": "application/json", "X-CSRFToken": csrfToken() } : {}),
+      },
+      body: body ? JSON.stringify(body) : undefined,
+    });
+  } catch (error) {
+    throw new Unreachable(String(error));
+  }
+  let answer = {};
+  try {
+    answer = await response.json();
+  } catch {
+    // Nothing readable: a proxy's own page, perhaps. The status has to do.
+  }
+  if (response.ok) return answer;
+  const waitSeconds = Number(response.headers.get("Retry-After"));
+  throw new Refused({ retry_after: waitSeconds > 0 ? waitSeconds : 0, ...answer, status: response.status });
+}
+
+/** A one-use ticket: {url, session, mode}. `resume` is a session that broke off. */
+export function ticket(path, { mode, resume }) {
+  return request("POST", path, { mode, kind: "vnc", ...(resume ? { resume } : {}) });
+}
+
+/** What Eve says of a session: {state, close_code, reason}. */
+export function sessionOf(prefix, session) {
+  return request("GET", `${prefix}${encodeURIComponent(session)}`);
+}
+
+/** The VM's state: {state}. */
+export function stateOf(path) {
+  return request("GET", path);
+}
+
+/** Asks for a power action: {operation} is where its progress can be read. */
+export function changeState(path, action) {
+  return request("PATCH", path, { action });
+}
+
+/** An operation: {state, error}. Only an address of Eve's own API is followed. */
+export function operationOf(path) {
+  const url = new URL(path, location.origin);
+  if (url.origin !== location.origin || !url.pathname.startsWith("/api/v1/operations/")) {
+    throw new Refused({ status: 500, detail: "" });
+  }
+  return request("GET", url.pathname);
+}

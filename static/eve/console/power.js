@@ -1,0 +1,49 @@
+// Power actions: what a state allows, and following the operation that carries one out.
+
+import { changeState, operationOf, Refused, Unreachable } from "./api.js";
+
+const POLL_MS = 700;
+const PATIENCE = 8; // answers that may be missed in a row
+
+/** What may be done to a VM in each state. */
+export const ACTIONS_IN = Object.freeze({
+  running: ["shutdown", "reboot", "suspend", "reset", "stop"],
+  shutting_down: ["shutdown", "reboot", "suspend", "reset", "stop"],
+  paused: ["resume", "reset", "stop"],
+  sleeping: ["resume", "reset", "stop"],
+  crashed: ["start", "reset", "stop"],
+  off: ["start"],
+});
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Does `action` and follows it to its end.
+ * @returns {Promise<{ok: boolean, detail: string, isUnknown?: boolean}>} never rejects
+ */
+export async function carryOut(stateUrl, action) {
+  let operation;
+  try {
+    ({ operation } = await changeState(stateUrl, action));
+  } catch (error) {
+    return failure(error);
+  }
+  for (let missed = 0; missed < PATIENCE; ) {
+    await pause(POLL_MS);
+    try {
+      const { state, error } = await operationOf(operation);
+      missed = 0;
+      if (state === "succeeded") return { ok: true, detail: "" };
+      if (state === "failed") return { ok: false, detail: error?.detail || error?.title || "" };
+    } catch (error) {
+      if (!(error instanceof Unreachable)) return failure(error);
+      missed += 1;
+    }
+  }
+  return { ok: false, detail: "", isUnknown: true };
+}
+
+function failure(error) {
+  const detail = error instanceof Refused ? error.problem.detail || error.problem.title || "" : "";
+  return { ok: false, detail, isUnknown: error instanceof Unreachable };
+}

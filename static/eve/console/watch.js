@@ -1,0 +1,81 @@
+// The VM's state: from the live websocket, and by asking while that is away or nothing may be missed.
+
+const POLL_MS = 3000;
+const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
+
+export class Watch {
+  #socket = null;
+  #attempt = 0;
+  #timer = 0;
+  #isClosed = false;
+
+  /**
+   * @param {string} liveUrl path of the live websocket
+   * @param {string} vm the VM's id
+   * @param {() => Promise<{state: string}>} ask asks for the state
+   * @param {(state: string) => void} tell gets each state that was learnt
+   */
+  constructor({ liveUrl, vm, ask, tell }) {
+    this.liveUrl = liveUrl;
+    this.vm = vm;
+    this.ask = ask;
+    this.tell = tell;
+    /** Whether to ask again and again: while the VM is off, or work on it is under way. */
+    this.isEager = false;
+  }
+
+  start() {
+    this.#connect();
+    this.#poll();
+  }
+
+  stop() {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  /** Asks once, now. */
+  async now() {
+    try {
+      const { state } = await this.ask();
+      if (state) this.tell(state);
+    } catch {
+      // The console itself tells what is wrong; a state that is not known stays as it was.
+    }
+  }
+
+  async #poll() {
+    if (this.#isClosed) return;
+    const isLive = this.#socket?.readyState === WebSocket.OPEN;
+    if (!document.hidden && (this.isEager || !isLive)) await this.now();
+    this.#timer = setTimeout(() => this.#poll(), this.isEager || !isLive ? POLL_MS : POLL_MS * 5);
+  }
+
+  #connect() {
+    if (this.#isClosed) return;
+    const url = new URL(this.liveUrl, location.origin);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      this.#attempt = 0;
+      this.now();
+    });
+    socket.addEventListener("message", ({ data }) => {
+      let message;
+      try {
+        message = JSON.parse(data);
+      } catch {
+        return;
+      }
+      if (message.type === "vm" && message.id === this.vm && typeof message.state === "string") this.tell(message.state);
+    });
+    socket.addEventListener("close", () => {
+      if (this.#isClosed) return;
+      const wait = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)];
+      this.#attempt += 1;
+      setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
+    });
+  }
+}
