@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..wire.console import ConsoleKind
-from ..wire.domain import Domain, StateAction
-from ..wire.events import Event
-from ..wire.host import HostFacts
+from eve_agent.wire.console import ConsoleKind
+from eve_agent.wire.domain import Domain, StateAction
+from eve_agent.wire.events import Event
+from eve_agent.wire.host import HostFacts
 
 EventListener = Callable[[Event], None]
 """Called on the event loop's thread; must not block."""
