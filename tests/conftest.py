@@ -12,6 +12,8 @@ from tests.services import databases
 if TYPE_CHECKING:
     from tests.services.libvirt import LibvirtSandbox
 
+pytest_plugins = ["tests.cast"]
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
