@@ -16,13 +16,14 @@ from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.host import HostFacts
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supported
 
-from .errors import AgentRefused, AgentTimeout, BadAnswer, ContractMismatch, LibvirtAway, NotTrusted
+from .errors import AgentRefused, BadAnswer, ContractMismatch, LibvirtAway, LibvirtTimeout, NotTrusted
 from .models import Hypervisor
 from .tls import AgentTls, agent_tls
 from .transport import MAX_BODY_BYTES, MAX_LIST_BYTES, MAX_SCREENSHOT_BYTES, AgentSession, Answer, session_for
 
 MAX_WORDS = 300
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+"""Control and direction characters, and halves of surrogate pairs, which no database takes."""
 
 T = TypeVar("T")
 
@@ -161,7 +162,7 @@ class AgentClient:
                 % {"name": self._name, "words": words}
             )
         if problem.code is ErrorCode.LIBVIRT_TIMEOUT:
-            return AgentTimeout(
+            return LibvirtTimeout(
                 _("libvirt on %(name)s takes too long (%(words)s).") % {"name": self._name, "words": words}
             )
         if problem.code is ErrorCode.CONTRACT_UNSUPPORTED:

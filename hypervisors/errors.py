@@ -10,6 +10,7 @@
     │   ├── BadAnswer                  the answer is no valid message of the contract, or beyond its bounds
     │   ├── ContractMismatch           its contract is more than one version away
     │   ├── LibvirtAway                it answers, but its libvirt does not
+    │   │   └── LibvirtTimeout         … not in time: what was asked may still happen
     │   └── AgentRefused               it refused, with a code of the contract
     ├── AuthorityError                 Eve's CA cannot be used
     ├── CertificateRefused             what is to be signed, verified or revoked cannot be
@@ -85,6 +86,13 @@ class LibvirtAway(AgentError, Unavailable):
     code = "libvirt_away"
     title = _("libvirt on the host does not answer")
     retryable = True
+
+
+class LibvirtTimeout(LibvirtAway):
+    """libvirt did not answer in time; what was asked of it may still happen."""
+
+    status = 504
+    code = "libvirt_timeout"
 
 
 class AgentRefused(AgentError):

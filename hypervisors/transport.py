@@ -256,6 +256,14 @@ def session_for(hypervisor_id: uuid.UUID, trust: AgentTls) -> AgentSession:
     return session
 
 
+def drop_idle(hypervisor_id: uuid.UUID) -> None:
+    """The next request to that agent goes over a new connection; others end in peace."""
+    with _lock:
+        former = _sessions.pop(hypervisor_id, None)
+    if former is not None:
+        former.close()
+
+
 def drop_session(hypervisor_id: uuid.UUID) -> None:
     """Cuts what connects this process to that agent."""
     with _lock:
