@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from common.errors import EveError
 
 from .client import contract_mismatch
+from .dial import connect_tcp
 from .errors import BadAnswer, HostAway, LibvirtAway, LibvirtTimeout, NotTrusted
 from .failures import as_agent_error
 from .inventory import events_apply, host_resync
@@ -45,14 +47,16 @@ MAINTENANCE_SECONDS = 60.0
 class PinnedWebsocket(ClientConnection):
     """Checks its peer before the handshake is sent."""
 
-    trust: AgentTls
+    def __init__(self, *args: Any, trust: AgentTls, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._trust = trust
+        self.refusal: EveError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is done. A peer that is not pinned is cut with nothing sent."""
         super().connection_made(transport)
-        self.refusal: EveError | None = None
         try:
-            self.trust.check(transport.get_extra_info("ssl_object"))
+            self._trust.check(transport.get_extra_info("ssl_object"))
         except NotTrusted as error:
             self.refusal = error
             self.transport.abort()
@@ -70,29 +74,28 @@ class _Connect(connect):
         return exc
 
 
-def open_events(trust: AgentTls) -> _Connect:
-    """The websocket to that agent, to be used by ``async with``."""
-    pinned = type("PinnedWebsocket", (PinnedWebsocket,), {"trust": trust})
+async def open_events(trust: AgentTls) -> _Connect:
+    """The websocket to that agent, to be used by ``async with``. Raises OSError where nothing answers."""
+    async with asyncio.timeout(settings.AGENT_CONNECT_TIMEOUT_SECONDS):
+        sock = await connect_tcp(trust.host, trust.port)
     return _Connect(
         f"wss://{trust.server_name}{paths.EVENTS}",
-        create_connection=cast(type[ClientConnection], pinned),
+        create_connection=cast(type[ClientConnection], partial(PinnedWebsocket, trust=trust)),
         additional_headers={VERSION_HEADER: str(CONTRACT_VERSION)},
         user_agent_header=None,
         compression=None,
         proxy=None,
-        open_timeout=settings.AGENT_CONNECT_TIMEOUT_SECONDS * 2,
+        open_timeout=settings.AGENT_CONNECT_TIMEOUT_SECONDS,
         close_timeout=1.0,
         ping_interval=PING_SECONDS,
         ping_timeout=PING_SECONDS,
         max_size=MAX_EVENT_BYTES,
         max_queue=16,
-        host=trust.host,
-        port=trust.port,
+        sock=sock,
         ssl=trust.context,
         server_hostname=trust.server_name,
         ssl_handshake_timeout=settings.AGENT_CONNECT_TIMEOUT_SECONDS,
         ssl_shutdown_timeout=1.0,
-        happy_eyeballs_delay=0.25,
     )
 
 
@@ -119,7 +122,7 @@ class HostLink:
     async def _watch_once(self) -> None:
         trust = await self._workers.write(_trust, self._host)
         try:
-            async with open_events(trust) as websocket:
+            async with await open_events(trust) as websocket:
                 await self._hello(websocket)
                 await self._listen(websocket)
         except EveError:
@@ -152,8 +155,8 @@ class HostLink:
         try:
             while not reader.done():
                 batch = mailbox.take(loop.time())
-                if batch.is_resync:
-                    is_complete = await self._resync(mailbox)
+                if batch.is_listing:
+                    is_complete = await self._list()
                     mailbox.listed(loop.time(), is_complete=is_complete)
                     continue
                 if batch.events:
@@ -184,7 +187,7 @@ class HostLink:
                 await asyncio.sleep(max(0.0, begun + 1 - loop.time()))
                 begun, count = loop.time(), 0
 
-    async def _resync(self, mailbox: Mailbox) -> bool:
+    async def _list(self) -> bool:
         """Lists everything. Returns whether it was complete; a libvirt that is down is no fault of the link."""
         ask = self._workers.ask_slow_host if self._is_slow else self._workers.ask_host
         self._is_slow = True
