@@ -1,0 +1,43 @@
+"""Who may see a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.generic.base import View
+
+from .models import User
+
+P = ParamSpec("P")
+
+
+def staff_required(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page for staff, of some sites or all: for everybody else who is signed in it is not there."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not isinstance(request.user, User):
+            return redirect_to_login(request.get_full_path())
+        if not request.user.is_staff:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+class StaffRequiredMixin(LoginRequiredMixin, View):
+    """:func:`staff_required` for class-based pages."""
+
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        """Serves staff; asks others to sign in, and tells those who have that there is no such page."""
+        if isinstance(request.user, User) and not request.user.is_staff:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
