@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.callers import caller
+
 from .models import ConsoleSession
-from .principals import caller
 from .selectors import sessions_for
 
 

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
-from hypervisors.client import AgentClient
 
 from common.context import RequestContext, clean_address, request_context
 from common.errors import EveError
+from hypervisors.client import AgentClient
 from hypervisors.tls import agent_tls
 from vms.models import Vm
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from accounts.models import LoginToken, User
+from accounts.callers import caller
+from accounts.models import LoginToken
 from accounts.sessions import session_digest
 
 from .credentials import Principal
-
-
-def caller(request: Request | HttpRequest) -> User:
-    """The signed-in user who asks."""
-    if not isinstance(request.user, User):
-        raise TypeError("only signed-in users have consoles")
-    return request.user
 
 
 def principal_of(request: Request | HttpRequest) -> Principal:

@@ -10,8 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.callers import caller
+
 from .models import ConsoleMode
-from .principals import caller
 from .selectors import vm_for_console
 from .services import mode_allowed
 

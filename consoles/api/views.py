@@ -14,8 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.callers import caller
 from consoles.models import ConsoleSession
-from consoles.principals import caller, principal_of
+from consoles.principals import principal_of
 from consoles.selectors import sessions_for, vm_for_console
 from consoles.services import session_cut, ticket_create
 

@@ -84,6 +84,7 @@ async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
     display = await agent.display()
     await display.send(b"last words")
+    await asyncio.sleep(0.1)
     await agent.server.close()
     assert await link.receive() == b"last words"
     with pytest.raises(LinkLost) as loss:

@@ -1,0 +1,234 @@
+"""How a console lives and ends: bytes, records, limits, and every way to lose access."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async as in_thread
+from channels.testing import WebsocketCommunicator
+from django.db import DatabaseError
+from eve_agent.wire.close import CloseCode
+
+from accounts.models import AuditEvent, LoginToken, Membership, Role
+from accounts.services import (
+    logout_everywhere,
+    membership_remove,
+    membership_set,
+    project_update,
+    token_revoke,
+    user_disable,
+)
+from common.publish import bind_server_loop
+from consoles import live
+from consoles.models import ConsoleSession
+from consoles.services import session_cut
+from hypervisors.signals import hypervisor_removed
+from tests.cast import Cast
+from tests.factories import make_project
+from vms.signals import vm_deleted
+
+from .conftest import GOOD_ORIGIN, StubLink, websocket
+
+Revocation = Callable[[Cast], object]
+
+
+@contextlib.asynccontextmanager
+async def viewing(cast: Cast, user: Any = None, *, mode: str = "control") -> AsyncIterator[WebsocketCommunicator]:
+    """A console that a program opened with a token of the operator's (or `user`'s)."""
+    bind_server_loop(asyncio.get_running_loop())
+    token = await in_thread(cast.token)(user or cast.operator)
+    socket = websocket(cast.acme_vm.pk, query=f"token={token}&mode={mode}")
+    assert (await socket.connect(timeout=5))[0]
+    await asyncio.sleep(0.05)
+    try:
+        yield socket
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            await socket.disconnect(timeout=3)
+
+
+async def close_code(socket: WebsocketCommunicator, timeout: float = 5) -> int:
+    message = await socket.receive_output(timeout=timeout)
+    assert message["type"] == "websocket.close", message
+    return message["code"]
+
+
+async def test_bytes_go_both_ways_and_are_metered(committed_cast: Cast, links: list[StubLink]) -> None:
+    async with viewing(committed_cast) as socket:
+        links[0].show(b"RFB 003.008\n")
+        assert await socket.receive_from(timeout=5) == b"RFB 003.008\n"
+        await socket.send_to(bytes_data=b"hello")
+        await asyncio.sleep(0.05)
+        assert links[0].sent == [b"hello"]
+    session = await in_thread(ConsoleSession.objects.get)()
+    assert (session.bytes_to_viewer, session.bytes_from_viewer) == (12, 5)
+    assert session.ended_at is not None
+    actions = await in_thread(
+        lambda: list(AuditEvent.objects.filter(action__startswith="console").values_list("action", flat=True))
+    )()
+    assert sorted(actions) == ["console.close", "console.open"]
+    assert links[0].closed_with == CloseCode.NORMAL
+
+
+async def test_the_agents_code_reaches_the_viewer(committed_cast: Cast, links: list[StubLink]) -> None:
+    async with viewing(committed_cast) as socket:
+        links[0].lose(CloseCode.DISPLAY_LOST)
+        assert await close_code(socket) == CloseCode.DISPLAY_LOST
+    session = await in_thread(ConsoleSession.objects.get)()
+    assert session.close_code == CloseCode.DISPLAY_LOST
+
+
+async def test_text_ends_the_session(committed_cast: Cast, links: list[StubLink]) -> None:
+    async with viewing(committed_cast) as socket:
+        await socket.send_to(text_data="PATCH /libvirt HTTP/1.1")
+        assert await close_code(socket) == CloseCode.UNSUPPORTED_DATA
+    assert links[0].sent == []
+
+
+def _drop_membership(cast: Cast) -> None:
+    membership_remove(membership=Membership.objects.get(project=cast.acme, user=cast.operator), by=cast.owner)
+
+
+def _demote(cast: Cast) -> None:
+    membership_set(project=cast.acme, user=cast.operator, role=Role.VIEWER, by=cast.owner)
+
+
+def _move(cast: Cast) -> None:
+    from vms.services import vm_move
+
+    vm_move(vm=cast.acme_vm, project=make_project(owner=cast.owner), user=cast.superuser)
+
+
+REVOCATIONS: dict[str, tuple[Revocation, CloseCode]] = {
+    "token revoked": (
+        lambda cast: token_revoke(token=LoginToken.objects.get(user=cast.operator), by=cast.operator),
+        CloseCode.ACCESS_ENDED,
+    ),
+    "signed out everywhere": (lambda cast: logout_everywhere(user=cast.operator), CloseCode.ACCESS_ENDED),
+    "user disabled": (lambda cast: user_disable(user=cast.operator, by=cast.superuser), CloseCode.ACCESS_ENDED),
+    "membership dropped": (_drop_membership, CloseCode.ACCESS_ENDED),
+    "role lowered": (_demote, CloseCode.ACCESS_ENDED),
+    "project switched off": (
+        lambda cast: project_update(project=cast.acme, by=cast.superuser, is_active=False),
+        CloseCode.ACCESS_ENDED,
+    ),
+    "VM moved away": (_move, CloseCode.ACCESS_ENDED),
+    "VM deleted": (lambda cast: vm_deleted.send(None, vm_id=cast.acme_vm.pk, reason="deleted"), CloseCode.VM_GONE),
+    "host removed": (
+        lambda cast: hypervisor_removed.send(None, hypervisor_id=cast.hypervisor_here.pk, reason="revoked"),
+        CloseCode.HOST_AWAY,
+    ),
+    "ended by the owner": (
+        lambda cast: session_cut(session=ConsoleSession.objects.get(), user=cast.owner),
+        CloseCode.ENDED_BY_STAFF,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REVOCATIONS)
+async def test_lost_access_ends_an_open_console(committed_cast: Cast, links: list[StubLink], what: str) -> None:
+    revoke, code = REVOCATIONS[what]
+    async with viewing(committed_cast) as socket:
+        await in_thread(revoke)(committed_cast)
+        assert await close_code(socket) == code
+    assert links[0].closed_with is not None
+
+
+async def test_a_page_logout_ends_its_consoles_and_no_others(committed_cast: Cast, links: list[StubLink]) -> None:
+    cast = committed_cast
+    bind_server_loop(asyncio.get_running_loop())
+    sockets, clients = [], []
+    for _ in range(2):
+        client = await in_thread(cast.pages)(cast.owner)
+        url = f"/api/v1/vms/{cast.acme_vm.pk}/console"
+        answer = await in_thread(client.post)(url, data={}, content_type="application/json")
+        socket = websocket(
+            cast.acme_vm.pk,
+            query=f"ticket={answer.json()['ticket']}",
+            origin=GOOD_ORIGIN,
+            cookie=client.session.session_key,
+        )
+        assert (await socket.connect(timeout=5))[0]
+        sockets.append(socket)
+        clients.append(client)
+    await asyncio.sleep(0.05)
+    await in_thread(clients[0].post)("/logout/")
+    assert await close_code(sockets[0]) == CloseCode.ACCESS_ENDED
+    assert await sockets[1].receive_nothing(timeout=0.3)
+    await sockets[1].disconnect()
+
+
+async def test_the_periodic_check_ends_what_no_message_ended(
+    committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CONSOLE_RECHECK_SECONDS = 0.1
+    async with viewing(committed_cast) as socket:
+        await in_thread(Membership.objects.filter(user=committed_cast.operator).delete)()
+        assert await close_code(socket) == CloseCode.ACCESS_ENDED
+
+
+async def test_without_the_database_a_console_ends_at_the_second_check(
+    committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CONSOLE_RECHECK_SECONDS = 0.1
+    async with viewing(committed_cast) as socket:
+
+        def away(*_: Any, **__: Any) -> None:
+            raise DatabaseError("away")
+
+        monkeypatch.setattr(live, "session_meter", away)
+        assert await close_code(socket) == CloseCode.SERVICE_RESTART
+
+
+async def test_eve_counts_the_total_too(committed_cast: Cast, links: list[StubLink], settings: Any) -> None:
+    settings.CONSOLE_RECHECK_SECONDS = 0.1
+    settings.CONSOLE_TOTAL_SECONDS = 0.05
+    async with viewing(committed_cast) as socket:
+        assert await close_code(socket) == CloseCode.TOTAL_LIMIT
+
+
+@pytest.mark.parametrize("setting", ["CONSOLES_PER_VM", "CONSOLES_PER_USER"])
+async def test_limits(committed_cast: Cast, links: list[StubLink], settings: Any, setting: str) -> None:
+    setattr(settings, setting, 1)
+    cast = committed_cast
+    async with viewing(cast):
+        token = await in_thread(cast.token)(cast.operator)
+        second = websocket(cast.acme_vm.pk, query=f"token={token}")
+        assert (await second.connect(timeout=5))[0]
+        assert await close_code(second) == CloseCode.TOO_MANY
+        answer = await in_thread(lambda: cast.api(cast.operator).post(f"/api/v1/vms/{cast.acme_vm.pk}/console"))()
+        assert answer.status_code == 429
+        assert answer.json()["code"] == "too_many_consoles"
+    async with viewing(cast):
+        pass
+
+
+async def test_a_broken_session_goes_on_and_a_revoked_one_does_not(committed_cast: Cast, links: list[StubLink]) -> None:
+    cast = committed_cast
+    async with viewing(cast):
+        pass
+    session = await in_thread(ConsoleSession.objects.get)()
+
+    def resume() -> str:
+        url = f"/api/v1/vms/{cast.acme_vm.pk}/console"
+        return cast.api(cast.operator).post(url, data={"resume": str(session.pk)}).json()["session"]
+
+    assert await in_thread(resume)() == str(session.pk)
+    await in_thread(ConsoleSession.objects.filter(pk=session.pk).update)(close_code=CloseCode.ACCESS_ENDED)
+    assert await in_thread(resume)() != str(session.pk)
+
+
+async def test_why_it_ended_can_be_asked(committed_cast: Cast, links: list[StubLink]) -> None:
+    cast = committed_cast
+    async with viewing(cast) as socket:
+        links[0].lose(CloseCode.LIBVIRT_AWAY, "gone")
+        await close_code(socket)
+    session = await in_thread(ConsoleSession.objects.get)()
+    answer = await in_thread(lambda: cast.api(cast.operator).get(f"/api/v1/consoles/{session.pk}"))()
+    assert answer.json() | {"state": "ended", "close_code": 4014, "reason": "gone", "retryable": True} == answer.json()
+    answer = await in_thread(lambda: cast.api(cast.outsider).get(f"/api/v1/consoles/{session.pk}"))()
+    assert answer.status_code == 404

@@ -1,0 +1,15 @@
+"""Eve's settings for tests: the real ones, read from an environment that needs nothing from outside."""
+
+import os
+import tempfile
+
+os.environ.setdefault("EVE_SECRET_KEY", "tests-only-" + "0123456789abcdef" * 4)
+os.environ.setdefault("EVE_STATE_DIR", tempfile.mkdtemp(prefix="eve-tests-"))
+os.environ.setdefault("EVE_EMAIL_URL", "memorymail://")
+
+from eve_site.settings import *  # noqa: E402, F403
+from eve_site.settings import DATABASES, STATE_DIR  # noqa: E402
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, as in production: connections of several threads wait for each other instead of failing.
+    DATABASES["default"]["TEST"] = {"NAME": str(STATE_DIR / "test.sqlite3")}
