@@ -1,0 +1,1 @@
+"""Hypervisors in the REST API."""

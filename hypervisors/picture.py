@@ -1,0 +1,49 @@
+"""Decoding what a host sent as a picture. Runs in a process of its own, without Django, within limits."""
+
+from __future__ import annotations
+
+import io
+import resource
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("PNG", "PPM")
+MAX_PIXELS = 8192 * 4608
+MAX_SIDE = 16384
+CPU_SECONDS = 4
+MEMORY_BYTES = 1024**3
+
+
+def bound_memory() -> None:
+    """To be called once in the process."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def reencode(data: bytes, width: int | None) -> bytes | None:
+    """`data` as PNG; None where it is no acceptable picture."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS or max(picture.size) > MAX_SIDE:
+                return None
+            plain = picture.convert("RGB")
+        if width is not None and plain.width > width:
+            plain.thumbnail((width, MAX_SIDE))
+        out = io.BytesIO()
+        plain.save(out, "PNG", compress_level=3)
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        Warning,
+        OSError,
+        ValueError,
+        SyntaxError,
+        MemoryError,
+    ):
+        return None
+    return out.getvalue()
