@@ -134,13 +134,12 @@ def bytes_in_units(count: object) -> str:
         return ""
     if abs(size) < KIB:
         return f"{formats.number_format(int(size))} B"
-    unit = ""
-    for unit in _UNITS:
+    power = 0
+    while power < len(_UNITS) and abs(size) >= KIB - 0.05:
         size /= KIB
-        if abs(size) < KIB - 0.05:
-            break
+        power += 1
     digits = 0 if abs(size) >= 100 or abs(size - round(size)) < 0.05 else 1
-    return f"{formats.number_format(round(size, digits), decimal_pos=digits)} {unit}"
+    return f"{formats.number_format(round(size, digits), decimal_pos=digits)} {_UNITS[power - 1]}"
 
 
 _AGES = (

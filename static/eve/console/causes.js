@@ -22,9 +22,9 @@ export const VM_OFF = { key: "off", then: "off", clear: false, forget: true };
 
 /** What each close code means for the page. Codes that are not here say nothing about why: Eve is asked then. */
 export const CAUSE_OF_CODE = Object.freeze({
-  1002: retry("fault"),
-  1003: retry("fault"),
-  1009: retry("fault"),
+  1002: end("bad_message"),
+  1003: end("bad_message"),
+  1009: end("bad_message"),
   1011: retry("fault"),
   1012: retry("restart"),
   4001: end("access_ended", { clear: true }),

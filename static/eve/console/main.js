@@ -222,7 +222,7 @@ const DO = {
   start: () => power("start"),
   "ctrl-alt-del": () => {
     screen.ctrlAltDel();
-    screen.focus();
+    if (document.activeElement !== field) screen.focus();
   },
   scale: (button) => setScale(button.getAttribute("aria-pressed") !== "true"),
   "own-window": ownWindow,
@@ -256,6 +256,7 @@ document.addEventListener("click", (event) => {
 // ------------------------------------------------------------------------------------------------ the keyboard
 
 const stage = document.getElementById("stage");
+const field = document.getElementById("typing");
 
 // Before noVNC sees it: the way out of a screen that takes every key.
 stage.addEventListener(
@@ -298,7 +299,6 @@ addEventListener("pageshow", (event) => {
 
 // ------------------------------------------------------------------------------------------------ start
 
-const field = document.getElementById("typing");
 if (field) new Typing(field, document.querySelector("[data-do=keyboard]"), screen);
 setQuality(remembered("quality") ?? "balanced");
 setScale(remembered("scale") !== "1:1");

@@ -1,19 +1,9 @@
-// Power actions: what a state allows, and following the operation that carries one out.
+// Power actions: asking for one, and following the operation that carries it out.
 
 import { changeState, operationOf, Refused, Unreachable } from "./api.js";
 
 const POLL_MS = 700;
 const PATIENCE = 8; // answers that may be missed in a row
-
-/** What may be done to a VM in each state. */
-export const ACTIONS_IN = Object.freeze({
-  running: ["shutdown", "reboot", "suspend", "reset", "stop"],
-  shutting_down: ["shutdown", "reboot", "suspend", "reset", "stop"],
-  paused: ["resume", "reset", "stop"],
-  sleeping: ["resume", "reset", "stop"],
-  crashed: ["start", "reset", "stop"],
-  off: ["start"],
-});
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -78,7 +78,7 @@ export class Screen {
     // Eve opens displays without a password. One that asks for it is not what Eve's agents give: no prompt, ever.
     for (const name of ["credentialsrequired", "serververification", "securityfailure"]) {
       rfb.addEventListener(name, () => {
-        closed(1002, "");
+        closed(4005, "");
         this.close();
       });
     }

@@ -18,8 +18,10 @@ export class Typing {
     this.button = button;
     this.screen = screen;
     this.#reset();
-    // The button must not take the focus, or the keyboard would go away before it is asked for.
-    button.addEventListener("pointerdown", (event) => event.preventDefault());
+    // The keys beside it must not take the focus, or the on-screen keyboard would go away at each of them.
+    button.closest(".vkeys").addEventListener("mousedown", (event) => {
+      if (event.target.closest("button")) event.preventDefault();
+    });
     button.addEventListener("click", () => (document.activeElement === field ? field.blur() : this.#focus()));
     field.addEventListener("focus", () => button.setAttribute("aria-pressed", "true"));
     field.addEventListener("blur", () => button.setAttribute("aria-pressed", "false"));

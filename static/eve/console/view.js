@@ -1,7 +1,7 @@
 // What the page shows of the session: the message card, the state, what is allowed just now.
 
-import { hasWord, word } from "./words.js";
-import { ACTIONS_IN } from "./power.js";
+import { ACTIONS_IN } from "./actions.js";
+import { hasWord, reason, word } from "./words.js";
 
 /** A connection that comes at once needs no card: it would only flicker. */
 const CARD_AFTER_MS = 300;
@@ -35,6 +35,7 @@ export class View {
   /** Shows where the session stands. */
   show(session) {
     const key = this.#cardOf(session);
+    if (document.body.dataset.phase === "connected" && session.phase !== "connected") this.progress.hidden = true;
     document.body.dataset.phase = session.phase;
     this.stage.classList.toggle("dimmed", session.phase !== "connected");
     clearTimeout(this.#delay);
@@ -61,7 +62,7 @@ export class View {
   }
 
   #put(key, session) {
-    const detail = session.isLive ? "" : (session.cause?.detail ?? "");
+    const detail = session.isLive ? "" : reason(session.cause?.detail ?? "");
     const shown = `${key}\n${detail}`;
     if (this.#shown === shown) return;
     this.#shown = shown;
@@ -115,7 +116,21 @@ export class View {
     const allowed = doing ? [] : (ACTIONS_IN[state] ?? []);
     for (const button of document.querySelectorAll("[data-power]")) button.hidden = !allowed.includes(button.dataset.power);
     for (const note of document.querySelectorAll("[data-power-none]")) note.hidden = Boolean(doing) || allowed.length > 0;
-    for (const start of document.querySelectorAll('[data-do="start"]')) start.disabled = Boolean(doing);
+    const start = this.body.querySelector('[data-do="start"]');
+    if (start) this.#startButton(start, doing);
+  }
+
+  /** The card's Start button: while something is done, what; then itself again. */
+  #startButton(button, doing) {
+    button.disabled = Boolean(doing);
+    if (doing) {
+      const spin = document.createElement("i");
+      spin.className = "spin";
+      button.replaceChildren(spin, word(`doing-${doing}`));
+    } else if (button.querySelector(".spin")) {
+      const fresh = document.querySelector(`template[data-message="${CSS.escape(this.card.dataset.message)}"]`);
+      button.replaceWith(fresh.content.querySelector('[data-do="start"]').cloneNode(true));
+    }
   }
 
   /** What may be pressed: keys only while the screen is there and may be controlled. */

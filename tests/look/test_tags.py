@@ -1,0 +1,133 @@
+"""Numbers in units, ages in words, badges with shape, word and colour."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pytest
+from django.template import Context, Template
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from common.templatetags.eve import ago, bytes_in_units, host_state_badge, initials, operation_badge, state_badge
+from hypervisors.models import HypervisorState
+from operations.models import OperationState
+from vms.models import VmState
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (2 * GIB, "2 GiB"),
+        (int(29.7 * GIB), "29.7 GiB"),
+        (256 * GIB, "256 GiB"),
+        (1024 * GIB - 1, "1 TiB"),
+        (1024 * GIB, "1 TiB"),
+        (None, ""),
+        ("nonsense", ""),
+    ],
+)
+def test_bytes(count, words):
+    assert bytes_in_units(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3 * 60 + 5, "3 minutes ago"),
+        (3600, "1 hour ago"),
+        (2 * 86400, "2 days ago"),
+        (70 * 86400, "2 months ago"),
+        (-30, "in a moment"),
+        (-61 * 86400, "in 2 months"),
+    ],
+)
+def test_ago(seconds, words):
+    now = timezone.now()
+    html = ago(now - dt.timedelta(seconds=seconds + (0.5 if seconds >= 0 else -0.5)))
+    assert f">{words}</time>" in html
+    assert "data-ago" in html
+    assert 'title="' in html
+
+
+def test_no_time_is_no_text():
+    assert ago(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("badge", "states"),
+    [(state_badge, VmState), (host_state_badge, HypervisorState), (operation_badge, OperationState)],
+)
+def test_every_state_has_a_badge_of_its_own(badge, states):
+    shown = {state: badge(state.value) for state in states}
+    assert len(set(shown.values())) == len(states)
+    for html in shown.values():
+        assert "<i class=" in html or "<svg" in html, "a shape"
+
+
+def test_an_unknown_state_is_never_shown_as_off():
+    assert state_badge("something new") == state_badge("unknown")
+    assert "Off" not in state_badge("something new")
+
+
+def test_words_of_others_are_escaped():
+    assert "<b>" not in state_badge("running", "", "<b>Starting</b>")
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [("Jonas Keller", "JK"), ("mara", "M"), ("a.b@example.org", "AO"), ("", ""), ("<script>", "")],
+)
+def test_initials(name, letters):
+    assert initials(name) == letters
+
+
+def _vm(name: str, state: str) -> SimpleNamespace:
+    return SimpleNamespace(pk=1, name=name, state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "actions"),
+    [
+        ("off", {"start"}),
+        ("running", {"shutdown", "reboot", "suspend", "reset", "stop"}),
+        ("paused", {"resume", "reset", "stop"}),
+        ("crashed", {"start", "reset", "stop"}),
+        ("unknown", set()),
+        ("missing", set()),
+    ],
+)
+@pytest.mark.parametrize("split", [True, False])
+def test_the_power_menu_offers_what_the_state_allows(state, actions, split):
+    html = render_to_string(
+        "components/power_menu.html", {"vm": _vm("mail-01", state), "action_url": "/x", "split": split}
+    )
+    offered = [action for action in actions if f'value="{action}"' in html]
+    assert set(offered) == actions
+    every = {"start", "shutdown", "stop", "reboot", "reset", "suspend", "resume"}
+    for action in every - actions:
+        lone = f'value="{action}"'
+        assert lone not in html or f"{lone} disabled" in html
+
+
+def test_the_power_menu_asks_before_it_harms_and_names_the_thing():
+    html = render_to_string("components/power_menu.html", {"vm": _vm("<i>x</i>", "running"), "action_url": "/x"})
+    assert 'data-confirm-title="Pull the plug on &lt;i&gt;x&lt;/i&gt;?"' in html
+    assert "<i>x</i>" not in html
+
+
+def test_components_take_texts_as_texts():
+    html = Template('{% include "components/error.html" with title=text text=text %}').render(
+        Context({"text": "<script>x</script>"})
+    )
+    assert "<script>" not in html
