@@ -99,8 +99,7 @@ def session_user(session_key: str) -> User | None:
 
 
 def page_session_check(handshake: Handshake, *, user: User, expected_digest: str) -> None:
-    """That a page's ticket comes from that login session, by a page of ours. Raises BadCredential."""
-    origin_check(handshake.headers, is_required=True)
+    """That a page's ticket comes from the login session that it was given to. Raises BadCredential."""
     if session_digest(handshake.session_key) != expected_digest:
         raise BadCredential("the ticket belongs to another login session")
     if session_user(handshake.session_key) != user:

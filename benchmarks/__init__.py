@@ -1,0 +1,1 @@
+"""What Eve's figures are measured with; docs/performance.md has the commands and what came out."""
