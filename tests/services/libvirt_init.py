@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -36,8 +37,11 @@ def main() -> None:
         Path(target).mkdir(parents=True, exist_ok=True)
         _mount(root / name, target)
     if Path("/dev/kvm").exists():
-        # Guests are emulated in tests, and libvirt must not take a /dev/kvm for granted that boots nothing.
-        _mount(Path("/dev/null"), "/dev/kvm")
+        # Guests are emulated in tests, and libvirt must not take a /dev/kvm for granted that boots nothing. One that QEMU's
+        # user could open, but QEMU not use, would have libvirt probe QEMU again (4 s) at every definition and start.
+        hidden = root / "no-kvm"
+        os.mknod(hidden, stat.S_IFCHR, Path("/dev/null").stat().st_rdev)
+        _mount(hidden, "/dev/kvm")
     _spawn(root, "virtlogd", "-p", "/run/libvirt/virtlogd.pid")
     libvirtd = _start_libvirtd(root)
     _answer("ready")
