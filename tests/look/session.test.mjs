@@ -55,8 +55,9 @@ test("what an earlier attempt still says is ignored", () => {
   const turn = session.turn;
   close(session, 4006);
   session.dispatch({ type: "retry" });
+  session.dispatch({ type: "ticket", turn: session.turn, session: "s1", url: "/ws/x", mode: "control" });
   assert.deepEqual(session.dispatch({ type: "closed", turn, code: 4001, reason: "", now: 0 }), []);
-  assert.equal(session.phase, "asking");
+  assert.equal(session.phase, "opening");
 });
 
 test("a close without a reason makes the page ask Eve why", () => {

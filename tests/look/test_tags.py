@@ -77,7 +77,11 @@ def test_every_state_has_a_badge_of_its_own(badge, states):
 
 def test_an_unknown_state_is_never_shown_as_off():
     assert state_badge("something new") == state_badge("unknown")
-    assert "Off" not in state_badge("something new")
+    off = state_badge("off")
+    assert 'class="dot ring"' in off
+    assert 'class="dot dash"' in state_badge("unknown")
+    assert 'class="st away' in state_badge("unknown")
+    assert "away" not in off
 
 
 def test_words_of_others_are_escaped():

@@ -48,6 +48,7 @@ function dispatch(event) {
   const effects = session.dispatch(event);
   for (const effect of effects) carry(effect);
   watch.isEager = Boolean(doing) || session.phase === "off" || session.phase === "waiting";
+  watch.isPaused = session.phase === "ended" && session.cause.clear;
   if (effects.length || before !== session.phase) shown(before);
 }
 

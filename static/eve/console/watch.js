@@ -22,6 +22,8 @@ export class Watch {
     this.tell = tell;
     /** Whether to ask again and again: while the VM is off, or work on it is under way. */
     this.isEager = false;
+    /** Whether to leave Eve alone: what one may not see any more is not asked for again and again. */
+    this.isPaused = false;
   }
 
   start() {
@@ -48,12 +50,16 @@ export class Watch {
   async #poll() {
     if (this.#isClosed) return;
     const isLive = this.#socket?.readyState === WebSocket.OPEN;
-    if (!document.hidden && (this.isEager || !isLive)) await this.now();
+    if (!document.hidden && !this.isPaused && (this.isEager || !isLive)) await this.now();
     this.#timer = setTimeout(() => this.#poll(), this.isEager || !isLive ? POLL_MS : POLL_MS * 5);
   }
 
   #connect() {
     if (this.#isClosed) return;
+    if (this.isPaused) {
+      setTimeout(() => this.#connect(), POLL_MS);
+      return;
+    }
     const url = new URL(this.liveUrl, location.origin);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
