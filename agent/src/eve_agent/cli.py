@@ -48,7 +48,10 @@ def main() -> None:
 def enrol_command(
     url: Annotated[str, typer.Argument(metavar="URL", help="Eve's address, such as https://eve.example.")],
     *,
-    token: Annotated[str, typer.Option("--token", metavar="TOKEN", help="The one-use token that Eve showed.")],
+    token: Annotated[
+        str,
+        typer.Option("--token", metavar="TOKEN", envvar="EVE_ENROL_TOKEN", help="The one-use token that Eve showed."),
+    ],
     config: ConfigOption = DEFAULT_CONFIG,
     key_dir: Annotated[
         Path | None,

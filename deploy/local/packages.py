@@ -1,0 +1,99 @@
+"""System packages: only those that are missing are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.steps import Console, StepError, elevated, run_logged
+
+APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A Debian package, and the program that shows that it, or something in its place, is there."""
+
+    package: str
+    program: str | None = None
+
+
+RUN: tuple[Requirement, ...] = (
+    Requirement("ca-certificates"),
+    Requirement("gcc", "gcc"),
+    Requirement("libc6-dev"),
+    Requirement("pkg-config", "pkg-config"),
+    Requirement("python3-dev"),
+    Requirement("python3-venv"),
+    Requirement("libvirt-dev"),
+    Requirement("nodejs", "node"),
+    Requirement("npm", "npm"),
+)
+HYPERVISOR = (
+    Requirement("libvirt-daemon-system", "libvirtd"),
+    Requirement("libvirt-daemon-driver-qemu"),
+    Requirement("libvirt-clients", "virsh"),
+    Requirement("qemu-system-x86", "qemu-system-x86_64"),
+    Requirement("qemu-utils", "qemu-img"),
+)
+TEST = (
+    Requirement("chromium", "chromium"),
+    Requirement("git", "git"),
+    Requirement("iproute2", "ip"),
+    Requirement("nftables", "nft"),
+    Requirement("dnsmasq-base", "dnsmasq"),
+    Requirement("ovmf"),
+    Requirement("postgresql"),
+    Requirement("redis-server", "redis-server"),
+)
+
+
+def missing(requirements: tuple[Requirement, ...]) -> list[str]:
+    """Packages that have to be installed."""
+    asked = [
+        entry
+        for entry in requirements
+        if entry.program is None or shutil.which(entry.program, path=_search_path()) is None
+    ]
+    if not asked:
+        return []
+    if shutil.which("dpkg-query") is None:
+        raise StepError(
+            "this is not Debian (no dpkg-query)",
+            remedy=f"Install what stands for these packages, or use Debian 12 or 13: {' '.join(entry.package for entry in asked)}",
+        )
+    command = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *(entry.package for entry in asked)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    return [entry.package for entry in asked if entry.package not in installed]
+
+
+def install(packages: list[str], *, log: Path, console: Console) -> str:
+    """Install packages, fetching the package lists first. Raises StepError."""
+    if os.geteuid() != 0:
+        console.line(f"    sudo is asked to install: {' '.join(packages)}")
+        _authenticate()
+    elevate = elevated(["env", "DEBIAN_FRONTEND=noninteractive"])
+    remedy = "Check the network and /etc/apt, run `apt-get update` by hand, then run make again"
+    run_logged([*elevate, *APT, "update"], log=log, console=console, what="apt-get update", remedy=remedy)
+    run_logged(
+        [*elevate, *APT, "install", "-y", "--no-install-recommends", *packages],
+        log=log,
+        console=console,
+        what=f"installing {len(packages)} packages",
+        remedy=f"Install them by hand, then run make again: apt-get install {' '.join(packages)}",
+    )
+    return f"installed {' '.join(packages)}"
+
+
+def _authenticate() -> None:
+    """Let sudo ask for a password now, while nothing else writes to the terminal."""
+    if subprocess.run(elevated(["-v"]), check=False).returncode != 0:
+        raise StepError("sudo refused", remedy="Run make as root or as a user who may use sudo")
+
+
+def _search_path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])

@@ -1,0 +1,305 @@
+"""``make run`` from the virtual environment on: libvirt, database, Eve, agent, demo guest; then watch over them."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy.local import environment, hypervisor, state
+from deploy.local.config import LocalConfig
+from deploy.local.steps import Console, Step, StepError, last_line, run_steps, stamp_matches
+from deploy.local.supervisor import Child, StoppedError, Supervisor, last_lines
+
+HYPERVISOR_NAME = "local"
+SITE_NAME = "local"
+START_SECONDS = 60
+ONLINE_SECONDS = 60
+
+
+def run(config: LocalConfig, *, console: Console, first: int) -> int:
+    """Set up the rest, start everything, watch over it. Returns 0 when told to stop, 1 when something died.
+
+    Raises:
+        StepError: a step failed; what was started has been ended.
+    """
+    if config.driver == "libvirt" and hypervisor.needs_group():
+        console.line("    sudo is asked for the group libvirt, which may use libvirt's socket")
+        hypervisor.become_group(["run", "--prepared"])
+    lock = state.state_lock(config)
+    house = House(config, console)
+    house.supervisor.catch_signals()
+    try:
+        steps = house.steps()
+        run_steps(steps, console=console, first=first, total=first + len(steps) - 1)
+        for line in house.ready_message():
+            console.line(line)
+        return house.watch()
+    except StoppedError as error:
+        console.line(f"{error}: stopping. Running VMs live on.")
+        return 0
+    finally:
+        house.close()
+        os.close(lock)
+
+
+class House:
+    """All that one ``make run`` starts and knows."""
+
+    def __init__(self, config: LocalConfig, console: Console) -> None:
+        self._config, self._console = config, console
+        self.supervisor = Supervisor()
+        self._libvirt = hypervisor.Libvirt(config)
+        self._agent_config = config.state_dir / "agent" / "agent.toml"
+        self._enrolment: dict[str, Any] = {}
+
+    def steps(self) -> list[Step]:
+        """What is left to do, in order."""
+        steps = [
+            Step("secrets", lambda: state.secrets_exist(self._config), lambda: state.secrets_make(self._config)),
+            Step("database, certificate authority, administrator", _never, self._prepare_eve),
+            Step("Eve", _never, self._start_eve),
+            Step("agent", _never, self._start_agent),
+        ]
+        if self._config.driver == "libvirt":
+            steps.insert(0, Step("libvirt", self._libvirt.is_up, lambda: self._libvirt.ensure_up(self._console)))
+            steps.append(Step("demo guest", _never, self._start_guest))
+        return steps
+
+    def ready_message(self) -> list[str]:
+        """What the person who typed ``make run`` needs next."""
+        config = self._config
+        password = (config.state_dir / "admin-password").read_text().strip()
+        host = socket.gethostname()
+        return [
+            "",
+            f"Eve is ready: {config.public_url}",
+            f"  log in as    {config.admin_email}",
+            f"  password     {password}    (kept in {config.state_dir / 'admin-password'})",
+            f"  from afar    ssh -L {config.port}:127.0.0.1:{config.port} {getpass.getuser()}@{host}    then open the same address there",
+            f"  logs         {config.log_dir}",
+            "Ctrl-C stops Eve. Running VMs live on.",
+        ]
+
+    def watch(self) -> int:
+        """Return 1 when something has died, after saying what and why."""
+        while True:
+            child = self.supervisor.dead()
+            if child is not None:
+                self._obituary(child.name, child.log, child.process.returncode)
+                return 1
+            daemon = self._libvirt.died()
+            if daemon is not None:
+                self._obituary(daemon, self._libvirt.log(daemon), None)
+                return 1
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """End everything that was started, the last first."""
+        self.supervisor.stop_all()
+        self._libvirt.close()
+
+    def _prepare_eve(self) -> str:
+        config = self._config
+        for name, bind, port, variable in (
+            ("Eve", config.bind, config.port, "EVE_PORT"),
+            ("the agent", "127.0.0.1", config.agent_port, "EVE_AGENT_PORT"),
+        ):
+            _check_port_is_free(name, bind, port, variable)
+        is_new = not (config.state_dir / "db.sqlite3").exists() and "DATABASE_URL" not in os.environ
+        commands: list[list[str]] = [["migrate", "--no-input", "--verbosity=0"], ["ca_init"]]
+        password_file = config.state_dir / "admin-password"
+        admin_stamp = config.state_dir / "admin-stamp"
+        admin = f"{config.admin_email}\n{password_file.read_text()}\n{os.environ.get('DATABASE_URL', '')}"
+        admin_digest = hashlib.sha256(admin.encode()).hexdigest()
+        # Once only: a password changed on the pages is not reset at the next start.
+        if is_new or not stamp_matches(admin_stamp, admin_digest):
+            commands.append(["admin_recover", config.admin_email, "--password-file", str(password_file)])
+        static_stamp = config.state_dir / "static-stamp"
+        locks = environment.digest(config.root, environment.BASE_LOCKS)
+        static_digest = f"{locks} {environment.static_signature(config.root)}"
+        if not stamp_matches(static_stamp, static_digest) or not (config.state_dir / "static").is_dir():
+            commands.append(["collectstatic", "--no-input", "--clear", "--verbosity=0"])
+        address = f"127.0.0.1:{config.agent_port}"
+        commands.append(["hypervisor_add", HYPERVISOR_NAME, "--address", address, "--site", SITE_NAME, "--json"])
+        answers = self._manage(commands)
+        admin_stamp.write_text(admin_digest)
+        static_stamp.write_text(static_digest)
+        self._enrolment = json.loads(answers["hypervisor_add"])
+        return "ready"
+
+    def _start_eve(self) -> str:
+        config = self._config
+        child = self.supervisor.start(
+            "Eve",
+            [config.python, "manage.py", "serve"],
+            log=config.log_dir / "eve.log",
+            environment=self._environment(),
+            cwd=config.root,
+        )
+        self._wait("Eve to answer", child, lambda: _answers(f"{config.local_url}/healthz"))
+        return f"answers at {config.local_url}"
+
+    def _start_agent(self) -> str:
+        config = self._config
+        token = self._enrolment.get("token")
+        if token:
+            self._enrol(str(token))
+        elif not self._agent_config.exists():
+            raise StepError(
+                f"{self._agent_config} is gone, but Eve still knows this host as enrolled",
+                remedy=f"Delete the hypervisor {HYPERVISOR_NAME} in /admin/, or the whole of {config.state_dir}, and run make again",
+            )
+        command = [
+            str(config.venv / "bin" / "eve-agent"),
+            "run",
+            "--config",
+            str(self._agent_config),
+            "--driver",
+            config.driver,
+        ]
+        child = self.supervisor.start(
+            "the agent", command, log=config.log_dir / "agent.log", environment={}, cwd=config.root
+        )
+        self._wait("the agent to listen", child, lambda: _listens(config.agent_port))
+        self._manage([["hypervisor_wait", HYPERVISOR_NAME, "--seconds", str(ONLINE_SECONDS)]])
+        return "is online"
+
+    def _enrol(self, token: str) -> None:
+        config = self._config
+        folder = self._agent_config.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        log = config.log_dir / "agent.log"
+        command = [
+            str(config.venv / "bin" / "eve-agent"),
+            "enrol",
+            config.local_url,
+            "--config",
+            str(self._agent_config),
+        ]
+        command += ["--key-dir", str(folder / "keys"), "--listen", f"127.0.0.1:{config.agent_port}", "--force"]
+        # In its environment, since everybody on this machine can read command lines.
+        with log.open("ab") as output:
+            done = subprocess.run(
+                command,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "EVE_ENROL_TOKEN": token},
+                timeout=60,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise StepError(
+                f"the agent could not enrol: {last_line(log)}", remedy="Run make again for a fresh token", log=log
+            )
+
+    def _start_guest(self) -> str:
+        uuid = hypervisor.guest_start(self._config, console=self._console)
+        self._console.progress("waiting for Eve to see it")
+        self._manage([["vm_adopt", uuid, "--user", self._config.admin_email]])
+        return f"{self._config.demo_name} is running"
+
+    def _environment(self) -> dict[str, str]:
+        config = self._config
+        return {
+            "DJANGO_SETTINGS_MODULE": "eve_site.settings",
+            "EVE_STATE_DIR": str(config.state_dir),
+            "EVE_SECRET_KEY_FILE": str(config.state_dir / "secret-key"),
+            "EVE_BIND": config.bind,
+            "EVE_PORT": str(config.port),
+            "EVE_PUBLIC_URL": config.public_url,
+        }
+
+    def _manage(self, commands: Sequence[Sequence[str]]) -> dict[str, str]:
+        """Run management commands; what each printed, by its name. Raises StepError naming the one that failed."""
+        config = self._config
+        log = config.log_dir / "manage.log"
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                [config.python, "-m", "deploy.local.manage_many"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=config.root,
+                env={**os.environ, **self._environment()},
+                start_new_session=True,
+            )
+        try:
+            output, _ = process.communicate(json.dumps([list(words) for words in commands]).encode(), timeout=600)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        answers = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
+        for answer in answers:
+            if "error" in answer:
+                raise StepError(
+                    f"`manage.py {answer['command']}` failed: {answer['error']}", remedy="Then run make again", log=log
+                )
+        if process.returncode != 0 or len(answers) != len(commands):
+            raise StepError(
+                f"Django did not start: {last_line(log)}", remedy="Look at the log, then run make again", log=log
+            )
+        return {answer["command"]: answer["output"] for answer in answers}
+
+    def _wait(self, what: str, child: Child, is_ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready():
+            self._console.progress(f"waiting for {what}")
+            if child.process.poll() is not None:
+                raise StepError(
+                    f"{child.name} ended at once: {last_line(child.log)}",
+                    remedy="Mend what it says, then run make again",
+                    log=child.log,
+                )
+            if time.monotonic() > deadline:
+                raise StepError(f"waited {START_SECONDS} s in vain for {what}", remedy="Look at the log", log=child.log)
+            time.sleep(0.1)
+
+    def _obituary(self, name: str, log: Path, code: int | None) -> None:
+        how = "" if code is None else f" with code {code}" if code >= 0 else f", killed by signal {-code}"
+        self._console.line(f"{name} ended unexpectedly{how}. The end of {log}:")
+        for line in last_lines(log):
+            self._console.line(f"    {line}")
+        self._console.line("Stopping the rest. `make run` starts everything again; running VMs live on.")
+
+
+def _never() -> bool:
+    return False
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _check_port_is_free(name: str, bind: str, port: int, variable: str) -> None:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as error:
+            raise StepError(
+                f"{name} cannot listen on {bind} port {port}: {error.strerror}",
+                remedy=f"See who does with `ss -ltnp 'sport = :{port}'`, or name another: {variable}={port + 1} make run",
+            ) from None
