@@ -54,7 +54,9 @@ class Authority(Leaf):
     @classmethod
     def make(cls, name: str = "Eve") -> Authority:
         key = certificates.make_key()
-        return cls(key, _sign(key.public_key(), key, name, name, extensions=[(x509.BasicConstraints(True, 0), True)]))
+        extensions = [(x509.BasicConstraints(True, 0), True)]
+        ends = dt.timedelta(days=3650)
+        return cls(key, _sign(key.public_key(), key, name, name, extensions=extensions, ends=ends))
 
     def issue(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import enum
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,7 @@ def run_command(
 @app.command("check")
 def check_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Look at configuration, key, certificate and libvirt, and say what is wrong."""
+    logging.disable()  # what is wrong is said below, once
     try:
         loaded = Config.load(config)
         typer.echo(f"configuration  {config}: fine, listens on {loaded.listen}")
