@@ -130,7 +130,10 @@ class House:
         if not stamp_matches(static_stamp, static_digest) or not (config.state_dir / "static").is_dir():
             commands.append(["collectstatic", "--no-input", "--clear", "--verbosity=0"])
         address = f"127.0.0.1:{config.agent_port}"
-        commands.append(["hypervisor_add", HYPERVISOR_NAME, "--address", address, "--site", SITE_NAME, "--json"])
+        again = [] if self._agent_config.exists() else ["--re-enrol"]
+        commands.append(
+            ["hypervisor_add", HYPERVISOR_NAME, "--address", address, "--site", SITE_NAME, "--json", *again]
+        )
         answers = self._manage(commands)
         admin_stamp.write_text(admin_digest)
         static_stamp.write_text(static_digest)
@@ -154,11 +157,6 @@ class House:
         token = self._enrolment.get("token")
         if token:
             self._enrol(str(token))
-        elif not self._agent_config.exists():
-            raise StepError(
-                f"{self._agent_config} is gone, but Eve still knows this host as enrolled",
-                remedy=f"Delete the hypervisor {HYPERVISOR_NAME} in /admin/, or the whole of {config.state_dir}, and run make again",
-            )
         command = [
             str(config.venv / "bin" / "eve-agent"),
             "run",
