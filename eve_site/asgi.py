@@ -20,12 +20,14 @@ from consoles.routing import websocket_urlpatterns as console_websockets  # noqa
 from .lifespan import Lifespan  # noqa: E402
 from .websockets import RejectUnrouted  # noqa: E402
 
+_router = URLRouter([*console_websockets, *vm_websockets])  # type: ignore[list-item] # routes of ASGI applications
+
 application = Lifespan(
     ProxyHeadersMiddleware(
-        ProtocolTypeRouter(
+        ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
             {
                 "http": _http,
-                "websocket": CookieMiddleware(RejectUnrouted(URLRouter([*console_websockets, *vm_websockets]))),
+                "websocket": CookieMiddleware(RejectUnrouted(_router)),
             }
         ),
         trusted_hosts=settings.TRUSTED_PROXIES,
