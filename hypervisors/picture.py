@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import resource
+import signal
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -16,7 +17,8 @@ MEMORY_BYTES = 1024**3
 
 
 def bound_memory() -> None:
-    """To be called once in the process."""
+    """To be called once, first thing in the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 

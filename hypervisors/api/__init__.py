@@ -1,1 +1,1 @@
-"""Hypervisors in the REST API."""
+"""The REST API of sites and hypervisors, and the one address that hosts call."""

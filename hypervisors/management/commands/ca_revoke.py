@@ -1,0 +1,29 @@
+"""``manage.py ca_revoke``: puts a certificate on the deny-list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from common.errors import EveError
+from hypervisors.services import certificate_revoke
+
+
+class Command(BaseCommand):
+    """Shuts out whoever has the certificate, at once."""
+
+    help = "Revoke a certificate by its serial. A host that is pinned to it is shut out at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``SERIAL --reason TEXT``"""
+        parser.add_argument("serial", metavar="SERIAL", help="hexadecimal, as ca_show, ca_verify and the pages show it")
+        parser.add_argument("--reason", default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        try:
+            row = certificate_revoke(serial=options["serial"], reason=options["reason"])
+        except EveError as error:
+            raise CommandError(str(error.detail)) from error
+        self.stdout.write(f"Revoked {row.serial} ({row.subject}).")

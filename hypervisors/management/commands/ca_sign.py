@@ -1,0 +1,40 @@
+"""``manage.py ca_sign``: signs a request by hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from common.errors import EveError
+from hypervisors import pki
+from hypervisors.services import certificate_sign_by_hand
+
+
+class Command(BaseCommand):
+    """Signs a PKCS#10 request and writes the certificate to the standard output."""
+
+    help = "Sign a certificate request by hand. Agents and Eve trust pinned certificates only: enrol hosts instead."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``CSR.pem --name NAME``"""
+        parser.add_argument("csr", metavar="CSR.pem", help="the request; - reads the standard input")
+        parser.add_argument("--name", action="append", default=[], help="DNS name to certify; may be given repeatedly")
+        parser.add_argument("--usage", choices=["server", "client"], default="server")
+        parser.add_argument("--days", type=int, default=90)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        try:
+            text = sys.stdin.read() if options["csr"] == "-" else Path(options["csr"]).read_text()
+            certificate = certificate_sign_by_hand(
+                csr_pem=text, names=options["name"], usage=pki.Usage[options["usage"].upper()], days=options["days"]
+            )
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{options['csr']}: {error}") from error
+        except EveError as error:
+            raise CommandError(str(error.detail)) from error
+        self.stdout.write(pki.certificate_pem(certificate).strip())
+        self.stderr.write(f"serial {pki.serial_text(certificate)}")

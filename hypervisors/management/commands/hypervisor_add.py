@@ -1,0 +1,82 @@
+"""``manage.py hypervisor_add``: registers a hypervisor and gives its enrolment line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError
+
+from common.errors import EveError
+from hypervisors.models import Hypervisor, Site
+from hypervisors.services import (
+    enrolment_line,
+    enrolment_token_create,
+    hypervisor_register,
+    hypervisor_update,
+    site_create,
+)
+
+
+class Command(BaseCommand):
+    """Does nothing a second time; a token is made only while the host is not enrolled, or with ``--re-enrol``."""
+
+    help = "Register a hypervisor (and its site), and give the line that enrols its host. Harmless when repeated."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``NAME --address HOST:PORT --site NAME``"""
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--address", required=True, metavar="HOST:PORT", help="where its agent listens")
+        parser.add_argument("--site", required=True, metavar="NAME", help="made unless it exists")
+        parser.add_argument("--remarks", default=None)
+        parser.add_argument("--re-enrol", action="store_true", help="give a line although the host is enrolled")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        try:
+            hypervisor = self._register(options)
+            token = ""
+            if options["re_enrol"] or not hypervisor.certificate_fingerprint:
+                token, _row = enrolment_token_create(hypervisor=hypervisor)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except EveError as error:
+            raise CommandError(str(error.detail)) from error
+        line = enrolment_line(token) if token else ""
+        if options["json"]:
+            answer = {"id": str(hypervisor.pk), "state": hypervisor.state, "enrolment_line": line, "token": token}
+            self.stdout.write(json.dumps(answer))
+        elif line:
+            self.stdout.write("Run this line on the host, as root, within the hour:")
+            self.stdout.write(line)
+        else:
+            self.stdout.write(f"{hypervisor} is enrolled already ({hypervisor.get_state_display()}).")
+
+    def _register(self, options: dict[str, Any]) -> Hypervisor:
+        site = Site.objects.filter(name=options["site"]).first() or _made(site_create, site=Site(name=options["site"]))
+        site = site or Site.objects.get(name=options["site"])
+        hypervisor = Hypervisor.objects.filter(name=options["name"]).first()
+        if hypervisor is None:
+            wanted = Hypervisor(
+                name=options["name"], site=site, address=options["address"], remarks=options["remarks"] or ""
+            )
+            hypervisor = _made(hypervisor_register, hypervisor=wanted) or Hypervisor.objects.get(name=options["name"])
+        changes: dict[str, Any] = {"address": options["address"], "site": site}
+        if options["remarks"] is not None:
+            changes["remarks"] = options["remarks"]
+        return hypervisor_update(hypervisor=hypervisor, **changes)
+
+
+def _made(service: Any, **what: Any) -> Any:
+    """What the service made, or None where somebody made it in the same moment."""
+    try:
+        return service(**what)
+    except IntegrityError:
+        return None
+    except ValidationError as error:
+        if "name" in getattr(error, "error_dict", {}) and error.error_dict["name"][0].code == "unique":
+            return None
+        raise

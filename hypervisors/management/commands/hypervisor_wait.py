@@ -1,0 +1,38 @@
+"""``manage.py hypervisor_wait``: waits for a hypervisor to be online."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hypervisors.models import Hypervisor, HypervisorState
+
+POLL_SECONDS = 0.3
+
+
+class Command(BaseCommand):
+    """Exit status 0 when it is online; else the reason in words."""
+
+    help = "Wait until a hypervisor is online; say why not if it is not in time."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """``NAME --seconds N``"""
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--seconds", type=float, default=30.0)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError."""
+        end = time.monotonic() + options["seconds"]
+        while True:
+            hypervisor = Hypervisor.objects.filter(name=options["name"]).first()
+            if hypervisor is None:
+                raise CommandError(f"There is no hypervisor {options['name']}. Make it with hypervisor_add.")
+            if hypervisor.state == HypervisorState.ONLINE:
+                self.stdout.write(f"{hypervisor} is online.")
+                return
+            if time.monotonic() >= end:
+                reason = hypervisor.state_reason or "Run its enrolment line on the host, then start the agent."
+                raise CommandError(f"{hypervisor}: {hypervisor.get_state_display()}. {reason}")
+            time.sleep(POLL_SECONDS)
