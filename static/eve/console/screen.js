@@ -62,8 +62,7 @@ export class Screen {
     const rfb = new RFB(this.target, socket, { shared: true });
     this.#rfb = rfb;
     rfb.background = "transparent";
-    rfb.scaleViewport = this.#isFitting;
-    rfb.clipViewport = false;
+    this.#scale();
     rfb.qualityLevel = this.#quality;
     rfb.compressionLevel = this.#compression;
     rfb.viewOnly = this.#viewOnly;
@@ -139,7 +138,16 @@ export class Screen {
   /** Whether the picture is scaled to the window; else it is shown 1:1. */
   set isFitting(value) {
     this.#isFitting = value;
-    if (this.#rfb) this.#rfb.scaleViewport = value;
+    this.#scale();
+  }
+
+  #scale() {
+    if (!this.#rfb) return;
+    // A finger cannot reach a scroll bar of a picture that takes every touch: there, dragging moves the picture.
+    const isPanned = !this.#isFitting && matchMedia("(pointer: coarse)").matches;
+    this.#rfb.scaleViewport = this.#isFitting;
+    this.#rfb.clipViewport = isPanned;
+    this.#rfb.dragViewport = isPanned;
   }
 
   /** [JPEG quality, compression], each 0–9. */
