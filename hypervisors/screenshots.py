@@ -24,7 +24,7 @@ _pool: ProcessPoolExecutor | None = None
 _lock = threading.Lock()
 
 
-def screenshot_clean(content_type: str, data: bytes, *, width: int | None = None) -> bytes:
+def screenshot_png(content_type: str, data: bytes, *, width: int | None = None) -> bytes:
     """The picture as PNG, scaled down to `width` pixels where it is wider. Blocks: call it from a thread.
 
     Raises:

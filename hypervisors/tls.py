@@ -1,7 +1,7 @@
 """Whom Eve talks to: an agent whose certificate is by Eve's CA, in the host's name, and pinned. Every link uses this.
 
 The context trusts Eve's CA and nothing else: no system roots, no bundle that the environment names. The handshake
-checks chain, dates, usage and name; :func:`check_peer` then checks the pin and the deny-list before a byte is sent.
+checks chain, dates, usage and name; :meth:`AgentTls.check` then checks the pin, less the deny-list, before a byte is sent.
 """
 
 from __future__ import annotations
@@ -90,23 +90,6 @@ def agent_tls(hypervisor: Hypervisor) -> AgentTls:
 def server_name(hypervisor: Hypervisor) -> str:
     """The name that the agent's certificate must have; sent as SNI."""
     return agent_dns_name(hypervisor.pk)
-
-
-def agent_ssl_context(hypervisor: Hypervisor) -> ssl.SSLContext:
-    """The context for a connection to that agent; remembers the pins on the instance for :func:`check_peer`.
-
-    Raises as :func:`agent_tls`.
-    """
-    trust = hypervisor.__dict__["_agent_tls"] = agent_tls(hypervisor)
-    return trust.context
-
-
-def check_peer(ssl_object: ssl.SSLObject | ssl.SSLSocket | None, hypervisor: Hypervisor) -> None:
-    """To be called once the handshake is over and before a byte is sent, with the instance that was given to
-    :func:`agent_ssl_context`. Raises NotTrusted.
-    """
-    trust = hypervisor.__dict__.get("_agent_tls") or agent_tls(hypervisor)
-    trust.check(ssl_object)
 
 
 def credential_for(hypervisor: Hypervisor) -> Credential:

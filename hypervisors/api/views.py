@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from eve_agent.wire import codec
+from eve_agent.wire.certs import EnrolmentRequest
 from rest_framework import generics, status
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
@@ -76,7 +77,8 @@ class EnrolView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Signs the host's key for the hypervisor that its one-use token names, and pins it."""
-        answer = hypervisor_enrol(request=request.data["enrolment"])
+        body = cast(dict[str, EnrolmentRequest], request.data)
+        answer = hypervisor_enrol(request=body["enrolment"])
         return Response(codec.to_plain(answer), headers=_NO_STORE)
 
 

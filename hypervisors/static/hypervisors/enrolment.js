@@ -61,7 +61,7 @@ async function follow() {
         if (card && card.dataset.key !== key) {
           key = card.dataset.key;
           progress.replaceChildren(card);
-          if (card.dataset.enrolled === "yes") {
+          if (card.dataset.spent === "yes") {
             document.getElementById("enrolment-line")?.remove();
             runTest();
           }
