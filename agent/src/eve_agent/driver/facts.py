@@ -47,7 +47,7 @@ def read_facts(connection: Any, *, networks: Iterable[Any], pools: Iterable[Any]
             threads_total=threads,
             frequency_mhz=mhz,
         ),
-        memory_bytes=memory_mib * 2**20,
+        memory_bytes=memory_kib.get("total", memory_mib * 2**10) * 2**10,
         memory_free_bytes=sum(memory_kib.get(name, 0) for name in ("free", "buffers", "cached")) * 2**10,
         time=dt.datetime.now(dt.UTC),
         numa_nodes=host.numa_nodes,

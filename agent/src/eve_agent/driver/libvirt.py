@@ -249,7 +249,7 @@ class LibvirtHost:
         """The domain after `action`; nothing is done where it is already so, also when somebody else was faster."""
         domain = self._lookup(domain_uuid)
         before = self._parts(domain).domain
-        if is_already(action, before.state):
+        if is_already(action, before):
             return before
         refuse_impossible(action, before)
         try:
@@ -258,7 +258,7 @@ class LibvirtHost:
             if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
                 raise
             now = self._after(domain, before)
-            if not is_already(action, now.state):
+            if not is_already(action, now):
                 refuse_impossible(action, now)
                 raise
             return now

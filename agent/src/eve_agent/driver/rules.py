@@ -11,13 +11,18 @@ _GOALS = {
     StateAction.SUSPEND: DomainState.PAUSED,
     StateAction.RESUME: DomainState.RUNNING,
 }
+_STARTING = "starting_up"
+_PASSING_PAUSES = frozenset({_STARTING, "migration", "save", "dump", "snapshot"})
+"""Reasons of a pause that libvirt made for a moment and will end by itself."""
 
 
-def is_already(action: StateAction, state: DomainState) -> bool:
-    """Whether `action` has nothing left to do in `state`."""
+def is_already(action: StateAction, domain: Domain) -> bool:
+    """Whether `action` has nothing left to do."""
+    if domain.state is DomainState.PAUSED and domain.reason in _PASSING_PAUSES:
+        return action is StateAction.START and domain.reason != _STARTING
     if action is StateAction.START:
-        return state not in (DomainState.OFF, DomainState.CRASHED, DomainState.UNKNOWN)
-    return _GOALS.get(action) is state
+        return domain.state not in (DomainState.OFF, DomainState.CRASHED, DomainState.UNKNOWN)
+    return _GOALS.get(action) is domain.state
 
 
 def refuse_impossible(action: StateAction, domain: Domain) -> None:
