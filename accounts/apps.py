@@ -10,3 +10,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = _("Users and projects")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Imports what registers itself."""
+        from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)

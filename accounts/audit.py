@@ -33,13 +33,18 @@ def audit_record(
     return AuditEvent.objects.create(
         action=action,
         actor=actor,
-        actor_label=(actor_label or (actor.email if actor else ""))[:254],
-        target_type=target_type,
-        target_id=target_id,
-        target_label=target_label[:254],
+        actor_label=_clean(actor_label or (actor.email if actor else ""), 254),
+        target_type=target_type[:30],
+        target_id=target_id[:36],
+        target_label=_clean(target_label, 254),
         project=project,
         address=context.address,
         request_id=context.request_id,
         outcome=outcome,
         detail=detail or {},
     )
+
+
+def _clean(text: str, most: int) -> str:
+    """What somebody typed, or a host reported, as the audit keeps it: printable and bounded."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:most])

@@ -10,7 +10,10 @@ LinkSpent           a one-use link that was used, is too old, or was never ours
 
 from __future__ import annotations
 
+import math
+
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from common.errors import Conflict, EveError, Invalid, LimitReached
 
@@ -30,12 +33,19 @@ class TooManyAttempts(LimitReached):
     title = _("Too many attempts")
     retryable = True
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        minutes = max(1, round(retry_after_seconds / 60))
+    def __init__(self, *, retry_after_seconds: int, is_first: bool) -> None:
+        minutes = math.ceil(retry_after_seconds / 60)
         super().__init__(
-            _("Too many attempts from here. Wait %(minutes)d minutes, then try again.") % {"minutes": minutes},
+            ngettext(
+                "Too many attempts. Wait %(minutes)d minute, then try again.",
+                "Too many attempts. Wait %(minutes)d minutes, then try again.",
+                minutes,
+            )
+            % {"minutes": minutes},
             retry_after=retry_after_seconds,
         )
+        self.is_first = is_first
+        """Whether it is the first refusal in this window."""
 
 
 class LastOwner(Conflict):

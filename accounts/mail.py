@@ -10,14 +10,12 @@ from django.conf import settings
 from django.core.mail import send_mail
 from django.utils.translation import gettext as _
 
-from .models import User
-
 log = structlog.get_logger(__name__)
 
 _sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 
-def password_mail_send(*, user: User, link: str) -> None:
+def password_mail_send(*, address: str, link: str) -> None:
     """Mails a one-use link; a mail server that is away is logged, not told to whoever asked."""
     subject = _("Set your password for Eve")
     text = _(
@@ -25,7 +23,7 @@ def password_mail_send(*, user: User, link: str) -> None:
         "Open this link within an hour; it works once:\n\n%(link)s\n\n"
         "If it was not you, do nothing: your password stays as it is.\n"
     ) % {"address": settings.PUBLIC_URL, "link": link}
-    _sender.submit(_send, subject, text, user.email)
+    _sender.submit(_send, subject, text, address)
 
 
 def _send(subject: str, text: str, address: str) -> None:

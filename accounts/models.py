@@ -131,7 +131,7 @@ class LoginToken(models.Model):
     digest = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
-    expires_at = models.DateTimeField(_("expires"))
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
 
     class Meta:
         verbose_name = _("login token")
@@ -147,6 +147,8 @@ class AttemptCounter(models.Model):
 
     key = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField(default=0)
+    is_refusal_seen = models.BooleanField(default=False)
+    """Whether an attempt was refused in this window: only the first is audited, or a flood would fill the audit."""
     window_started_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:

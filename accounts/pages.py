@@ -23,7 +23,7 @@ def staff_required(
     """A page for staff, of some sites or all: for everybody else who is signed in it is not there."""
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not isinstance(request.user, User):
             return redirect_to_login(request.get_full_path())
         if not request.user.is_staff:

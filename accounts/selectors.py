@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from .models import AuditEvent, Membership, Project, Role, User
+from .models import AuditEvent, LoginToken, Membership, Project, Role, User
 
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}
 
@@ -32,6 +33,21 @@ def projects_for(user: User) -> QuerySet[Project]:
 def is_unlimited_staff(user: User) -> bool:
     """Whether the user is staff of every site."""
     return user.is_active and (user.is_superuser or (user.is_staff and not user.is_site_limited))
+
+
+def users_for(user: User) -> QuerySet[User]:
+    """Whom the user looks after: everybody for staff of every site, else nobody."""
+    return User.objects.all() if is_unlimited_staff(user) else User.objects.none()
+
+
+def projects_visible_to(user: User) -> QuerySet[Project]:
+    """The projects that exist for the user: all, with those that are switched off, for staff of every site; else their own."""
+    return Project.objects.all() if is_unlimited_staff(user) else projects_for(user)
+
+
+def tokens_for(user: User) -> QuerySet[LoginToken]:
+    """The user's own living login tokens."""
+    return LoginToken.objects.filter(user=user, expires_at__gt=timezone.now())
 
 
 def audit_events_for(user: User) -> QuerySet[AuditEvent]:

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+
 from common.secrets import digest_of
+
+from .models import User
 
 
 def session_digest(session_key: str | None) -> str:
     """What stands for a login session in tickets, messages and records; empty for none."""
     return digest_of(session_key) if session_key else ""
+
+
+def session_user(session_key: str) -> User | None:
+    """The active user who is signed in by that login session now, as Django's own middleware would find them."""
+    if not session_key:
+        return None
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None

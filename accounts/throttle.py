@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -32,17 +32,34 @@ class Limit:
     most: int
 
 
-def attempt_reserve(limits: Sequence[Limit], *, window_seconds: int) -> None:
-    """Counts one attempt under every limit. Raises TooManyAttempts, with what was counted for it given back."""
-    taken: list[Limit] = []
-    for limit in limits:
-        if not _count(limit, window_seconds):
-            attempt_return(taken)
-            raise TooManyAttempts(_seconds_left(limit, window_seconds))
-        taken.append(limit)
+def limit_of(*what: str, most: int) -> Limit:
+    """The limit on what is named by these words."""
+    return Limit(key=digest_of("\0".join(what)), most=most)
 
 
-def attempt_return(limits: Sequence[Limit]) -> None:
+def attempt_reserve(*limits: Limit) -> None:
+    """Counts one attempt under every limit, or under none. Raises TooManyAttempts.
+
+    Rows are locked in the order given: callers name the kinds of their limits in one order.
+    """
+    with transaction.atomic():
+        counters = [_locked(limit) for limit in limits]
+        full = next(
+            (counter for counter, limit in zip(counters, limits, strict=True) if counter.count >= limit.most), None
+        )
+        is_first = full is not None and not full.is_refusal_seen
+        if full is None:
+            for counter in counters:
+                counter.count += 1
+                counter.save()
+        elif is_first:
+            full.is_refusal_seen = True
+            full.save()
+    if full is not None:
+        raise TooManyAttempts(retry_after_seconds=_seconds_left(full), is_first=is_first)
+
+
+def attempt_return(*limits: Limit) -> None:
     """Gives an attempt back: it was a good one."""
     AttemptCounter.objects.filter(key__in=[limit.key for limit in limits], count__gt=0).update(count=F("count") - 1)
 
@@ -51,11 +68,11 @@ def login_limits(email: str, address: str | None) -> list[Limit]:
     """What one sign-in counts against."""
     account, network = email.strip().lower(), network_of(address)
     limits = [
-        Limit(_key("address", network), settings.LOGIN_LIMIT_PER_ADDRESS),
-        Limit(_key("pair", account, network), settings.LOGIN_LIMIT_PER_ACCOUNT),
+        limit_of("address", network, most=settings.LOGIN_LIMIT_PER_ADDRESS),
+        limit_of("pair", account, network, most=settings.LOGIN_LIMIT_PER_ACCOUNT),
     ]
-    if not KnownAddress.objects.filter(user__email__iexact=account, network=network).exists():
-        limits.append(Limit(_key("account", account), settings.LOGIN_LIMIT_PER_ACCOUNT * ACCOUNT_WIDE_FACTOR))
+    if not KnownAddress.objects.filter(user__email=account, network=network).exists():
+        limits.append(limit_of("account", account, most=settings.LOGIN_LIMIT_PER_ACCOUNT * ACCOUNT_WIDE_FACTOR))
     return limits
 
 
@@ -67,29 +84,23 @@ def network_of(address: str | None) -> str:
     return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-def counters_sweep(*, window_seconds: int) -> int:
+def counters_sweep() -> None:
     """Deletes counters whose window is over."""
-    return AttemptCounter.objects.filter(
-        window_started_at__lt=timezone.now() - dt.timedelta(seconds=window_seconds)
-    ).delete()[0]
+    AttemptCounter.objects.filter(window_started_at__lt=timezone.now() - _window()).delete()
 
 
-def _count(limit: Limit, window_seconds: int) -> bool:
+def _locked(limit: Limit) -> AttemptCounter:
+    """The limit's counter, locked, with a new window where the old one is over."""
+    counter, _is_new = AttemptCounter.objects.select_for_update().get_or_create(key=limit.key)
     now = timezone.now()
-    window_start = now - dt.timedelta(seconds=window_seconds)
-    AttemptCounter.objects.get_or_create(key=limit.key, defaults={"window_started_at": now})
-    rows = AttemptCounter.objects.filter(key=limit.key)
-    if rows.filter(window_started_at__lte=window_start).update(count=1, window_started_at=now):
-        return True
-    return rows.filter(count__lt=limit.most).update(count=F("count") + 1) == 1
+    if counter.window_started_at <= now - _window():
+        counter.count, counter.window_started_at, counter.is_refusal_seen = 0, now, False
+    return counter
 
 
-def _seconds_left(limit: Limit, window_seconds: int) -> int:
-    started = AttemptCounter.objects.filter(key=limit.key).values_list("window_started_at", flat=True).first()
-    if started is None:
-        return window_seconds
-    return max(1, int((started + dt.timedelta(seconds=window_seconds) - timezone.now()).total_seconds()))
+def _seconds_left(counter: AttemptCounter) -> int:
+    return max(1, int((counter.window_started_at + _window() - timezone.now()).total_seconds()))
 
 
-def _key(*parts: str) -> str:
-    return digest_of("\0".join(parts))
+def _window() -> dt.timedelta:
+    return dt.timedelta(seconds=settings.LOGIN_LIMIT_WINDOW_SECONDS)

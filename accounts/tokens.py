@@ -1,21 +1,21 @@
-"""Login tokens: ``eve1_<public>_<secret>``, opaque to their holders, kept as digests.
+"""Login tokens: ``eve1_PUBLIC.SECRET``, opaque to their holders, kept as digests.
 
-The public part finds the row, the secret proves the right to it; both are URL-safe base64 without ``_``-free guarantees,
-so the text is split by length, not by the separator.
+The public part finds the row, the secret proves the right to it. Both are URL-safe base64, in which no ``.`` occurs.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 
+from django.db.models import Q
 from django.utils import timezone
 
 from common.secrets import digest_of, matches, new_public, new_secret
 
 from .models import LoginToken, User
 
-PREFIX = "eve1_"
-_PUBLIC_CHARACTERS = 16
+_FORM = re.compile(r"eve1_(?P<public>[A-Za-z0-9_-]{16})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 _USED_RESOLUTION = dt.timedelta(minutes=1)
 
 
@@ -29,7 +29,7 @@ def token_issue(*, user: User, name: str = "", ttl_seconds: int) -> tuple[str, L
         digest=digest_of(secret),
         expires_at=timezone.now() + dt.timedelta(seconds=ttl_seconds),
     )
-    return f"{PREFIX}{public}_{secret}", token
+    return f"eve1_{public}.{secret}", token
 
 
 def token_from_header(header: str) -> str:
@@ -39,25 +39,17 @@ def token_from_header(header: str) -> str:
 
 
 def token_resolve(text: str) -> LoginToken | None:
-    """The living token of an active user that `text` is, with its user; else None."""
-    if not text.startswith(PREFIX):
-        return None
-    public, separator, secret = _split(text.removeprefix(PREFIX))
-    if separator != "_" or not secret:
+    """The living token of an active user that `text` is, with its user; else None. Notes its use, to the minute."""
+    form = _FORM.fullmatch(text)
+    if form is None:
         return None
     now = timezone.now()
-    token = (
-        LoginToken.objects.select_related("user")
-        .filter(public=public, expires_at__gt=now, user__is_active=True)
-        .first()
-    )
-    if token is None or not matches(secret, token.digest):
+    living = LoginToken.objects.filter(expires_at__gt=now, user__is_active=True)
+    token = living.select_related("user").filter(public=form["public"]).first()
+    if token is None or not matches(form["secret"], token.digest):
         return None
-    if token.last_used_at is None or now - token.last_used_at > _USED_RESOLUTION:
-        LoginToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_RESOLUTION)
+    if token.last_used_at is None or token.last_used_at < now - _USED_RESOLUTION:
+        LoginToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
         token.last_used_at = now
     return token
-
-
-def _split(text: str) -> tuple[str, str, str]:
-    return text[:_PUBLIC_CHARACTERS], text[_PUBLIC_CHARACTERS : _PUBLIC_CHARACTERS + 1], text[_PUBLIC_CHARACTERS + 1 :]

@@ -9,8 +9,8 @@ from . import portal, views
 urlpatterns = [
     path("login/", views.login_view, name="login"),
     path("logout/", views.logout_view, name="logout"),
-    path("password/", views.password_forgotten, name="password-reset"),
-    path("password/<str:uidb64>/<str:token>/", views.password_set, name="password-set"),
+    path("password/", views.password_forgotten_view, name="password-reset"),
+    path("password/set/", views.password_set_view, name="password-set"),
     path("profile/", portal.profile, name="profile"),
     path("profile/name/", portal.name_change, name="profile-name"),
     path("profile/password/", portal.password_change, name="profile-password"),

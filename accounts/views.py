@@ -2,130 +2,125 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlsafe_base64_decode
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common.context import current_context
 from common.errors import EveError
 
 from .errors import LinkSpent, TooManyAttempts
 from .forms import LoginForm, NewPasswordForm, PasswordForgottenForm
-from .mail import password_mail_send
 from .models import User
-from .services import login_check, login_end, login_remember, password_link, password_set_by_link
-from .throttle import Limit, attempt_reserve, network_of
+from .services import (
+    link_user,
+    login_check,
+    login_end,
+    login_remember,
+    password_forgotten,
+    password_set_by_link,
+)
 
 _LINK_IN_SESSION = "password-link"
-_LINK_WORD = "now"
-_LINKS_PER_ADDRESS = 10
 
 
+@login_not_required
 @sensitive_post_parameters("password")
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def login_view(request: HttpRequest) -> HttpResponse:
     """The way in, for the portal and for /admin."""
     target = safe_next(request)
-    if request.method == "GET" and isinstance(request.user, User):
+    if request.method != "POST" and isinstance(request.user, User):
         return HttpResponseRedirect(target)
     form = LoginForm(request.POST or None)
-    status = 200
     if request.method == "POST" and form.is_valid():
         try:
             user = login_check(**form.cleaned_data)
         except EveError as error:
             form.add_error(None, str(error.detail))
-            status = error.status
-        else:
-            login(request, user)
-            login_remember(user=user, how="page")
-            return HttpResponseRedirect(target)
-    return render(request, "accounts/login.html", {"form": form, "next": target}, status=status)
+            return _with_retry(_login_page(request, form, target, status=error.status), error)
+        _sign_in(request, user)
+        return HttpResponseRedirect(target)
+    return _login_page(request, form, target, status=400 if form.errors else 200)
 
 
+@login_not_required
 @require_POST
-def logout_view(request: HttpRequest) -> HttpResponse:
-    """The way out; a second click finds it done."""
-    user, session_key = request.user, request.session.session_key
-    logout(request)
-    if isinstance(user, User):
-        login_end(user=user, session_key=session_key)
+def logout_view(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """The way out, of the portal and of /admin; a second click finds it done."""
+    _sign_out(request)
     messages.success(request, _("You are signed out."))
     return redirect(settings.LOGOUT_REDIRECT_URL)
 
 
+@login_not_required
 @never_cache
-@require_http_methods(["GET", "POST"])
-def password_forgotten(request: HttpRequest) -> HttpResponse:
+@require_http_methods(["GET", "HEAD", "POST"])
+def password_forgotten_view(request: HttpRequest) -> HttpResponse:
     """Asks for a link by mail; the answer is the same whether there is such an account or not."""
     form = PasswordForgottenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        email = form.cleaned_data["email"]
         try:
-            network = network_of(current_context().address)
-            attempt_reserve(
-                [Limit(f"link:{network}", _LINKS_PER_ADDRESS)], window_seconds=settings.LOGIN_LIMIT_WINDOW_SECONDS
-            )
+            password_forgotten(email=email)
         except TooManyAttempts as error:
             form.add_error(None, str(error.detail))
-        else:
-            user = User.objects.filter(email__iexact=form.cleaned_data["email"], is_active=True).first()
-            if user is not None:
-                password_mail_send(user=user, link=password_link(user=user))
-            return render(request, "accounts/password_forgotten_done.html", {"email": form.cleaned_data["email"]})
-    return render(request, "accounts/password_forgotten.html", {"form": form})
+            page = render(request, "accounts/password_forgotten.html", {"form": form}, status=error.status)
+            return _with_retry(page, error)
+        return render(request, "accounts/password_forgotten_done.html", {"email": email})
+    return render(request, "accounts/password_forgotten.html", {"form": form}, status=400 if form.errors else 200)
 
 
+@login_not_required
 @sensitive_post_parameters()
 @never_cache
-@require_http_methods(["GET", "POST"])
-def password_set(request: HttpRequest, uidb64: str, token: str) -> HttpResponse:
+@require_http_methods(["GET", "HEAD", "POST"])
+def password_set_view(request: HttpRequest) -> HttpResponse:
     """Sets a password by a one-use link.
 
     The link's secret moves into the session at once, so that neither the address bar nor a Referer keeps it.
     """
-    user = _user_of_link(uidb64)
-    if token != _LINK_WORD:
-        if user is None or not user.is_active or not default_token_generator.check_token(user, token):
-            return render(request, "accounts/link_spent.html", {"error": LinkSpent()}, status=LinkSpent.status)
-        request.session[_LINK_IN_SESSION] = token
-        return redirect("password-set", uidb64=uidb64, token=_LINK_WORD)
-    token = request.session.get(_LINK_IN_SESSION, "")
+    if link := request.GET.get("link"):
+        request.session[_LINK_IN_SESSION] = link[:200]
+        return redirect("password-set")
+    link = request.session.get(_LINK_IN_SESSION, "")
     form = NewPasswordForm(request.POST or None)
-    if user is None or not default_token_generator.check_token(user, token):
-        return render(request, "accounts/link_spent.html", {"error": LinkSpent()}, status=LinkSpent.status)
-    if request.method == "POST" and form.is_valid():
-        try:
-            password_set_by_link(user=user, token=token, password=form.cleaned_data["password"])
-        except LinkSpent as error:
-            return render(request, "accounts/link_spent.html", {"error": error}, status=error.status)
-        except EveError as error:
-            form.add_error("password", str(error.detail))
-        else:
-            del request.session[_LINK_IN_SESSION]
-            messages.success(request, _("Your password is set. Sign in with it."))
-            return redirect("login")
-    return render(request, "accounts/password_set.html", {"form": form, "account": user})
+    try:
+        user = link_user(link)
+        if request.method == "POST" and form.is_valid():
+            password_set_by_link(link=link, password=form.cleaned_data["password"])
+            return _password_is_set(request)
+    except LinkSpent as error:
+        request.session.pop(_LINK_IN_SESSION, None)
+        return render(request, "accounts/link_spent.html", {"error": error}, status=error.status)
+    except EveError as error:
+        form.add_error("password", str(error.detail))
+    context = {"form": form, "account": user}
+    return render(request, "accounts/password_set.html", context, status=400 if form.errors else 200)
 
 
+@login_not_required
+@never_cache
+@require_safe
 def admin_login(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
     """Django admin's own login page is the portal's, with the same limits."""
-    target = request.GET.get("next") or reverse("admin:index")
     if isinstance(request.user, User):
-        return render(request, "403.html", status=403)
+        if request.user.is_staff:
+            return redirect("admin:index")
+        return render(request, "404.html", status=404)
+    target = request.GET.get("next") or reverse("admin:index")
     return HttpResponseRedirect(f"{reverse('login')}?{urlencode({'next': target})}")
 
 
@@ -137,9 +132,34 @@ def safe_next(request: HttpRequest) -> str:
     return settings.LOGIN_REDIRECT_URL
 
 
-def _user_of_link(uidb64: str) -> User | None:
-    try:
-        user_id = uuid.UUID(urlsafe_base64_decode(uidb64).decode())
-    except ValueError:
-        return None
-    return User.objects.filter(pk=user_id).first()
+def _sign_in(request: HttpRequest, user: User) -> None:
+    """Starts a login session under a new key; one that this browser had before ends."""
+    before = request.user if isinstance(request.user, User) else None
+    session_key = request.session.session_key
+    login(request, user)
+    if before is not None:
+        login_end(user=before, session_key=session_key)
+    login_remember(user=user, how="page")
+
+
+def _sign_out(request: HttpRequest) -> None:
+    user, session_key = request.user, request.session.session_key
+    logout(request)
+    if isinstance(user, User):
+        login_end(user=user, session_key=session_key)
+
+
+def _login_page(request: HttpRequest, form: LoginForm, target: str, *, status: int) -> HttpResponse:
+    return render(request, "accounts/login.html", {"form": form, "next": target}, status=status)
+
+
+def _password_is_set(request: HttpRequest) -> HttpResponse:
+    request.session.pop(_LINK_IN_SESSION, None)
+    messages.success(request, _("Your password is set. Sign in with it."))
+    return redirect("login")
+
+
+def _with_retry(response: HttpResponse, error: EveError) -> HttpResponse:
+    if isinstance(error, TooManyAttempts):
+        response["Retry-After"] = str(error.members["retry_after"])
+    return response

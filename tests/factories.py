@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 
 from accounts.models import Membership, Project, Role, User
-from accounts.services.users import personal_project_ensure
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from vms.models import Vm, VmState
 
@@ -27,13 +26,11 @@ def password_hash() -> str:
 
 
 def make_user(email: str = "", name: str = "", **fields: Any) -> User:
-    """A user with :data:`PASSWORD` and a personal project."""
+    """A user with :data:`PASSWORD`; like every user they get a personal project."""
     email = email or f"user{next(_number)}@example.org"
-    user = User.objects.create(
+    return User.objects.create(
         email=email, name=name or email.split("@")[0].title(), password=password_hash(), **fields
     )
-    personal_project_ensure(user=user)
-    return user
 
 
 def make_project(name: str = "", **members: User) -> Project:

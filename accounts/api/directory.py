@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
-from django.http import Http404
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
@@ -18,33 +16,45 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.models import Membership, Project, Role, User
-from accounts.selectors import is_unlimited_staff, projects_for, role_in
+from accounts.selectors import projects_visible_to, users_for
 from accounts.services import (
+    member_invite,
     membership_remove,
     membership_set,
+    owner_check,
+    password_link,
     project_create,
     project_delete,
     project_update,
     user_create,
     user_delete,
-    user_disable,
-    user_enable,
     user_update,
 )
-from common.errors import Invalid, NotAllowed
 
 from .permissions import UnlimitedStaff
-from .serializers import MemberAddSerializer, MemberSerializer, ProjectSerializer, UserSerializer
+from .serializers import (
+    MemberAddSerializer,
+    MemberSerializer,
+    PasswordLinkSerializer,
+    ProjectSerializer,
+    UserSerializer,
+)
+
+_GONE = {204: OpenApiResponse(description="Done; there is nothing to say.")}
 
 
 class UserFilter(django_filters.FilterSet):
     """How users are found."""
 
-    search = django_filters.CharFilter(field_name="email", lookup_expr="icontains")
+    search = django_filters.CharFilter(method="filter_search", label="part of name or e-mail address")
 
     class Meta:
         model = User
         fields = ["is_active", "is_staff"]
+
+    def filter_search(self, users: QuerySet[User], name: str, value: str) -> QuerySet[User]:
+        """By part of name or e-mail address."""
+        return users.filter(Q(email__icontains=value) | Q(name__icontains=value))
 
 
 class UserListView(generics.ListAPIView[User]):
@@ -54,7 +64,11 @@ class UserListView(generics.ListAPIView[User]):
     serializer_class = UserSerializer
     filterset_class = UserFilter
     ordering = ("email", "id")
-    queryset = User.objects.all()
+    queryset = User.objects.none()
+
+    def get_queryset(self) -> QuerySet[User]:
+        """Scoped to the caller."""
+        return users_for(caller(self.request))
 
     @extend_schema(operation_id="user_create", request=UserSerializer, responses={201: UserSerializer})
     def post(self, request: Request) -> Response:
@@ -65,32 +79,42 @@ class UserListView(generics.ListAPIView[User]):
         return Response(UserSerializer(user).data, status=status.HTTP_201_CREATED)
 
 
-class UserView(generics.RetrieveAPIView[User]):
+class UserView(APIView):
     """One user, for staff of every site."""
 
     permission_classes = [UnlimitedStaff]
-    serializer_class = UserSerializer
-    lookup_url_kwarg = "user_id"
-    queryset = User.objects.all()
+
+    @extend_schema(operation_id="user_get", responses=UserSerializer)
+    def get(self, request: Request, user_id: uuid.UUID) -> Response:
+        """The user."""
+        return Response(UserSerializer(_user(request, user_id)).data)
 
     @extend_schema(operation_id="user_update", request=UserSerializer, responses=UserSerializer)
     def patch(self, request: Request, user_id: uuid.UUID) -> Response:
         """Changes a user; `is_active` false shuts them out at once, everywhere."""
-        user = self.get_object()
+        user = _user(request, user_id)
         wanted = UserSerializer(user, data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
-        changes: dict[str, Any] = dict(wanted.validated_data)
-        is_active = changes.pop("is_active", user.is_active)
-        user = user_update(user=user, by=caller(request), **changes)
-        if is_active != user.is_active:
-            (user_enable if is_active else user_disable)(user=user, by=caller(request))
-        return Response(UserSerializer(user).data)
+        return Response(UserSerializer(user_update(user=user, by=caller(request), **wanted.validated_data)).data)
 
-    @extend_schema(operation_id="user_delete", responses={204: OpenApiResponse(description="Gone.")})
+    @extend_schema(operation_id="user_delete", responses=_GONE)
     def delete(self, request: Request, user_id: uuid.UUID) -> Response:
         """Deletes a user who owns no VMs; else 409."""
-        user_delete(user=self.get_object(), by=caller(request))
+        user_delete(user=_user(request, user_id), by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class PasswordLinkView(APIView):
+    """A one-use link for a user."""
+
+    permission_classes = [UnlimitedStaff]
+
+    @extend_schema(operation_id="user_password_link", request=None, responses={201: PasswordLinkSerializer})
+    def post(self, request: Request, user_id: uuid.UUID) -> Response:
+        """A link by which the user sets a password once, within the hour; shown this once, to be handed over."""
+        url = password_link(user=_user(request, user_id), by=caller(request))
+        answer = PasswordLinkSerializer({"url": url, "expires_in_seconds": settings.PASSWORD_RESET_TIMEOUT})
+        return Response(answer.data, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
 
 
 class ProjectListView(generics.ListAPIView[Project]):
@@ -102,44 +126,40 @@ class ProjectListView(generics.ListAPIView[Project]):
 
     def get_queryset(self) -> QuerySet[Project]:
         """Scoped to the caller."""
-        return _visible_projects(caller(self.request))
+        return projects_visible_to(caller(self.request))
 
     @extend_schema(operation_id="project_create", request=ProjectSerializer, responses={201: ProjectSerializer})
     def post(self, request: Request) -> Response:
         """Makes a project that the caller owns."""
         wanted = ProjectSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        project = project_create(owner=caller(request), by=caller(request), **wanted.validated_data)
+        fields = {name: wanted.validated_data[name] for name in ("name", "remarks") if name in wanted.validated_data}
+        project = project_create(owner=caller(request), by=caller(request), **fields)
         return Response(ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
-class ProjectView(generics.RetrieveAPIView[Project]):
+class ProjectView(APIView):
     """One project."""
 
-    serializer_class = ProjectSerializer
-    lookup_url_kwarg = "project_id"
-    queryset = Project.objects.none()
-
-    def get_queryset(self) -> QuerySet[Project]:
-        """Scoped to the caller."""
-        return _visible_projects(caller(self.request))
+    @extend_schema(operation_id="project_get", responses=ProjectSerializer)
+    def get(self, request: Request, project_id: uuid.UUID) -> Response:
+        """The project."""
+        return Response(ProjectSerializer(_project(request, project_id)).data)
 
     @extend_schema(operation_id="project_update", request=ProjectSerializer, responses=ProjectSerializer)
     def patch(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Changes name or remarks; owners only."""
-        project = self.get_object()
-        owner_check(caller(request), project)
+        """Changes name or remarks (owners), or `is_active` (staff)."""
+        project = _project(request, project_id)
+        owner_check(by=caller(request), project=project)
         wanted = ProjectSerializer(project, data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
         project = project_update(project=project, by=caller(request), **wanted.validated_data)
         return Response(ProjectSerializer(project).data)
 
-    @extend_schema(operation_id="project_delete", responses={204: OpenApiResponse(description="Gone.")})
+    @extend_schema(operation_id="project_delete", responses=_GONE)
     def delete(self, request: Request, project_id: uuid.UUID) -> Response:
         """Deletes a project without VMs; owners only."""
-        project = self.get_object()
-        owner_check(caller(request), project)
-        project_delete(project=project, by=caller(request))
+        project_delete(project=_project(request, project_id), by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -152,21 +172,21 @@ class MemberListView(generics.ListAPIView[Membership]):
 
     def get_queryset(self) -> QuerySet[Membership]:
         """The members of a project that the caller sees."""
-        project = get_object_or_404(_visible_projects(caller(self.request)), pk=self.kwargs["project_id"])
+        project = _project(self.request, self.kwargs["project_id"])
         return Membership.objects.filter(project=project).select_related("user")
 
     @extend_schema(operation_id="member_add", request=MemberAddSerializer, responses={201: MemberSerializer})
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
         """Takes a user in by e-mail address, or changes their role; owners only."""
-        project = get_object_or_404(_visible_projects(caller(request)), pk=project_id)
-        owner_check(caller(request), project)
+        project = _project(request, project_id)
+        owner_check(by=caller(request), project=project)
         wanted = MemberAddSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        user = User.objects.filter(email__iexact=wanted.validated_data["email"], is_active=True).first()
-        if user is None:
-            raise Invalid(_("Nobody with this e-mail address has an account here. Ask staff to make one first."))
-        membership = membership_set(
-            project=project, user=user, role=Role(wanted.validated_data["role"]), by=caller(request)
+        membership = member_invite(
+            project=project,
+            email=wanted.validated_data["email"],
+            role=Role(wanted.validated_data["role"]),
+            by=caller(request),
         )
         return Response(MemberSerializer(membership).data, status=status.HTTP_201_CREATED)
 
@@ -177,37 +197,30 @@ class MemberView(APIView):
     @extend_schema(operation_id="member_update", request=MemberSerializer, responses=MemberSerializer)
     def patch(self, request: Request, project_id: uuid.UUID, user_id: uuid.UUID) -> Response:
         """Changes the role; owners only."""
-        membership = self._membership(request, project_id, user_id)
-        owner_check(caller(request), membership.project)
+        membership = _membership(request, project_id, user_id)
+        owner_check(by=caller(request), project=membership.project)
         wanted = MemberSerializer(membership, data=request.data, partial=True)
         wanted.is_valid(raise_exception=True)
         role = Role(wanted.validated_data.get("role", membership.role))
         changed = membership_set(project=membership.project, user=membership.user, role=role, by=caller(request))
         return Response(MemberSerializer(changed).data)
 
-    @extend_schema(operation_id="member_remove", responses={204: OpenApiResponse(description="Not in it any more.")})
+    @extend_schema(operation_id="member_remove", responses=_GONE)
     def delete(self, request: Request, project_id: uuid.UUID, user_id: uuid.UUID) -> Response:
         """Takes a member out (owners), or leaves (oneself)."""
-        membership = self._membership(request, project_id, user_id)
-        if membership.user != caller(request):
-            owner_check(caller(request), membership.project)
-        membership_remove(membership=membership, by=caller(request))
+        membership = _membership(request, project_id, user_id)
+        membership_remove(project=membership.project, user=membership.user, by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _membership(self, request: Request, project_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
-        project = get_object_or_404(_visible_projects(caller(request)), pk=project_id)
-        return get_object_or_404(Membership.objects.select_related("user", "project"), project=project, user_id=user_id)
+
+def _user(request: Request, user_id: uuid.UUID) -> User:
+    return get_object_or_404(users_for(caller(request)), pk=user_id)
 
 
-def owner_check(user: User, project: Project) -> None:
-    """That the user owns the project, or is staff of every site. Raises NotAllowed, or Http404 for outsiders."""
-    role = role_in(user, project)
-    if role is Role.OWNER or is_unlimited_staff(user):
-        return
-    if role is None:
-        raise Http404
-    raise NotAllowed(_("Only owners of %(project)s may do that. Ask one of them.") % {"project": project})
+def _project(request: Request, project_id: uuid.UUID) -> Project:
+    return get_object_or_404(projects_visible_to(caller(request)), pk=project_id)
 
 
-def _visible_projects(user: User) -> QuerySet[Project]:
-    return Project.objects.all() if is_unlimited_staff(user) else projects_for(user)
+def _membership(request: Request, project_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
+    project = _project(request, project_id)
+    return get_object_or_404(Membership.objects.select_related("user", "project"), project=project, user_id=user_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, User
@@ -19,11 +21,11 @@ class StrictSerializer(serializers.Serializer[Any]):
             writable = {name for name, field in self.fields.items() if not field.read_only}
             unknown = sorted(set(data) - writable)
             if unknown:
-                raise serializers.ValidationError(dict.fromkeys(unknown, ["This cannot be set here."]))
+                raise serializers.ValidationError({name: [_("This cannot be set here.")] for name in unknown})
         return super().to_internal_value(data)
 
 
-class LoginSerializer(serializers.Serializer[Any]):
+class LoginSerializer(StrictSerializer):
     """Who signs in."""
 
     email = serializers.CharField(max_length=254)
@@ -41,7 +43,7 @@ class LoginAnswerSerializer(serializers.Serializer[Any]):
     expiry = serializers.DateTimeField()
 
 
-class LogoutSerializer(serializers.Serializer[Any]):
+class LogoutSerializer(StrictSerializer):
     """How far to sign out."""
 
     all = serializers.BooleanField(default=False, help_text="Every token and every login session of the user.")
@@ -78,6 +80,21 @@ class UserSerializer(StrictSerializer, serializers.ModelSerializer[User]):
         read_only_fields = ["id", "created_at", "last_login"]
 
 
+class PasswordLinkSerializer(serializers.Serializer[Any]):
+    """A one-use link to set a password, to be handed over; shown this once."""
+
+    url = serializers.URLField()
+    expires_in_seconds = serializers.IntegerField()
+
+
+class MyProjectSerializer(serializers.Serializer[Any]):
+    """A project of the caller's."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
 class MeSerializer(serializers.ModelSerializer[User]):
     """The caller."""
 
@@ -88,7 +105,8 @@ class MeSerializer(serializers.ModelSerializer[User]):
         fields = ["id", "email", "name", "is_staff", "is_superuser", "is_site_limited", "last_login", "projects"]
         read_only_fields = fields
 
-    def get_projects(self, user: User) -> list[dict[str, str]]:
+    @extend_schema_field(MyProjectSerializer(many=True))
+    def get_projects(self, user: User) -> list[dict[str, Any]]:
         """The caller's projects and role in each."""
         memberships = (
             user.memberships.filter(project__is_active=True).select_related("project").order_by("project__name")
@@ -110,7 +128,7 @@ class ProjectSerializer(StrictSerializer, serializers.ModelSerializer[Project]):
     class Meta:
         model = Project
         fields = ["id", "name", "is_personal", "is_active", "remarks", "created_at"]
-        read_only_fields = ["id", "created_at", "is_active"]
+        read_only_fields = ["id", "created_at"]
 
     def get_is_personal(self, project: Project) -> bool:
         """Whether it is somebody's own."""

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.models import AuditEvent, LoginToken
-from accounts.selectors import audit_events_for
+from accounts.selectors import audit_events_for, tokens_for
 from accounts.services import (
     login_check,
     login_end,
@@ -39,6 +39,8 @@ from .serializers import (
     TokenSerializer,
 )
 
+_SIGNED_OUT = {204: OpenApiResponse(description="Signed out; open consoles end within seconds.")}
+
 
 class LoginView(APIView):
     """E-mail address and password for a token."""
@@ -52,10 +54,10 @@ class LoginView(APIView):
         wanted = LoginSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         user = login_check(email=wanted.validated_data["email"], password=wanted.validated_data["password"])
-        login_remember(user=user, how="token")
         text, token = token_create(
             user=user, name=wanted.validated_data["name"], ttl_seconds=wanted.validated_data["ttl_seconds"]
         )
+        login_remember(user=user, how="token")
         answer = LoginAnswerSerializer({"token": text, "expiry": token.expires_at})
         return Response(answer.data, headers={"Cache-Control": "no-store"})
 
@@ -63,11 +65,7 @@ class LoginView(APIView):
 class LogoutView(APIView):
     """The end of a token, or of everything."""
 
-    @extend_schema(
-        operation_id="logout",
-        request=LogoutSerializer,
-        responses={204: OpenApiResponse(description="Signed out; open consoles end within seconds.")},
-    )
+    @extend_schema(operation_id="logout", request=LogoutSerializer, responses=_SIGNED_OUT)
     def post(self, request: Request) -> Response:
         """Ends the token (or page session) that asks; with `all` every one of the user."""
         user = caller(request)
@@ -81,6 +79,16 @@ class LogoutView(APIView):
             session_key = request.session.session_key
             logout(request._request)
             login_end(user=user, session_key=session_key)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LogoutAllView(APIView):
+    """The end of everything."""
+
+    @extend_schema(operation_id="logout_all", request=None, responses=_SIGNED_OUT)
+    def post(self, request: Request) -> Response:
+        """Ends every token and login session of the caller."""
+        logout_everywhere(user=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -110,7 +118,7 @@ class TokenListView(generics.ListAPIView[LoginToken]):
 
     def get_queryset(self) -> QuerySet[LoginToken]:
         """The caller's own."""
-        return LoginToken.objects.filter(user=caller(self.request))
+        return tokens_for(caller(self.request))
 
 
 class TokenView(APIView):
@@ -121,7 +129,7 @@ class TokenView(APIView):
     )
     def delete(self, request: Request, token_id: uuid.UUID) -> Response:
         """Revokes it, and ends what was opened with it."""
-        token = get_object_or_404(LoginToken, pk=token_id, user=caller(request))
+        token = get_object_or_404(tokens_for(caller(request)), pk=token_id)
         token_revoke(token=token, by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -133,9 +141,11 @@ class AuditFilter(django_filters.FilterSet):
     since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
 
+    project = django_filters.UUIDFilter(field_name="project_id")
+
     class Meta:
         model = AuditEvent
-        fields = ["target_id", "outcome", "project"]
+        fields = ["target_type", "target_id", "outcome"]
 
 
 class AuditListView(generics.ListAPIView[AuditEvent]):

@@ -1,21 +1,33 @@
-"""What changes accounts. Pages, API and commands call these and nothing else."""
+"""What changes accounts. Pages, API, admin and commands call these and nothing else."""
 
 from accounts.audit import audit_record
 
 from .logins import login_check, login_end, login_remember, logout_everywhere
-from .passwords import password_link, password_set, password_set_by_link
-from .projects import membership_remove, membership_set, project_create, project_delete, project_update
-from .tokens import token_create, token_revoke, tokens_revoke_all
+from .passwords import link_user, password_forgotten, password_link, password_set, password_set_by_link
+from .projects import (
+    member_invite,
+    membership_remove,
+    membership_set,
+    owner_check,
+    project_create,
+    project_delete,
+    project_update,
+)
+from .tokens import token_create, token_revoke
 from .users import user_create, user_delete, user_disable, user_enable, user_update
 
 __all__ = [
     "audit_record",
+    "link_user",
     "login_check",
     "login_end",
     "login_remember",
     "logout_everywhere",
+    "member_invite",
     "membership_remove",
     "membership_set",
+    "owner_check",
+    "password_forgotten",
     "password_link",
     "password_set",
     "password_set_by_link",
@@ -24,7 +36,6 @@ __all__ = [
     "project_update",
     "token_create",
     "token_revoke",
-    "tokens_revoke_all",
     "user_create",
     "user_delete",
     "user_disable",

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from importlib import import_module
+
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from accounts.audit import audit_record
 from accounts.errors import BadLogin, TooManyAttempts
-from accounts.models import AuditOutcome, KnownAddress, User
+from accounts.hashing import hashing_slot
+from accounts.models import AuditOutcome, KnownAddress, LoginToken, User
 from accounts.sessions import session_digest
-from accounts.throttle import attempt_reserve, attempt_return, login_limits, network_of
+from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
+from common.errors import Unavailable
 
 from .announce import announce_revoked
-from .tokens import tokens_revoke_all
+
+ADDRESS_REMEMBERED = dt.timedelta(days=180)
 
 
 def login_check(*, email: str, password: str) -> User:
@@ -23,21 +30,28 @@ def login_check(*, email: str, password: str) -> User:
 
     Raises:
         TooManyAttempts: before the password is looked at.
+        Unavailable: too many sign-ins at once; the attempt does not count.
         BadLogin: unknown, disabled or a wrong password: each costs one hash and says the same.
     """
     limits = login_limits(email, current_context().address)
     try:
-        attempt_reserve(limits, window_seconds=settings.LOGIN_LIMIT_WINDOW_SECONDS)
-    except TooManyAttempts:
-        audit_record(
-            action="login", actor_label=email, outcome=AuditOutcome.DENIED, detail={"why": "too many attempts"}
-        )
+        attempt_reserve(*limits)
+    except TooManyAttempts as error:
+        if error.is_first:
+            audit_record(
+                action="login", actor_label=email, outcome=AuditOutcome.DENIED, detail={"why": "too many attempts"}
+            )
         raise
-    user = authenticate(username=email.strip(), password=password)
+    try:
+        with hashing_slot():
+            user = authenticate(username=email, password=password)
+    except Unavailable:
+        attempt_return(*limits)
+        raise
     if not isinstance(user, User):
         audit_record(action="login", actor_label=email, outcome=AuditOutcome.FAILURE)
         raise BadLogin
-    attempt_return(limits)
+    attempt_return(*limits)
     return user
 
 
@@ -49,6 +63,7 @@ def login_remember(*, user: User, how: str) -> None:
     )
     User.objects.filter(pk=user.pk).update(last_login=now)
     audit_record(action="login", actor=user, target=user, detail={"how": how})
+    _expired_sweep(now)
 
 
 def login_end(*, user: User, session_key: str | None) -> None:
@@ -57,10 +72,24 @@ def login_end(*, user: User, session_key: str | None) -> None:
     announce_revoked(session_digest=session_digest(session_key), reason="logout")
 
 
-def logout_everywhere(*, user: User, reason: str = "logout") -> None:
+@transaction.atomic
+def logout_everywhere(*, user: User) -> None:
     """Ends every login session and login token of the user."""
-    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
-    user.refresh_from_db(fields=["session_epoch"])
-    tokens_revoke_all(user=user)
     audit_record(action="logout.all", actor=user, target=user)
+    logins_end(user=user, reason="logout")
+
+
+def logins_end(*, user: User, reason: str) -> None:
+    """Ends them without a word in the audit: whoever calls says why, and holds the transaction."""
+    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
+    LoginToken.objects.filter(user=user).delete()
+    user.refresh_from_db(fields=["session_epoch"])
     announce_revoked(user_id=user.pk, reason=reason)
+
+
+def _expired_sweep(now: dt.datetime) -> None:
+    """Deletes what is over, so that tables do not grow for ever: each sign-in makes rows, and each takes some away."""
+    KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED).delete()
+    LoginToken.objects.filter(expires_at__lt=now).delete()
+    counters_sweep()
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

@@ -11,13 +11,26 @@ from django.utils.translation import gettext as _
 from accounts.audit import audit_record
 from accounts.errors import LastOwner, StillOwns
 from accounts.models import Membership, Project, Role, User
-from common.errors import Conflict
+from accounts.selectors import is_unlimited_staff, role_allows, role_in
+from accounts.throttle import attempt_reserve, attempt_return, limit_of
+from common.errors import Conflict, Invalid, NotAllowed
 
 from .announce import announce_revoked
 
+CHANGEABLE_FIELDS = frozenset({"name", "remarks", "is_active"})
+STRANGERS_PER_USER = 20
+"""How many addresses without an account somebody may try to invite in one window."""
+
+
+def owner_check(*, by: User | None, project: Project) -> None:
+    """That `by` (None: Eve's own commands) owns the project or is staff of every site. Raises NotAllowed."""
+    if by is None or is_unlimited_staff(by) or role_in(by, project) is Role.OWNER:
+        return
+    raise NotAllowed(_("Only owners of %(project)s may do that. Ask one of them.") % {"project": project})
+
 
 @transaction.atomic
-def project_create(*, name: str, owner: User, by: User, remarks: str = "") -> Project:
+def project_create(*, name: str, owner: User, by: User | None, remarks: str = "") -> Project:
     """A new project that `owner` owns."""
     project = Project(name=name.strip(), remarks=remarks)
     project.full_clean()
@@ -28,31 +41,47 @@ def project_create(*, name: str, owner: User, by: User, remarks: str = "") -> Pr
 
 
 @transaction.atomic
-def project_update(*, project: Project, by: User, **changes: Any) -> Project:
-    """Changes `name`, `remarks` or `is_active`; a project that is switched off is nobody's for the time."""
+def project_update(*, project: Project, by: User | None, **changes: Any) -> Project:
+    """Changes `name` or `remarks`, or (staff) `is_active`: a project that is switched off is nobody's for the time.
+
+    Raises NotAllowed, ValidationError.
+    """
+    unknown = set(changes) - CHANGEABLE_FIELDS
+    if unknown:
+        raise NotAllowed(_("These cannot be changed: %(names)s.") % {"names": ", ".join(sorted(unknown))})
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    owner_check(by=by, project=project)
     changed = {name: value for name, value in changes.items() if getattr(project, name) != value}
+    if "is_active" in changed and by is not None and not is_unlimited_staff(by):
+        raise NotAllowed(_("Only staff may disable or enable a project."))
+    if not changed:
+        return project
     for name, value in changed.items():
         setattr(project, name, value)
-    if changed:
-        project.full_clean()
-        project.save(update_fields=list(changed))
-        audit_record(
-            action="project.update", actor=by, target=project, project=project, detail={"changed": sorted(changed)}
-        )
+    project.full_clean()
+    project.save(update_fields=list(changed))
+    audit_record(
+        action="project.update", actor=by, target=project, project=project, detail={"changed": sorted(changed)}
+    )
     if changed.get("is_active") is False:
         for user_id in project.memberships.values_list("user_id", flat=True):
             announce_revoked(user_id=user_id, project_id=project.pk, reason="membership_lost")
     return project
 
 
-@transaction.atomic
-def project_delete(*, project: Project, by: User) -> None:
-    """Deletes a project without VMs. Raises StillOwns, and Conflict for a personal one."""
+def project_delete(*, project: Project, by: User | None) -> None:
+    """Deletes a project without VMs. Raises NotAllowed, StillOwns, and Conflict for a personal one."""
+    owner_check(by=by, project=project)
     if project.personal_owner_id is not None:
         raise Conflict(_("A personal project goes with its user. Disable or delete the user instead."))
-    audit_record(action="project.delete", actor=by, target=project)
     try:
-        project.delete()
+        with transaction.atomic():
+            Project.objects.select_for_update().filter(pk=project.pk).first()
+            members = list(project.memberships.values_list("user_id", flat=True))
+            audit_record(action="project.delete", actor=by, target=project)
+            Project.objects.filter(pk=project.pk).delete()
+            for user_id in members:
+                announce_revoked(user_id=user_id, project_id=project.pk, reason="membership_lost")
     except ProtectedError as error:
         raise StillOwns(
             _("%(project)s owns virtual machines. Move them to another project first, or disable the project instead.")
@@ -60,47 +89,74 @@ def project_delete(*, project: Project, by: User) -> None:
         ) from error
 
 
+def member_invite(*, project: Project, email: str, role: Role, by: User) -> Membership:
+    """Makes the user with that e-mail address a member with `role`, or changes the role.
+
+    Raises:
+        NotAllowed: `by` does not own the project.
+        TooManyAttempts: too many addresses that nobody has: this is not the place to find out who has an account.
+        Invalid: nobody has it.
+        LastOwner: it would take the last owner's role.
+    """
+    owner_check(by=by, project=project)
+    limit = limit_of("invite", str(by.pk), most=STRANGERS_PER_USER)
+    attempt_reserve(limit)
+    user = User.objects.filter(email=email, is_active=True).first()
+    if user is None:
+        raise Invalid(_("Nobody with this e-mail address has an account here. Ask staff to make one first."))
+    attempt_return(limit)
+    return membership_set(project=project, user=user, role=role, by=by)
+
+
 @transaction.atomic
-def membership_set(*, project: Project, user: User, role: Role, by: User) -> Membership:
-    """Makes `user` a member with `role`, or changes the role. Raises LastOwner."""
-    Project.objects.select_for_update().get(pk=project.pk)
+def membership_set(*, project: Project, user: User, role: Role, by: User | None) -> Membership:
+    """Makes `user` a member with `role`, or changes the role. Raises NotAllowed, LastOwner."""
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    owner_check(by=by, project=project)
     membership = Membership.objects.filter(project=project, user=user).first()
     if membership is None:
         membership = Membership.objects.create(project=project, user=user, role=role)
         audit_record(action="member.add", actor=by, target=user, project=project, detail={"role": role})
         return membership
-    before = membership.role
-    if before == role:
+    before = Role(membership.role)
+    if before is role:
         return membership
-    if before == Role.OWNER:
-        other_owner_check(membership)
+    if before is Role.OWNER:
+        other_owner_check(project=project, user=user)
     membership.role = role
     membership.save(update_fields=["role"])
     audit_record(action="member.role", actor=by, target=user, project=project, detail={"role": role, "before": before})
-    announce_revoked(user_id=user.pk, project_id=project.pk, reason="role_changed")
+    if not role_allows(role, before):
+        announce_revoked(user_id=user.pk, project_id=project.pk, reason="role_changed")
     return membership
 
 
 @transaction.atomic
-def membership_remove(*, membership: Membership, by: User) -> None:
-    """Takes a user out of a project, or lets them leave. Raises LastOwner."""
-    project, user = membership.project, membership.user
-    Project.objects.select_for_update().get(pk=project.pk)
+def membership_remove(*, project: Project, user: User, by: User | None) -> None:
+    """Takes a user out of a project (owners), or lets them leave (themselves); who is not in it stays out.
+
+    Raises NotAllowed, LastOwner.
+    """
+    project = Project.objects.select_for_update().get(pk=project.pk)
+    if by != user:
+        owner_check(by=by, project=project)
+    membership = Membership.objects.filter(project=project, user=user).first()
+    if membership is None:
+        return
     if membership.role == Role.OWNER:
-        other_owner_check(membership)
-    Membership.objects.filter(pk=membership.pk).delete()
+        other_owner_check(project=project, user=user)
+    membership.delete()
     audit_record(action="member.remove", actor=by, target=user, project=project)
     announce_revoked(user_id=user.pk, project_id=project.pk, reason="membership_lost")
 
 
-def other_owner_check(membership: Membership) -> None:
-    """That the project has another active owner. Raises LastOwner; the caller holds the project's row."""
-    project = membership.project
-    if project.personal_owner_id == membership.user_id:
+def other_owner_check(*, project: Project, user: User) -> None:
+    """That the project has another active owner than `user`. Raises LastOwner; the caller holds the project's row."""
+    if project.personal_owner_id == user.pk:
         raise LastOwner(_("A personal project stays with its user."))
-    others = Membership.objects.filter(project=project, role=Role.OWNER, user__is_active=True).exclude(pk=membership.pk)
+    others = Membership.objects.filter(project=project, role=Role.OWNER, user__is_active=True).exclude(user=user)
     if not others.exists():
         raise LastOwner(
             _("%(user)s is the last owner of %(project)s. Make somebody else an owner first.")
-            % {"user": membership.user, "project": project}
+            % {"user": user, "project": project}
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.errors import PasswordTooWeak
 from accounts.models import User
-from accounts.services import password_link, password_set, user_create
-from accounts.services.users import personal_project_ensure
+from accounts.services import password_link, password_set, user_create, user_update
 
 
 class Command(BaseCommand):
@@ -31,31 +30,40 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Does it, and says what was done."""
-        user = User.objects.filter(email__iexact=options["email"]).first()
-        try:
-            if user is None:
-                user = user_create(email=options["email"], name=options["name"], is_staff=True, is_superuser=True)
-            elif not (user.is_active and user.is_staff and user.is_superuser):
-                User.objects.filter(pk=user.pk).update(is_active=True, is_staff=True, is_superuser=True)
-                user.refresh_from_db()
-            personal_project_ensure(user=user)
-            if options["password_file"] is None:
-                self.stdout.write(f"Set a password within the hour: {password_link(user=user)}")
-                return
-            self._set_password(user, options["password_file"])
-        except ValidationError as error:
-            raise CommandError("; ".join(error.messages)) from error
-
-    def _set_password(self, user: User, path: Path) -> None:
-        try:
-            password = path.read_text().strip()
-        except OSError as error:
-            raise CommandError(f"cannot read {path}: {error.strerror}") from error
-        if user.check_password(password):
+        password = _password_of(options["password_file"]) if options["password_file"] else ""
+        user = _superuser(options["email"], options["name"])
+        if not password:
+            self.stdout.write(f"Set a password within the hour: {password_link(user=user)}")
+        elif user.check_password(password):
             self.stdout.write(f"{user.email} is a superuser and has that password already.")
-            return
+        else:
+            self._warn_of_weak(password, user)
+            password_set(user=user, password=password, by=None, is_validated=False)
+            self.stdout.write(f"{user.email} is a superuser and has the password of {options['password_file']}.")
+
+    def _warn_of_weak(self, password: str, user: User) -> None:
+        """Whoever runs this owns the machine, so a weak password is theirs to choose; but it is said."""
         try:
-            password_set(user=user, password=password, by=None)
-        except PasswordTooWeak as error:
-            raise CommandError(f"the password in {path} is refused: {error}") from error
-        self.stdout.write(f"{user.email} is a superuser and has the password of {path}.")
+            password_validation.validate_password(password, user)
+        except ValidationError as error:
+            self.stderr.write(f"This password is weak, change it after signing in: {' '.join(error.messages)}")
+
+
+def _superuser(email: str, name: str) -> User:
+    user = User.objects.filter(email=email).first()
+    try:
+        if user is None:
+            return user_create(email=email, name=name, is_staff=True, is_superuser=True)
+        return user_update(user=user, by=None, is_active=True, is_staff=True, is_superuser=True)
+    except ValidationError as error:
+        raise CommandError("; ".join(error.messages)) from error
+
+
+def _password_of(path: Path) -> str:
+    try:
+        password = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"cannot read {path}: {error}") from error
+    if not password:
+        raise CommandError(f"{path} is empty: write the password into it, or leave --password-file out to get a link")
+    return password
