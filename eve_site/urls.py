@@ -29,3 +29,8 @@ urlpatterns = [
     path("", include("vms.urls")),
     path("", include("consoles.urls")),
 ]
+
+handler400 = "eve_site.api_errors.bad_request"
+handler403 = "eve_site.api_errors.permission_denied"
+handler404 = "eve_site.api_errors.page_not_found"
+handler500 = "eve_site.api_errors.server_error"

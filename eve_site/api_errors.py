@@ -1,0 +1,63 @@
+"""What Django answers outside of any view: problem details below /api/, pages elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+from common.problems import problem_response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    return problem_response(
+        request,
+        status_code=400,
+        code="bad_request",
+        title=_("That is not valid"),
+        detail=_("The request cannot be understood."),
+    )
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    if not _is_api(request):
+        return defaults.permission_denied(request, exception)
+    return problem_response(
+        request, status_code=403, code="not_allowed", title=_("Not allowed"), detail=_("You may not do that.")
+    )
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return problem_response(
+        request,
+        status_code=404,
+        code="not_found",
+        title=_("Not found"),
+        detail=_("There is no such thing, or it is not yours."),
+    )
+
+
+def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
+    """500."""
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return problem_response(
+        request,
+        status_code=500,
+        code="internal",
+        title=_("Something in Eve failed"),
+        detail=_("It is in Eve's log, with this request's id. Virtual machines run on. Try again in a minute."),
+    )
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
