@@ -6,6 +6,7 @@ import datetime as dt
 import ipaddress
 import ssl
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def _sign(
     subject: str,
     issuer: str,
     *,
-    extensions: list,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
     starts: dt.timedelta = dt.timedelta(minutes=-1),
     ends: dt.timedelta = dt.timedelta(days=90),
 ) -> x509.Certificate:

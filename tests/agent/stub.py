@@ -27,6 +27,8 @@ class StubDriver:
         """Displays that a test looks away from stay open."""
         self.displays: asyncio.Queue[socket.socket] = asyncio.Queue()
         self.listeners: list[EventListener] = []
+        self.greeting = b""
+        """What a display says as soon as it is opened, before anybody listens."""
         self.failure: Exception | None = None
         self.is_up = True
 
@@ -70,6 +72,7 @@ class StubDriver:
         ours.setblocking(False)
         theirs.setblocking(False)
         self.kept.append(theirs)
+        theirs.send(self.greeting)
         await self.displays.put(theirs)
         return ours
 

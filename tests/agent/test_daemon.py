@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eve_agent.config import Config
@@ -58,11 +59,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
-def started(process: subprocess.Popen[str]) -> dict:
+def started(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The log line that says where it listens."""
     assert process.stderr is not None
     for line in process.stderr:
-        entry = json.loads(line)
+        entry: dict[str, Any] = json.loads(line)
         if entry["event"] == "started":
             return entry
     raise AssertionError(f"it ended with {process.wait()}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eve_agent import enrolment
@@ -36,7 +37,7 @@ class Eve:
         self.client = self.authority.client()
         self.requests: list[EnrolmentRequest] = []
         self.tamper: Callable[[EnrolmentAnswer], EnrolmentAnswer] = lambda answer: answer
-        self.leaf_changes: dict = {}
+        self.leaf_changes: dict[str, Any] = {}
         self.clock_offset = dt.timedelta(0)
         self.raw: tuple[int, dict[str, str], bytes] | None = None
         self.signs_key_of: Callable[[str], str] = lambda csr: csr
@@ -218,7 +219,7 @@ def test_the_ca_is_checked_before_anything_else_is_believed(eve: Eve, wish: Enro
         ({"ends": dt.timedelta(seconds=-10)}, "ended"),
     ],
 )
-def test_a_wrong_certificate(eve: Eve, wish: Enrolment, changes: dict, words: str):
+def test_a_wrong_certificate(eve: Eve, wish: Enrolment, changes: dict[str, Any], words: str):
     eve.leaf_changes = changes
     failed(eve, wish, words)
 
@@ -270,7 +271,7 @@ def test_a_little_skew_is_taken(eve: Eve, wish: Enrolment):
         ((200, {}, bytes(70000)), "too long"),
     ],
 )
-def test_what_eve_may_answer(eve: Eve, wish: Enrolment, answer: tuple, words: str):
+def test_what_eve_may_answer(eve: Eve, wish: Enrolment, answer: tuple[int, dict[str, str], bytes], words: str):
     eve.raw = answer
     failed(eve, wish, words)
     assert len(eve.requests) == 1

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from eve_agent import files
 from eve_agent.errors import BadRequest
-from eve_agent.service import identity as module
 from eve_agent.service.certificates import BadCertificate, load_certificate
 from eve_agent.service.identity import CONFIRM_SECONDS, Identity, IdentityError
 
@@ -83,7 +83,7 @@ def test_a_crash_inside_a_step_leaves_the_state_before_it(host: Host, monkeypatc
     def crash(*_args, **_kwargs):
         raise OSError("the power is gone")
 
-    monkeypatch.setattr(module.files, failing, crash)
+    monkeypatch.setattr(files, failing, crash)
     with pytest.raises(OSError, match="power"):
         install_and_confirm(host.identity, new)
     monkeypatch.undo()

@@ -58,9 +58,9 @@ class Agent:
         context.check_hostname = False
         return context
 
-    def session(self, leaf: pki.Leaf | None = None, **headers: str) -> aiohttp.ClientSession:
+    def session(self, leaf: pki.Leaf | None = None, *, version: str = str(CONTRACT_VERSION)) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=self.context(leaf))
-        return aiohttp.ClientSession(self.url, connector=connector, headers=VERSION | headers)
+        return aiohttp.ClientSession(self.url, connector=connector, headers={VERSION_HEADER: version})
 
     def console(self, *, mode: str = "control", session: uuid.UUID | None = None, query: str = "", **options):
         path = paths.domain_path(paths.DOMAIN_CONSOLE, DOMAIN)

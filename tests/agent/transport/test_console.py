@@ -88,6 +88,24 @@ async def test_bytes_flow_both_ways(agent: Agent):
     assert agent.server.consoles.bytes_from_viewers == len(HANDSHAKE) + len(KEY)
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_display_that_speaks_before_anybody_listens(agent: Agent, is_gone: bool):
+    agent.driver.greeting = HELLO
+    open_console = agent.driver.open_console
+
+    async def open_and_close(*arguments):
+        ours = await open_console(*arguments)
+        if is_gone:
+            agent.driver.kept[-1].close()
+        return ours
+
+    agent.driver.open_console = open_and_close
+    async with agent.console() as console:
+        assert await asyncio.wait_for(console.recv(), 5) == HELLO
+        if is_gone:
+            assert await ended_with(console) == CloseCode.DISPLAY_LOST
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 200_000])
 async def test_frames_of_every_length(agent: Agent, size: int):
     async with agent.console() as console:
@@ -199,7 +217,7 @@ async def test_a_refusal_is_an_http_answer(agent: Agent):
             assert (await response.json())["code"] == "domain_off"
             assert response.headers["Connection"] == "close"
         assert len(agent.server.consoles) == 0
-        wrong = (
+        wrong: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
             (asking | {"Upgrade": "h2c"}, query),
             (asking | {"Sec-WebSocket-Key": "short"}, query),
             (asking | {"Sec-WebSocket-Version": "8"}, query),
@@ -459,7 +477,7 @@ async def test_nothing_is_left_behind(agent: Agent):
     assert len(asyncio.all_tasks()) <= tasks + 1
 
 
-async def test_logs_hold_no_query(agent: Agent, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture):
+async def test_logs_hold_no_query(agent: Agent, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]):
     logging.getLogger("websockets").setLevel(logging.INFO)
     with caplog.at_level(logging.DEBUG):
         async with agent.console(query="&canary=q5z7"):

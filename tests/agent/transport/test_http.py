@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
 
 import pytest
 from eve_agent import errors
@@ -104,7 +105,7 @@ async def test_a_fault_tells_nothing_and_the_agent_goes_on(agent: Agent):
 
 @pytest.mark.parametrize(("version", "status"), [("0", 200), ("1", 200), ("2", 200), ("3", 426), ("99", 426)])
 async def test_contract_versions(agent: Agent, version: str, status: int):
-    async with agent.session(**{"Eve-Contract": version}) as eve, eve.get(paths.HOST) as response:
+    async with agent.session(version=version) as eve, eve.get(paths.HOST) as response:
         assert response.status == status
         assert response.headers["Eve-Contract"] == "1"
 
@@ -144,7 +145,7 @@ async def test_what_is_no_request_is_answered_with_a_problem(agent: Agent, data:
 
 @pytest.mark.parametrize("is_chunked", [False, True])
 async def test_a_body_beyond_the_limit(agent: Agent, is_chunked: bool):
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield bytes(4096)
 
@@ -163,7 +164,7 @@ async def test_a_compressed_body_is_not_unpacked(agent: Agent):
 
 
 async def test_one_log_line_a_request_without_its_query(
-    agent: Agent, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+    agent: Agent, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ):
     with caplog.at_level(logging.DEBUG, logger="eve_agent"):
         async with agent.session() as eve, eve.get(f"{paths.HOST}?token=canary") as response:
@@ -219,9 +220,9 @@ async def test_a_renewal_over_the_channel(agent: Agent):
 
 async def test_a_refused_certificate_changes_nothing(agent: Agent):
     old = agent.identity.serving.fingerprint
-    async with agent.session() as eve:
-        async with eve.put(paths.CERTIFICATE, json={"certificate_pem": agent.authority.issue().pem}) as response:
-            assert response.status == 400
+    body = {"certificate_pem": agent.authority.issue().pem}
+    async with agent.session() as eve, eve.put(paths.CERTIFICATE, json=body) as response:
+        assert response.status == 400
     assert await shown(agent) == old
 
 

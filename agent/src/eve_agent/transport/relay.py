@@ -58,12 +58,13 @@ class Relay:
         self._is_display_full = False
         self._is_deaf = False
         self._pong = b""
+        self._greeting = b""
         self._timer: asyncio.TimerHandle | None = None
         self._ending: Ending | None = None
         self.finished: asyncio.Future[Ending] = self._loop.create_future()
 
     def connect_display(self, transport: asyncio.Transport) -> None:
-        """The display's side is there; it is not read until :meth:`start`."""
+        """The display's side is there; what it says before :meth:`start` is kept, one read at most."""
         transport.pause_reading()
         transport.set_write_buffer_limits(high=DISPLAY_HIGH_BYTES)
         self._display = transport
@@ -74,6 +75,9 @@ class Relay:
         viewer.set_write_buffer_limits(high=VIEWER_HIGH_BYTES)
         self._timer = self._loop.call_later(self._pace.tick_seconds, self._tick)
         self._session.attach(self.end)
+        if self._greeting:
+            self.from_display(self._greeting)
+            self._greeting = b""
         if self._display is None:
             self.end(CloseCode.DISPLAY_LOST)
         elif self._ending is None:
@@ -83,9 +87,16 @@ class Relay:
 
     def from_display(self, data: bytes) -> None:
         """Bytes of the display, on to the viewer."""
-        if self._ending is None and self._viewer is not None:
-            self._session.bytes_to_viewer += len(data)
-            self._viewer.write(frame(Opcode.BINARY, data))
+        if self._ending is not None:
+            return
+        if self._viewer is None:
+            # uvloop starts to read after connection_made, whatever was paused there; an RFB server speaks first.
+            self._greeting += data
+            if self._display is not None:
+                self._display.pause_reading()
+            return
+        self._session.bytes_to_viewer += len(data)
+        self._viewer.write(frame(Opcode.BINARY, data))
 
     def from_viewer(self, data: bytes) -> None:
         """Bytes of the viewer's websocket: what may pass goes on to the display."""
