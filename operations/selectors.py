@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Collection
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff, projects_for
@@ -13,6 +15,8 @@ from accounts.selectors import is_unlimited_staff, projects_for
 from .models import ACTIVE_STATES, Operation
 
 Scope = Callable[[User], Q]
+
+RECENT_SECONDS = 900
 
 _scopes: list[Scope] = []
 
@@ -38,3 +42,15 @@ def active_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict
     """The active operation of each of these targets that has one. Callers have checked who asks."""
     found = Operation.objects.filter(target_type=target_type, target_id__in=target_ids, state__in=ACTIVE_STATES)
     return {operation.target_id: operation for operation in found.select_related("requested_by")}
+
+
+def recent_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict[UUID, Operation]:
+    """The newest operation of each target, if it is active or was asked for in the last quarter of an hour.
+
+    Callers have checked who asks.
+    """
+    since = timezone.now() - dt.timedelta(seconds=RECENT_SECONDS)
+    found = Operation.objects.filter(
+        Q(state__in=ACTIVE_STATES) | Q(created_at__gt=since), target_type=target_type, target_id__in=target_ids
+    )
+    return {operation.target_id: operation for operation in found.order_by("created_at")}

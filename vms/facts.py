@@ -11,6 +11,7 @@ import enum
 import unicodedata
 from typing import Any, TypeVar
 
+from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain, Graphics
 
@@ -53,6 +54,17 @@ def domain_of(facts: dict[str, Any]) -> Domain | None:
 def exposed_displays(domain: Domain | None) -> tuple[Graphics, ...]:
     """The displays that listen beyond loopback: anybody who reaches the host may try their passwords there."""
     return tuple(each for each in domain.graphics if each.is_exposed) if domain else ()
+
+
+def display_warnings(name: str, facts: dict[str, Any]) -> list[str]:
+    """What whoever looks after the VM should mind about its displays."""
+    if not exposed_displays(domain_of(facts)):
+        return []
+    warning = _(
+        "The display of %(name)s listens beyond loopback, where anybody may try its password. "
+        "Eve does not need that: set its listen type to none."
+    )
+    return [warning % {"name": name}]
 
 
 def _clean(value: Any) -> Any:

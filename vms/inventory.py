@@ -14,9 +14,9 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain
+
 from hypervisors.models import Hypervisor, HypervisorState
 
 from . import live

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.dispatch import receiver
+from eve_agent.wire.domain import Domain
 
 from accounts.models import User
 from accounts.signals import access_revoked
 from common.publish import publish
-from eve_agent.wire.domain import Domain
 from hypervisors.signals import domain_seen, domain_vanished, hypervisor_state_changed, inventory_seen
 from operations.models import Operation
 from operations.selectors import register_scope

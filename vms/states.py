@@ -6,7 +6,6 @@ from typing import Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 
 from .models import VmState

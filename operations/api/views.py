@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import django_filters
 from django.db.models import QuerySet
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 
-from accounts.models import User
+from accounts.callers import caller
 from operations.models import Operation, OperationState
 from operations.selectors import operations_for
 
@@ -28,22 +28,24 @@ class OperationFilter(django_filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class _Operations:
+class OperationListView(ListAPIView[Operation]):
+    """Operations of your projects (staff: also of what they manage), the newest first."""
+
     serializer_class = OperationSerializer
+    filterset_class = OperationFilter
     ordering = ("-created_at", "id")
 
     def get_queryset(self) -> QuerySet[Operation]:
         """The caller's own."""
-        return operations_for(cast(User, self.request.user))  # type: ignore[attr-defined]
+        return operations_for(caller(self.request))
 
 
-class OperationListView(_Operations, ListAPIView[Operation]):
-    """Operations of your projects (staff: also of what they manage), the newest first."""
-
-    filterset_class = OperationFilter
-
-
-class OperationView(_Operations, RetrieveAPIView[Operation]):
+class OperationView(RetrieveAPIView[Operation]):
     """One operation."""
 
+    serializer_class = OperationSerializer
     lookup_url_kwarg = "operation_id"
+
+    def get_queryset(self) -> QuerySet[Operation]:
+        """The caller's own."""
+        return operations_for(caller(self.request))

@@ -1,0 +1,241 @@
+// Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
+//
+// A part names what it shows by data-live ("vm ID", "vms", "operations", "hosts", "drift", several apart by spaces) and where it
+// comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
+
+import { toast } from "./eve.js";
+
+const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
+const GATHER_MS = 120; // changes that come together are fetched together
+const CATCH_UP_MS = 60_000; // a message may have been dropped
+const SCREEN_MS = 10_000;
+const FETCHES = 4;
+
+const config = document.getElementById("live");
+
+// ------------------------------------------------------------------------------------------------ Parts
+
+const wanted = new Set();
+const fetching = new Set();
+let gathering = 0;
+
+/** The parts that show something of `keys`. */
+function parts(keys) {
+  return [...document.querySelectorAll("[data-live]")].filter((part) => {
+    const shown = part.dataset.live;
+    return keys.some((key) => (key.startsWith("vm ") ? shown === key : shown.split(" ").includes(key)));
+  });
+}
+
+function refresh(elements) {
+  for (const element of elements) wanted.add(element.id);
+  gathering ||= setTimeout(fetchWanted, GATHER_MS);
+}
+
+function fetchWanted() {
+  gathering = 0;
+  for (const id of wanted) {
+    if (fetching.size >= FETCHES) return;
+    if (fetching.has(id)) continue;
+    const element = document.getElementById(id);
+    if (element && isInUse(element)) continue; // a menu is open in it, or somebody writes: later
+    wanted.delete(id);
+    if (element?.dataset.part) fetchPart(element);
+  }
+  if (wanted.size) gathering ||= setTimeout(fetchWanted, 1000);
+}
+
+function isInUse(element) {
+  const writes = document.activeElement?.matches("input, textarea, select") && element.contains(document.activeElement);
+  return writes || element.querySelector("details[open], [data-busy]") !== null;
+}
+
+async function fetchPart(element) {
+  const { id } = element;
+  fetching.add(id);
+  try {
+    const response = await fetch(element.dataset.part, { headers: { "X-Eve-Part": "1" }, redirect: "manual", cache: "no-store" });
+    if (response.type === "opaqueredirect") location.reload(); // signed out: the page itself asks to sign in
+    else if (response.status === 404) gone(element);
+    else if (response.ok) swap(document.getElementById(id), await response.text());
+  } catch {
+    wanted.add(id); // fetched when the connection is back
+  } finally {
+    fetching.delete(id);
+    if (wanted.size) gathering ||= setTimeout(fetchWanted, GATHER_MS);
+  }
+}
+
+/** What a part showed does not exist any more: it leaves the list; a page about nothing else says so itself. */
+function gone(element) {
+  if (element.matches("article, tr")) element.remove();
+  else location.reload();
+}
+
+function swap(element, html) {
+  if (!element || isInUse(element)) {
+    if (element) wanted.add(element.id);
+    return;
+  }
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const fresh = template.content.firstElementChild;
+  if (!fresh || fresh.id !== element.id) return;
+  const focused = element.contains(document.activeElement) ? place(element, document.activeElement) : null;
+  keepScreens(element, fresh);
+  element.replaceWith(fresh);
+  window.htmx?.process(fresh);
+  if (focused !== null) fresh.querySelectorAll("a, button, summary")[focused]?.focus();
+}
+
+/** Which of a part's links and buttons has the focus, so that the fresh one gets it. */
+function place(element, focused) {
+  const at = [...element.querySelectorAll("a, button, summary")].indexOf(focused);
+  return at < 0 ? null : at;
+}
+
+/** A picture that is there stays until the next one has come, instead of flashing. */
+function keepScreens(element, fresh) {
+  for (const image of fresh.querySelectorAll("img[data-screen]")) {
+    const before = element.querySelector(`img[data-screen="${CSS.escape(image.dataset.screen)}"]`);
+    if (before?.complete && before.naturalWidth) image.replaceWith(before);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ Screens
+
+function renewScreens() {
+  if (document.hidden) return;
+  for (const image of document.querySelectorAll("img[data-screen]")) {
+    const box = image.getBoundingClientRect();
+    if (box.bottom < 0 || box.top > innerHeight) continue;
+    const next = new Image();
+    next.addEventListener("load", () => {
+      image.src = next.src;
+      image.hidden = false;
+      noPicture(image, false);
+    });
+    next.src = `${image.dataset.screen}?at=${Date.now()}`;
+  }
+}
+
+function noPicture(image, isMissing) {
+  const caption = image.parentElement?.querySelector("[data-screen-none]");
+  if (caption) caption.hidden = !isMissing;
+}
+
+document.addEventListener(
+  "error",
+  (event) => {
+    if (!event.target.matches?.("img[data-screen]")) return;
+    event.target.hidden = true;
+    noPicture(event.target, true);
+  },
+  { capture: true },
+);
+for (const image of document.querySelectorAll("img[data-screen]")) {
+  if (image.complete && !image.naturalWidth && image.getAttribute("loading") !== "lazy") noPicture(image, true);
+}
+
+// ------------------------------------------------------------------------------------------------ The websocket
+
+let socket = null;
+let attempt = 0;
+let lostAt = null;
+let retryTimer = 0;
+let countTimer = 0;
+let closeToast = () => {};
+
+const heard = {
+  vm: ({ id }) => refresh(parts([`vm ${id}`, "vms"])),
+  operation: ({ target }) => refresh(parts([`vm ${target}`, "operations"])),
+  host: () => refresh(parts(["hosts"])),
+  drift: () => refresh(parts(["drift"])),
+  access: () => refresh(document.querySelectorAll("[data-live]")),
+};
+
+function connect() {
+  clearTimeout(retryTimer);
+  clearInterval(countTimer);
+  const url = new URL(config.dataset.url, location.origin);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(url);
+  socket.addEventListener("open", () => {
+    attempt = 0;
+    closeToast();
+    if (lostAt !== null) {
+      lostAt = null;
+      toast(config.dataset.back, { kind: "ok", id: "live" });
+      refresh(document.querySelectorAll("[data-live]"));
+      renewScreens();
+    }
+  });
+  socket.addEventListener("message", ({ data }) => {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    heard[message?.type]?.(message);
+  });
+  socket.addEventListener("close", ({ code }) => {
+    if (code === 4001) location.reload(); // signed out, or access ended: the page itself says so
+    else retryLater();
+  });
+}
+
+function retryLater() {
+  lostAt ??= new Date();
+  const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] * (0.75 + Math.random() / 2);
+  attempt += 1;
+  retryTimer = setTimeout(connect, wait);
+  if (attempt < 2) return; // a short break is nobody's concern
+  const at = Date.now() + wait;
+  const tell = () => {
+    const since = lostAt.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    const seconds = Math.max(0, Math.ceil((at - Date.now()) / 1000));
+    const text = config.dataset.lost.replace("{since}", since).replace("{seconds}", seconds);
+    closeToast = quietToast(text);
+  };
+  tell();
+  countTimer = setInterval(tell, 1000);
+}
+
+/** One toast that is rewritten while it counts down, so that screen readers hear of it once. */
+function quietToast(text) {
+  const shown = document.querySelector('#toasts [data-id="live"] p');
+  if (shown && lostToastIsShown) {
+    shown.textContent = text;
+    return closeToast;
+  }
+  lostToastIsShown = true;
+  const close = toast(text, { kind: "warn", id: "live", action: { label: config.dataset.now, run: connectNow } });
+  return () => {
+    lostToastIsShown = false;
+    close();
+  };
+}
+let lostToastIsShown = false;
+
+function connectNow() {
+  attempt = 0;
+  connect();
+}
+
+if (config) {
+  connect();
+  setInterval(() => {
+    if (!document.hidden) refresh(document.querySelectorAll("[data-live]"));
+  }, CATCH_UP_MS);
+  setInterval(renewScreens, SCREEN_MS);
+  addEventListener("online", () => {
+    if (socket?.readyState !== WebSocket.OPEN && socket?.readyState !== WebSocket.CONNECTING) connectNow();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    refresh(document.querySelectorAll("[data-live]"));
+    renewScreens();
+  });
+  addEventListener("pagehide", () => socket?.close());
+}

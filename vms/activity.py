@@ -1,0 +1,115 @@
+"""What happened, in sentences: audit events of a project's VMs, as its members may read them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import AuditEvent, AuditOutcome, User
+from accounts.selectors import projects_for
+
+from .models import Vm
+from .selectors import vms_managed_by
+
+VM = "vm"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a feed."""
+
+    icon: str
+    text: SafeString
+    at: dt.datetime
+    is_bad: bool
+
+
+_WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
+    # action: icon, how it is told, how it is told when it failed
+    "vm.start": ("player-play", gettext_lazy("{who} started {vm}"), gettext_lazy("{who} could not start {vm}")),
+    "vm.shutdown": (
+        "power",
+        gettext_lazy("{who} asked {vm} to shut down"),
+        gettext_lazy("{who} could not ask {vm} to shut down"),
+    ),
+    "vm.stop": ("plug", gettext_lazy("{who} pulled the plug on {vm}"), gettext_lazy("{who} could not stop {vm}")),
+    "vm.reboot": (
+        "refresh",
+        gettext_lazy("{who} asked {vm} to reboot"),
+        gettext_lazy("{who} could not ask {vm} to reboot"),
+    ),
+    "vm.reset": ("rotate-clockwise", gettext_lazy("{who} reset {vm}"), gettext_lazy("{who} could not reset {vm}")),
+    "vm.suspend": ("player-pause", gettext_lazy("{who} paused {vm}"), gettext_lazy("{who} could not pause {vm}")),
+    "vm.resume": ("player-play", gettext_lazy("{who} resumed {vm}"), gettext_lazy("{who} could not resume {vm}")),
+    "vm.adopt": ("plus", gettext_lazy("{who} took {vm} into the project"), gettext_lazy("{who} could not adopt {vm}")),
+    "vm.move": ("folder", gettext_lazy("{who} moved {vm} between projects"), gettext_lazy("{who} could not move {vm}")),
+    "vm.forget": (
+        "trash",
+        gettext_lazy("{who} removed the missing {vm} from Eve"),
+        gettext_lazy("{who} could not forget {vm}"),
+    ),
+    "vm.update": ("edit", gettext_lazy("{who} changed the remarks of {vm}"), gettext_lazy("{who} may not change {vm}")),
+    "vm.accept_drift": (
+        "git-compare",
+        gettext_lazy("{who} accepted what the host has of {vm}"),
+        gettext_lazy("{who} could not accept what the host has of {vm}"),
+    ),
+    "console.open": (
+        "terminal-2",
+        gettext_lazy("{who} opened the console of {vm}"),
+        gettext_lazy("{who} got no console of {vm}"),
+    ),
+    "console.close": (
+        "terminal-2",
+        gettext_lazy("{who} left the console of {vm}"),
+        gettext_lazy("The console of {vm} ended"),
+    ),
+    "console.cut": (
+        "ban",
+        gettext_lazy("{who} ended a console of {vm}"),
+        gettext_lazy("{who} could not end a console of {vm}"),
+    ),
+}
+
+
+def events_for(user: User) -> QuerySet[AuditEvent]:
+    """What happened to the VMs of the user's projects, the newest first."""
+    return _told().filter(project__in=projects_for(user))
+
+
+def events_of(user: User, vm: Vm) -> QuerySet[AuditEvent]:
+    """What happened to that VM, as far as the user may know: since it came to its project; all for who manages its host."""
+    events = _told().filter(target_id=str(vm.pk))
+    if user.is_staff and vms_managed_by(user).filter(pk=vm.pk).exists():
+        return events
+    return events.filter(project=vm.project)
+
+
+def entries(events: Iterable[AuditEvent], *, link: bool = True) -> list[Entry]:
+    """These events in sentences. With `link`, the VM's name leads to its page."""
+    return [_entry(event, link=link) for event in events]
+
+
+def _told() -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(target_type=VM, action__in=_WORDS).select_related("actor").order_by("-at", "id")
+
+
+def _entry(event: AuditEvent, *, link: bool) -> Entry:
+    icon, told, failed = _WORDS[event.action]
+    is_bad = event.outcome != AuditOutcome.SUCCESS
+    who = event.actor.name if event.actor else (event.actor_label or _("Somebody"))
+    vm: str | SafeString = event.target_label
+    if link and event.action != "vm.forget":
+        vm = format_html('<a href="{}">{}</a>', reverse("vm-detail", args=[event.target_id]), event.target_label)
+    text = format_html(str(failed if is_bad else told), who=format_html("<b>{}</b>", who), vm=vm)
+    return Entry(icon="alert-triangle" if is_bad else icon, text=text, at=event.at, is_bad=is_bad)

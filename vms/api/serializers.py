@@ -1,0 +1,162 @@
+"""Virtual machines and discovered domains as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eve_agent.wire.domain import StateAction
+from rest_framework import serializers
+
+from accounts.models import Project, Role
+from vms.models import VmState
+
+ACTIONS = [(action.value, action.value) for action in StateAction]
+
+
+class NamedSerializer(serializers.Serializer[Any]):
+    """Something with an id and a name."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class DiskSerializer(serializers.Serializer[Any]):
+    """A disk or drive."""
+
+    target = serializers.CharField(help_text="The name in the guest, such as vda.")
+    device = serializers.CharField(help_text="disk, cdrom, floppy or lun.")
+    bus = serializers.CharField()
+    format = serializers.CharField()
+    capacity_bytes = serializers.IntegerField(help_text="The size that the guest sees; 0 where it is not known.")
+    is_read_only = serializers.BooleanField()
+
+
+class NicSerializer(serializers.Serializer[Any]):
+    """A network card."""
+
+    mac = serializers.CharField()
+    kind = serializers.CharField(help_text="network, bridge, user, …")
+    model = serializers.CharField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """Also ``source``, a name that DRF's fields use themselves."""
+        source = serializers.CharField(help_text="Name of the network or bridge.")
+        return {**super().get_fields(), "source": source}
+
+
+class GraphicsSerializer(serializers.Serializer[Any]):
+    """A display."""
+
+    kind = serializers.CharField()
+    is_exposed = serializers.BooleanField(help_text="Whether it listens beyond loopback.")
+
+
+class FactsSerializer(serializers.Serializer[Any]):
+    """What the host reports."""
+
+    vcpus = serializers.IntegerField()
+    memory_bytes = serializers.IntegerField()
+    firmware = serializers.CharField()
+    is_persistent = serializers.BooleanField()
+    is_autostarted = serializers.BooleanField()
+    has_serial = serializers.BooleanField()
+    disks = DiskSerializer(many=True)
+    nics = NicSerializer(many=True)
+    graphics = GraphicsSerializer(many=True)
+
+
+class VmStateSerializer(serializers.Serializer[Any]):
+    """A VM's state."""
+
+    state = serializers.ChoiceField(choices=VmState.choices, source="vm.state")
+    reason = serializers.CharField(
+        source="vm.state_reason", help_text="libvirt's word for why, or how its host is away."
+    )
+    since = serializers.DateTimeField(source="vm.state_since")
+    actions = serializers.ListField(
+        child=serializers.ChoiceField(choices=ACTIONS), help_text="What you may do to it in this state."
+    )
+    operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
+
+    def get_operation(self, card: Any) -> str | None:
+        """The operation's address."""
+        return f"/api/v1/operations/{card.active.pk}" if card.active else None
+
+
+class VmSerializer(serializers.Serializer[Any]):
+    """A virtual machine."""
+
+    id = serializers.UUIDField(source="vm.pk", help_text="Its libvirt UUID.")
+    name = serializers.CharField(source="vm.name")
+    project = NamedSerializer(source="vm.project")
+    site = NamedSerializer(source="vm.hypervisor.site")
+    hypervisor = NamedSerializer(source="vm.hypervisor")
+    vcpus = serializers.IntegerField(source="vm.vcpus")
+    memory_bytes = serializers.IntegerField(source="vm.memory_bytes")
+    remarks = serializers.CharField(source="vm.remarks")
+    state = serializers.ChoiceField(choices=VmState.choices, source="vm.state")
+    state_reason = serializers.CharField(source="vm.state_reason")
+    state_since = serializers.DateTimeField(source="vm.state_since")
+    role = serializers.ChoiceField(choices=Role.choices, help_text="What you may do.", allow_null=True)
+    operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
+    facts = FactsSerializer(source="domain", allow_null=True, help_text="Null until its host has reported it.")
+    last_seen_at = serializers.DateTimeField(source="vm.last_seen_at", allow_null=True)
+    created_at = serializers.DateTimeField(source="vm.created_at")
+
+    def get_operation(self, card: Any) -> str | None:
+        """The operation's address."""
+        return f"/api/v1/operations/{card.active.pk}" if card.active else None
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses what it does not know: a field that cannot be changed is no field that is silently left alone."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """What was given. Raises ValidationError naming each field that cannot be given here."""
+        if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
+            raise serializers.ValidationError({name[:100]: ["This cannot be changed here."] for name in unknown[:20]})
+        return super().to_internal_value(data)
+
+
+class VmChangeSerializer(StrictSerializer):
+    """What may be changed of a VM."""
+
+    remarks = serializers.CharField(max_length=10_000, allow_blank=True, trim_whitespace=False)
+
+
+class StateChangeSerializer(StrictSerializer):
+    """A power action."""
+
+    action = serializers.ChoiceField(
+        choices=ACTIONS, help_text="shutdown asks the guest, stop pulls the plug; reboot asks, reset does not."
+    )
+
+
+class OperationAddressSerializer(serializers.Serializer[Any]):
+    """Where to follow a change."""
+
+    operation = serializers.CharField(help_text="Such as /api/v1/operations/8b1c….")
+
+
+class DiscoveredDomainSerializer(serializers.Serializer[Any]):
+    """A domain that a host has and Eve does not."""
+
+    id = serializers.IntegerField()
+    uuid = serializers.UUIDField()
+    name = serializers.CharField()
+    hypervisor = NamedSerializer()
+    is_conflict = serializers.BooleanField(help_text="Another hypervisor's VM has this UUID.")
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+
+
+class AdoptSerializer(StrictSerializer):
+    """Who gets it."""
+
+    project = serializers.PrimaryKeyRelatedField(queryset=Project.objects.filter(is_active=True))
+
+
+class AdoptedSerializer(VmSerializer):
+    """The new VM, and what to mind."""
+
+    warnings = serializers.ListField(child=serializers.CharField())

@@ -1,0 +1,172 @@
+"""Virtual machines in the API."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import generics, status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.callers import caller
+from vms.cards import VmCard, card_for, cards_for
+from vms.facts import display_warnings
+from vms.models import DiscoveredDomain, Vm
+from vms.screens import screen_png
+from vms.selectors import discovered_for, vm_for, vms_visible_to
+from vms.services import vm_adopt, vm_change_state, vm_update
+
+from .filters import DiscoveredDomainFilter, VmFilter
+from .serializers import (
+    AdoptedSerializer,
+    AdoptSerializer,
+    DiscoveredDomainSerializer,
+    OperationAddressSerializer,
+    StateChangeSerializer,
+    VmChangeSerializer,
+    VmSerializer,
+    VmStateSerializer,
+)
+
+ORDERINGS = {
+    "name": ("name", "id"),
+    "-name": ("-name", "id"),
+    "state_since": ("state_since", "id"),
+    "-state_since": ("-state_since", "id"),
+    "created_at": ("created_at", "id"),
+    "-created_at": ("-created_at", "id"),
+}
+
+
+class VmListView(generics.ListAPIView[Vm]):
+    """Your VMs (staff: also those on the hosts that they manage)."""
+
+    serializer_class = VmSerializer
+    filterset_class = VmFilter
+
+    @property
+    def ordering(self) -> tuple[str, ...]:
+        """As asked for; else by name. Raises ValidationError for what is no order."""
+        wanted = self.request.query_params.get("ordering", "name")
+        if wanted not in ORDERINGS:
+            raise ValidationError({"ordering": _("Choose one of: %(known)s.") % {"known": ", ".join(ORDERINGS)}})
+        return ORDERINGS[wanted]
+
+    def get_queryset(self) -> QuerySet[Vm]:
+        """The caller's own."""
+        return vms_visible_to(caller(self.request)).select_related("project", "hypervisor__site")
+
+    @extend_schema(parameters=[OpenApiParameter("ordering", str, enum=list(ORDERINGS))])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of them."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        cards = cards_for(caller(request), page or [])
+        return self.get_paginated_response(VmSerializer(cards, many=True).data)
+
+
+class VmView(APIView):
+    """One VM."""
+
+    @extend_schema(responses=VmSerializer)
+    def get(self, request: Request, vm_id: UUID) -> Response:
+        """Shows it."""
+        return Response(VmSerializer(_card(request, vm_id)).data)
+
+    @extend_schema(request=VmChangeSerializer, responses=VmSerializer)
+    def patch(self, request: Request, vm_id: UUID) -> Response:
+        """Changes its remarks; operators and owners."""
+        vm = _vm(request, vm_id)
+        wanted = VmChangeSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        vm_update(vm=vm, user=caller(request), **wanted.validated_data)
+        return Response(VmSerializer(card_for(caller(request), vm)).data)
+
+
+class VmStateView(APIView):
+    """A VM's state, and how it is changed."""
+
+    @extend_schema(responses=VmStateSerializer)
+    def get(self, request: Request, vm_id: UUID) -> Response:
+        """Shows the state, and what may be done."""
+        return Response(VmStateSerializer(_card(request, vm_id)).data)
+
+    @extend_schema(request=StateChangeSerializer, responses={202: OperationAddressSerializer})
+    def patch(self, request: Request, vm_id: UUID) -> Response:
+        """Queues a power action: 202 with the address of its operation. Asked again meanwhile, it is the same operation."""
+        vm = _vm(request, vm_id)
+        wanted = StateChangeSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        operation = vm_change_state(vm=vm, action=wanted.validated_data["action"], user=caller(request))
+        address = f"/api/v1/operations/{operation.pk}"
+        return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+
+
+class VmScreenshotView(APIView):
+    """A picture of a VM's screen."""
+
+    @extend_schema(responses={(200, "image/png"): OpenApiResponse(OpenApiTypes.BINARY, description="A PNG.")})
+    def get(self, request: Request, vm_id: UUID) -> HttpResponse:
+        """The screen as it is, at most two seconds old."""
+        picture = screen_png(_vm(request, vm_id))
+        return HttpResponse(
+            picture,
+            content_type="image/png",
+            headers={"Cache-Control": "private, no-store", "Content-Security-Policy": "default-src 'none'; sandbox"},
+        )
+
+
+class DiscoveredDomainListView(generics.ListAPIView[DiscoveredDomain]):
+    """Domains that hosts have and Eve does not; staff only."""
+
+    serializer_class = DiscoveredDomainSerializer
+    filterset_class = DiscoveredDomainFilter
+    ordering: ClassVar[tuple[str, ...]] = ("name", "id")
+
+    def get_queryset(self) -> QuerySet[DiscoveredDomain]:
+        """Those on the caller's hosts. Raises Http404 for everybody else."""
+        _require_staff(self.request)
+        return discovered_for(caller(self.request))
+
+
+class AdoptView(APIView):
+    """Making a discovered domain a VM."""
+
+    @extend_schema(request=AdoptSerializer, responses={201: AdoptedSerializer})
+    def post(self, request: Request, discovered_id: int) -> Response:
+        """Gives it to a project; the domain itself is not touched."""
+        _require_staff(request)
+        discovered = get_object_or_404(discovered_for(caller(request)), pk=discovered_id)
+        wanted = AdoptSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        vm = vm_adopt(discovered=discovered, project=wanted.validated_data["project"], user=caller(request))
+        answer = VmSerializer(_card(request, vm.pk)).data
+        return Response(
+            {**answer, "warnings": display_warnings(vm.name, vm.facts)},
+            status=status.HTTP_201_CREATED,
+            headers={"Location": f"/api/v1/vms/{vm.pk}"},
+        )
+
+
+def _require_staff(request: Request) -> None:
+    if not caller(request).is_staff:
+        raise Http404
+
+
+def _vm(request: Request, vm_id: UUID) -> Vm:
+    vm = vm_for(caller(request), vm_id)
+    if vm is None:
+        raise Http404
+    return vm
+
+
+def _card(request: Request, vm_id: UUID) -> VmCard:
+    return card_for(caller(request), _vm(request, vm_id))

@@ -1,0 +1,144 @@
+"""What pages and API say of VMs beyond the row itself: the caller's role, what is under way, what may be done, what to mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, StateAction
+
+from accounts.models import Role, User
+from accounts.selectors import role_allows
+from operations.models import Operation, OperationState
+from operations.selectors import recent_operations
+
+from .facts import domain_of, exposed_displays
+from .models import Vm, VmState
+from .selectors import TROUBLE_STATES, role_on, roles_on
+from .states import DOING, DONE, action_of, actions_in
+
+
+@dataclass(frozen=True)
+class VmCard:
+    """One VM as one user sees it."""
+
+    vm: Vm
+    role: Role | None
+    operation: Operation | None = None
+    """The newest of the last quarter of an hour, over or not."""
+
+    @property
+    def selector(self) -> str:
+        """The CSS selector of what shows it on a page."""
+        return f"#vm-{self.vm.pk}"
+
+    @property
+    def can_operate(self) -> bool:
+        """Whether the user may do more than look."""
+        return self.role is not None and role_allows(self.role, Role.OPERATOR)
+
+    @property
+    def actions(self) -> list[StateAction]:
+        """The power actions that the user may choose now."""
+        return actions_in(self.vm.state) if self.can_operate else []
+
+    @property
+    def active(self) -> Operation | None:
+        """The operation that is under way."""
+        return self.operation if self.operation and self.operation.is_active else None
+
+    @property
+    def doing(self) -> str:
+        """What Eve does to it just now, in a word or two; else empty."""
+        action = action_of(self.active.kind) if self.active else None
+        return str(DOING[action]) if action else ""
+
+    @property
+    def done(self) -> str:
+        """What the last operation did, in a sentence; empty unless it succeeded."""
+        if self.operation is None or self.operation.state != OperationState.SUCCEEDED:
+            return ""
+        action = action_of(self.operation.kind)
+        return str(DONE[action] % {"name": self.vm.name}) if action else ""
+
+    @property
+    def failure(self) -> str:
+        """Why the last operation failed, in words; else empty."""
+        if self.operation is None or self.operation.state != OperationState.FAILED:
+            return ""
+        return str((self.operation.error or {}).get("detail", ""))
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody must act."""
+        return self.vm.state in TROUBLE_STATES
+
+    @property
+    def has_screen(self) -> bool:
+        """Whether there may be a picture of its screen."""
+        return self.vm.state in (VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED)
+
+    @property
+    def words(self) -> str:
+        """What is special about its state, what that means and what to do; empty where all is well."""
+        vm, host = self.vm, self.vm.hypervisor
+        if vm.state == VmState.UNKNOWN:
+            return str(
+                _("Host %(host)s does not answer. The virtual machine may well be running.") % {"host": host.name}
+            )
+        if vm.state == VmState.MISSING:
+            return str(_("Host %(host)s no longer has it. Ask the staff to look for it.") % {"host": host.name})
+        if vm.state == VmState.CRASHED:
+            return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
+        if vm.state == VmState.PAUSED and vm.state_reason == "ioerror":
+            return str(
+                _("Its disk could not be written: the storage may be full. It waits, and goes on once there is space.")
+            )
+        if vm.state == VmState.PAUSED and vm.state_reason == "watchdog":
+            return str(
+                _("Its watchdog stopped it, because the guest hung. Look at the screen, then resume or reset it.")
+            )
+        return ""
+
+    @cached_property
+    def domain(self) -> Domain | None:
+        """What its host reported last."""
+        return domain_of(self.vm.facts)
+
+    @property
+    def disks(self) -> Sequence[Disk]:
+        """Its disks and drives."""
+        return self.domain.disks if self.domain else ()
+
+    @property
+    def nics(self) -> Sequence[Nic]:
+        """Its network cards."""
+        return self.domain.nics if self.domain else ()
+
+    @property
+    def exposed(self) -> tuple[Graphics, ...]:
+        """Its displays that anybody on the network may try to open."""
+        return exposed_displays(self.domain)
+
+
+def cards_for(user: User, vms: Iterable[Vm]) -> list[VmCard]:
+    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); three queries, however many there are."""
+    rows = list(vms)
+    roles = roles_on(user, rows)
+    operations = _operations_of(rows)
+    return [VmCard(vm=vm, role=roles.get(vm.pk), operation=operations.get(vm.pk)) for vm in rows]
+
+
+def card_for(user: User, vm: Vm) -> VmCard:
+    """One VM's card."""
+    return VmCard(vm=vm, role=role_on(user, vm), operation=_operations_of([vm]).get(vm.pk))
+
+
+def _operations_of(vms: Sequence[Vm]) -> dict[UUID, Operation]:
+    """The newest operation of each; none from before the VM came to its project."""
+    projects = {vm.pk: vm.project_id for vm in vms}
+    found = recent_operations(target_type="vm", target_ids=list(projects))
+    return {key: operation for key, operation in found.items() if operation.project_id == projects[key]}

@@ -1,0 +1,162 @@
+"""Hypervisors as staff's pages show them: capacity, VMs, what to mind."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from eve_agent.wire import codec
+from eve_agent.wire.host import HostFacts
+
+from accounts.models import User
+from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.selectors import hypervisors_for
+
+from .models import VmState
+
+CERTIFICATE_DAYS = 14
+"""An agent's certificate that ends sooner was not renewed in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of something is given out or used."""
+
+    used: int
+    total: int
+
+    @property
+    def percent(self) -> int:
+        """0 to 100 and beyond, where more was given out than there is."""
+        return round(100 * self.used / self.total) if self.total else 0
+
+    @property
+    def tone(self) -> str:
+        """The bar's colour: ``w`` from 80 %, ``b`` from 90 %."""
+        return "b" if self.percent >= 90 else "w" if self.percent >= 80 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that staff should look at."""
+
+    icon: str
+    tone: str
+    title: str
+    text: str
+    since: dt.datetime | None
+    url_name: str = ""
+    url_id: object = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """One hypervisor, with its counts."""
+
+    row: Any
+    """:class:`hypervisors.models.Hypervisor` with ``vm_count``, ``running_count``, ``vcpus_given`` and ``memory_given``."""
+
+    @cached_property
+    def facts(self) -> HostFacts | None:
+        """What it reported last."""
+        try:
+            return codec.from_plain(HostFacts, self.row.facts) if self.row.facts else None
+        except codec.DecodeError:
+            return None
+
+    @property
+    def vcpus(self) -> Share | None:
+        """vCPUs of its VMs, of its threads."""
+        return Share(self.row.vcpus_given or 0, self.facts.cpu.threads_total) if self.facts else None
+
+    @property
+    def memory(self) -> Share | None:
+        """Memory of its VMs, of what it has; bytes."""
+        return Share(self.row.memory_given or 0, self.facts.memory_bytes) if self.facts else None
+
+    @property
+    def storage(self) -> Share | None:
+        """Used in its active pools; bytes. None without pools."""
+        pools = [pool for pool in self.facts.pools if pool.is_active] if self.facts else []
+        total = sum(pool.capacity_bytes for pool in pools)
+        return Share(total - sum(pool.available_bytes for pool in pools), total) if total else None
+
+    @property
+    def certificate_days(self) -> int | None:
+        """How long its certificate is still good; below zero once it ended."""
+        end = self.row.certificate_expires_at
+        return (end - timezone.now()).days if end else None
+
+    @property
+    def is_certificate_short(self) -> bool:
+        """Whether that is too short."""
+        return self.certificate_days is not None and self.certificate_days < CERTIFICATE_DAYS
+
+
+def hosts_for(user: User) -> list[Host]:
+    """The hypervisors that the user manages, by site; one query."""
+    return [Host(row) for row in _counted(hypervisors_for(user)).order_by("site__name", "name")]
+
+
+def host_for(user: User, hypervisor_id: UUID) -> Host | None:
+    """One of them."""
+    row = _counted(hypervisors_for(user).filter(pk=hypervisor_id)).first()
+    return Host(row) if row else None
+
+
+def total_of(shares: Iterable[Share | None]) -> Share | None:
+    """All of them together; None where none is known."""
+    known = [share for share in shares if share]
+    return Share(sum(share.used for share in known), sum(share.total for share in known)) if known else None
+
+
+def alerts_of(hosts: Sequence[Host]) -> list[Alert]:
+    """What to mind, the worst first."""
+    found = [alert for host in hosts for alert in _alerts_of(host)]
+    order = {"bad": 0, "away": 1, "warn": 2}
+    return sorted(found, key=lambda alert: order[alert.tone])
+
+
+def _alerts_of(host: Host) -> Iterable[Alert]:
+    row = host.row
+    here = {"since": row.state_since, "url_name": "manage-hypervisor", "url_id": row.pk}
+    vms = ngettext("%d VM is shown as unknown.", "%d VMs are shown as unknown.", row.unknown_count) % row.unknown_count
+    if row.state == HypervisorState.OFFLINE:
+        title = _("%(host)s does not answer") % {"host": row.name}
+        yield Alert("cloud-off", "away", title, f"{row.state_reason} {vms}".strip(), **here)
+    elif row.state == HypervisorState.LIBVIRT_DOWN:
+        title = _("libvirt on %(host)s does not answer") % {"host": row.name}
+        yield Alert("plug-connected-x", "warn", title, f"{row.state_reason} {vms}".strip(), **here)
+    elif row.state == HypervisorState.REJECTED:
+        title = _("%(host)s is not trusted") % {"host": row.name}
+        yield Alert("fingerprint", "bad", title, f"{row.state_reason} {vms}".strip(), **here)
+    elif row.state == HypervisorState.REVOKED:
+        title = _("%(host)s is shut out") % {"host": row.name}
+        yield Alert("lock", "bad", title, _("Its certificate was revoked. Enrol it again to bring it back."), **here)
+    days = host.certificate_days
+    if days is not None and host.is_certificate_short and row.state != HypervisorState.REVOKED:
+        if days < 0:
+            title = _("The certificate of %(host)s has ended") % {"host": row.name}
+        else:
+            title = _("The certificate of %(host)s was not renewed") % {"host": row.name}
+        left = ngettext("Valid for %d day.", "Valid for %d days.", max(days, 0)) % max(days, 0)
+        text = f"{left} {_('Running VMs are not affected.')}"
+        yield Alert("certificate", "warn", title, text, None, "manage-hypervisor", row.pk)
+
+
+def _counted(hypervisors: QuerySet[Hypervisor]) -> QuerySet[Hypervisor]:
+    return hypervisors.select_related("site").annotate(
+        vm_count=Count("vms"),
+        running_count=Count("vms", filter=Q(vms__state=VmState.RUNNING)),
+        unknown_count=Count("vms", filter=Q(vms__state=VmState.UNKNOWN)),
+        vcpus_given=Sum("vms__vcpus"),
+        memory_given=Sum("vms__memory_bytes"),
+    )

@@ -1,0 +1,128 @@
+"""Lists of VMs as pages show them: searched, narrowed, sorted and cut, all of it in the address."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from .models import Vm, VmState
+from .selectors import trouble_first
+
+PAGE_SIZE = 48
+
+GROUPS: Final[Mapping[str, tuple[Promise, tuple[VmState, ...]]]] = {
+    "running": (_("Running"), (VmState.RUNNING, VmState.SHUTTING_DOWN)),
+    "trouble": (_("Trouble"), (VmState.CRASHED, VmState.MISSING, VmState.UNKNOWN)),
+    "paused": (_("Paused"), (VmState.PAUSED, VmState.SLEEPING)),
+    "off": (_("Off"), (VmState.OFF,)),
+}
+SORTS: Final[Mapping[str, Promise]] = {
+    "attention": _("Needs attention first"),
+    "name": _("By name"),
+    "recent": _("Latest change first"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of the groups of states that a list can be narrowed to."""
+
+    key: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What an address asks for."""
+
+    search: str = ""
+    group: str = ""
+    project_id: UUID | None = None
+    sort: str = "attention"
+
+    @classmethod
+    def of(cls, query: QueryDict) -> Listing:
+        """What `query` asks for; what it cannot mean is left out."""
+        group, sort = query.get("state", ""), query.get("sort", "attention")
+        try:
+            project_id = UUID(query.get("project", ""))
+        except ValueError:
+            project_id = None
+        return cls(
+            search=query.get("q", "").replace("\0", "").strip()[:200],
+            group=group if group in GROUPS else "",
+            project_id=project_id,
+            sort=sort if sort in SORTS else "attention",
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it leaves something out."""
+        return bool(self.search or self.group)
+
+    def within(self, vms: QuerySet[Vm]) -> QuerySet[Vm]:
+        """Those of the project, if one is chosen."""
+        return vms.filter(project_id=self.project_id) if self.project_id else vms
+
+    def page(self, vms: QuerySet[Vm], number: str | None) -> Page[Vm]:
+        """One page of what is asked for, with projects, hosts and sites."""
+        found = search_vms(self.within(vms), self.search)
+        if self.group:
+            found = found.filter(state__in=GROUPS[self.group][1])
+        found = _sorted(found, self.sort).select_related("project", "hypervisor__site")
+        return Paginator(found, PAGE_SIZE).get_page(number)
+
+
+def search_vms(vms: QuerySet[Vm], text: str) -> QuerySet[Vm]:
+    """Those whose name, remarks or host's name hold `text`, or whose id it is."""
+    text = text.replace("\0", "").strip()
+    if not text:
+        return vms
+    found = Q(name__icontains=text) | Q(remarks__icontains=text) | Q(hypervisor__name__icontains=text)
+    with contextlib.suppress(ValueError):
+        found |= Q(pk=UUID(text))
+    return vms.filter(found)
+
+
+def tabs(counts: Mapping[str, int]) -> list[Tab]:
+    """All, and each group with how many it has; groups that are empty and seldom are left out."""
+    found = [Tab("", str(_("All")), sum(counts.values()))]
+    for key, (label, states) in GROUPS.items():
+        count = sum(counts.get(state, 0) for state in states)
+        if count or key != "paused":
+            found.append(Tab(key, str(label), count))
+    return found
+
+
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """Such as “1 crashed, 3 running, 1 off”; what needs somebody comes first."""
+    words = {
+        VmState.CRASHED: ngettext("%d crashed", "%d crashed", counts.get(VmState.CRASHED, 0)),
+        VmState.MISSING: ngettext("%d missing", "%d missing", counts.get(VmState.MISSING, 0)),
+        VmState.UNKNOWN: ngettext("%d unknown", "%d unknown", counts.get(VmState.UNKNOWN, 0)),
+        VmState.PAUSED: ngettext("%d paused", "%d paused", counts.get(VmState.PAUSED, 0)),
+        VmState.RUNNING: ngettext("%d running", "%d running", counts.get(VmState.RUNNING, 0)),
+        VmState.SHUTTING_DOWN: ngettext("%d shutting down", "%d shutting down", counts.get(VmState.SHUTTING_DOWN, 0)),
+        VmState.SLEEPING: ngettext("%d sleeping", "%d sleeping", counts.get(VmState.SLEEPING, 0)),
+        VmState.OFF: ngettext("%d off", "%d off", counts.get(VmState.OFF, 0)),
+    }
+    return ", ".join(form % counts[state] for state, form in words.items() if counts.get(state))
+
+
+def _sorted(vms: QuerySet[Vm], sort: str) -> QuerySet[Vm]:
+    if sort == "name":
+        return vms.order_by("name", "id")
+    if sort == "recent":
+        return vms.order_by("-state_since", "id")
+    return trouble_first(vms)

@@ -1,0 +1,44 @@
+"""How power actions are done: asks the VM's host, and writes down at once what it answers."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from eve_agent.wire.domain import StateAction
+
+from accounts.models import Role
+from accounts.selectors import role_allows
+from hypervisors.client import AgentClient
+from operations.handlers import register
+from operations.models import Operation
+
+from .errors import ActionNotAllowed, VmNotFound
+from .inventory import domain_apply
+from .models import Vm
+from .selectors import role_on
+from .states import REPEATABLE, action_of, kind_of
+
+
+def power_action(operation: Operation) -> None:
+    """Does one. Raises what the agent's client raises; VmNotFound or ActionNotAllowed where that changed since it was asked for."""
+    action = action_of(operation.kind)
+    vm = Vm.objects.select_related("hypervisor", "project").filter(pk=operation.target_id).first()
+    if vm is None or action is None:
+        raise VmNotFound()
+    _require_still_allowed(operation, vm)
+    asked_at = timezone.now()
+    with AgentClient(vm.hypervisor) as agent:
+        domain = agent.change_state(vm.pk, action, operation_id=str(operation.pk))
+    if domain.uuid == vm.pk:
+        domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain, unless_seen_since=asked_at)
+
+
+def _require_still_allowed(operation: Operation, vm: Vm) -> None:
+    user = operation.requested_by
+    role = role_on(user, vm) if user is not None and user.is_active else None
+    if role is None or not role_allows(role, Role.OPERATOR):
+        raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
+
+
+for _action in StateAction:
+    register(kind_of(_action), is_idempotent=_action in REPEATABLE)(power_action)

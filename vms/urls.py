@@ -1,0 +1,27 @@
+"""The pages of virtual machines."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .views import customers, staff
+
+urlpatterns = [
+    path("", customers.dashboard, name="dashboard"),
+    path("activity/", customers.activity, name="activity"),
+    path("vms/", customers.vm_list, name="vm-list"),
+    path("vms/<uuid:vm_id>/", customers.vm_detail, name="vm-detail"),
+    path("vms/<uuid:vm_id>/part/", customers.vm_part, name="vm-card"),
+    path("vms/<uuid:vm_id>/power/", customers.vm_power, name="vm-power"),
+    path("vms/<uuid:vm_id>/remarks/", customers.vm_remarks, name="vm-remarks"),
+    path("vms/<uuid:vm_id>/project/", customers.vm_to_project, name="vm-to-project"),
+    path("manage/", staff.overview, name="manage-overview"),
+    path("manage/hypervisors/<uuid:hypervisor_id>/", staff.hypervisor, name="manage-hypervisor"),
+    path("manage/vms/", staff.vms, name="manage-vms"),
+    path("manage/drift/", staff.drift, name="manage-drift"),
+    path("manage/drift/adopt/<int:discovered_id>/", staff.adopt, name="manage-adopt"),
+    path("manage/drift/accept/<uuid:vm_id>/", staff.accept, name="manage-accept"),
+    path("manage/drift/forget/<uuid:vm_id>/", staff.forget, name="manage-forget"),
+    path("manage/operations/", staff.operations, name="manage-operations"),
+    path("manage/audit/", staff.audit, name="manage-audit"),
+]

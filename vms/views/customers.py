@@ -1,0 +1,185 @@
+"""Customers' pages: dashboard, list, one VM, activity."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.callers import caller
+from accounts.models import Project, Role
+from accounts.selectors import projects_for
+from common.errors import EveError
+from hypervisors.selectors import hypervisors_for
+from vms.activity import entries, events_for, events_of
+from vms.cards import card_for, cards_for
+from vms.listing import SORTS, Listing, counts_in_words, tabs
+from vms.models import Vm
+from vms.selectors import state_counts, vms_for
+from vms.services import vm_change_state, vm_move, vm_update
+
+from .parts import EVENTS, page_context, part_response, shape_of, vm_or_404
+
+FEED = 6
+ACTIVITY_PAGE = 50
+
+
+@login_required
+@never_cache
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """One's VMs as cards, what needs somebody first."""
+    context = _list_context(request, nav="dashboard")
+    context["events"] = entries(events_for(caller(request))[:FEED])
+    templates = {"counts": "vms/parts/counts.html", "feed": "vms/parts/feed.html"}
+    return render(request, templates.get(request.GET.get("part", ""), "vms/dashboard.html"), context)
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_list(request: HttpRequest) -> HttpResponse:
+    """One's VMs as a table."""
+    return render(request, "vms/list.html", _list_context(request, nav="vms"))
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_detail(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """One VM."""
+    vm = vm_or_404(request, vm_id)
+    user = caller(request)
+    context = {
+        **page_context(request, nav="vms"),
+        "vm": vm,
+        "card": card_for(user, vm),
+        "events": entries(events_of(user, vm)[:EVENTS], link=False),
+        "destinations": _destinations(request, vm),
+        "is_manager": hypervisors_for(user).filter(pk=vm.hypervisor_id).exists(),
+    }
+    return render(request, "vms/detail.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_part(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """A part of a page about one VM, in the shape ``?as=``."""
+    return part_response(request, vm_or_404(request, vm_id), shape=shape_of(request))
+
+
+@login_required
+@require_POST
+def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Does a power action; answers with the part that shows it, or without scripts with the page."""
+    vm = vm_or_404(request, vm_id)
+    error: EveError | None = None
+    try:
+        vm_change_state(vm=vm, action=request.POST.get("action", ""), user=caller(request))
+    except EveError as refusal:
+        error = refusal
+    if request.headers.get("HX-Request"):
+        return part_response(request, vm, shape=shape_of(request), error=error)
+    if error:
+        messages.error(request, str(error.detail))
+    return redirect(_back(request) or vm_url(vm))
+
+
+@login_required
+@require_POST
+def vm_remarks(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Changes what people wrote about it."""
+    vm = vm_or_404(request, vm_id)
+    try:
+        vm_update(vm=vm, user=caller(request), remarks=request.POST.get("remarks", "").replace("\0", ""))
+        messages.success(request, _("The remarks are saved."))
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect(vm_url(vm))
+
+
+@login_required
+@require_POST
+def vm_to_project(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Gives it to another project."""
+    vm = vm_or_404(request, vm_id)
+    project = get_object_or_404(_destinations(request, vm), pk=_uuid(request.POST.get("project", "")))
+    try:
+        vm = vm_move(vm=vm, project=project, user=caller(request))
+        messages.success(
+            request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project}
+        )
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect(vm_url(vm))
+
+
+@login_required
+@never_cache
+@require_safe
+def activity(request: HttpRequest) -> HttpResponse:
+    """What happened in one's projects."""
+    page = Paginator(events_for(caller(request)), ACTIVITY_PAGE).get_page(request.GET.get("page"))
+    context = {**page_context(request, nav="activity"), "page_obj": page, "events": entries(page)}
+    return render(request, "vms/activity.html", context)
+
+
+def vm_url(vm: Vm) -> str:
+    """The address of its page."""
+    return reverse("vm-detail", args=[vm.pk])
+
+
+def _list_context(request: HttpRequest, *, nav: str) -> dict[str, Any]:
+    listing = Listing.of(request.GET)
+    context = page_context(request, nav=nav)
+    vms = vms_for(caller(request))
+    counts = state_counts(listing.within(vms))
+    page = listing.page(vms, request.GET.get("page"))
+    chosen = [project for project in context["projects"] if project.pk == listing.project_id]
+    return {
+        **context,
+        "project": chosen[0] if chosen else None,
+        "listing": listing,
+        "page_obj": page,
+        "cards": cards_for(caller(request), page),
+        "tabs": tabs(counts),
+        "counts": counts_in_words(counts),
+        "total": sum(counts.values()),
+        "sorts": SORTS,
+    }
+
+
+def _destinations(request: HttpRequest, vm: Vm) -> Any:
+    """The projects that the caller may give it to."""
+    user = caller(request)
+    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        return Project.objects.filter(is_active=True).exclude(pk=vm.project_id)
+    owned = projects_for(user).filter(memberships__user=user, memberships__role=Role.OWNER)
+    if not owned.filter(pk=vm.project_id).exists():
+        return Project.objects.none()
+    return owned.exclude(pk=vm.project_id)
+
+
+def _back(request: HttpRequest) -> str:
+    """The page to go back to, if the form named one of ours."""
+    address = request.POST.get("next", "")
+    hosts = {request.get_host()}
+    return address if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()) else ""
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,269 @@
+"""Staff's pages: the fleet, its hosts and VMs, drift, operations, audit. For others they do not exist."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.callers import caller
+from accounts.models import AuditEvent, AuditOutcome, Project
+from accounts.pages import staff_required
+from accounts.selectors import is_unlimited_staff
+from common.errors import EveError
+from operations.models import ACTIVE_STATES, OperationState
+from operations.selectors import operations_for
+from vms.cards import cards_for
+from vms.drift import Drift, rightful_vms
+from vms.facts import display_warnings, domain_of, exposed_displays
+from vms.hosts import alerts_of, host_for, hosts_for, total_of
+from vms.listing import SORTS, Listing, tabs
+from vms.models import Vm, VmState
+from vms.selectors import discovered_for, state_counts, vms_managed_by
+from vms.services import vm_accept_drift, vm_adopt, vm_forget
+
+PAGE = 50
+
+
+@staff_required
+@never_cache
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Sites and hosts, what to mind, what is under way."""
+    user = caller(request)
+    hosts = hosts_for(user)
+    known = [host for host in hosts if host.facts]
+    counts = state_counts(vms_managed_by(user))
+    context = {
+        **_context(request, "overview"),
+        "sites": [(site, list(rows)) for site, rows in groupby(hosts, key=lambda host: host.row.site)],
+        "hosts": hosts,
+        "online": [host for host in hosts if host.row.state == "online"],
+        "alerts": alerts_of(hosts),
+        "memory": total_of(host.memory for host in known),
+        "storage": total_of(host.storage for host in known),
+        "vm_total": sum(counts.values()),
+        "vm_running": counts.get(VmState.RUNNING, 0),
+        "vm_crashed": counts.get(VmState.CRASHED, 0),
+        "vm_unknown": counts.get(VmState.UNKNOWN, 0),
+        "active": list(operations_for(user).filter(state__in=ACTIVE_STATES)[:5]),
+        "failed": list(operations_for(user).filter(state=OperationState.FAILED)[:3]),
+    }
+    return render(request, "manage/parts/fleet.html" if _is_part(request) else "manage/overview.html", context)
+
+
+@staff_required
+@never_cache
+@require_safe
+def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
+    """One host: facts, VMs, domains that Eve does not have."""
+    user = caller(request)
+    host = host_for(user, hypervisor_id)
+    if host is None:
+        raise Http404
+    vms = (
+        vms_managed_by(user)
+        .filter(hypervisor=host.row)
+        .select_related("project", "hypervisor__site")
+        .order_by("name", "id")
+    )
+    page = Paginator(vms, PAGE).get_page(request.GET.get("page"))
+    context = {
+        **_context(request, "overview"),
+        "host": host,
+        "alerts": alerts_of([host]),
+        "page_obj": page,
+        "cards": cards_for(user, page),
+        "discovered": list(discovered_for(user).filter(hypervisor=host.row)[:PAGE]),
+    }
+    return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
+
+
+@staff_required
+@never_cache
+@require_safe
+def vms(request: HttpRequest) -> HttpResponse:
+    """All VMs on the hosts that one manages."""
+    user = caller(request)
+    listing = Listing.of(request.GET)
+    managed = vms_managed_by(user)
+    page = listing.page(managed, request.GET.get("page"))
+    context = {
+        **_context(request, "vms"),
+        "listing": listing,
+        "page_obj": page,
+        "cards": cards_for(user, page),
+        "tabs": tabs(state_counts(managed)),
+        "sorts": SORTS,
+    }
+    return render(request, "manage/vms.html", context)
+
+
+@staff_required
+@never_cache
+@require_safe
+def drift(request: HttpRequest) -> HttpResponse:
+    """Where Eve and libvirt differ, and what to do about it."""
+    found = Drift(caller(request))
+    unknown = Paginator(found.unknown, PAGE).get_page(request.GET.get("page"))
+    conflicts = list(found.conflicts[:PAGE])
+    owners = rightful_vms(found.conflicts) if conflicts else {}
+    context = {
+        **_context(request, "drift"),
+        "drift": found,
+        "changed": list(found.changed[:PAGE]),
+        "missing": list(found.missing[:PAGE]),
+        "counts": found.counts,
+        "page_obj": unknown,
+        "unknown": [(row, domain_of(row.facts), bool(exposed_displays(domain_of(row.facts)))) for row in unknown],
+        "conflicts": [(row, owners.get(row.uuid)) for row in conflicts],
+        "all_projects": list(Project.objects.filter(is_active=True).order_by("name", "id")),
+    }
+    return render(request, "manage/parts/drift.html" if _is_part(request) else "manage/drift.html", context)
+
+
+@staff_required
+@require_POST
+def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
+    """Makes a discovered domain a VM of the chosen project's."""
+    discovered = discovered_for(caller(request)).filter(pk=discovered_id).first()
+    project_id = _uuid(request.POST.get("project", ""))
+    project = Project.objects.filter(is_active=True, pk=project_id).first() if project_id else None
+    if discovered is None:
+        messages.warning(
+            request, _("That domain is not waiting any more: somebody may have adopted it, or it is gone.")
+        )
+    elif project is None:
+        messages.error(request, _("Choose the project that %(name)s shall belong to.") % {"name": discovered.name})
+    else:
+        _try_adopt(request, discovered, project)
+    return redirect("manage-drift")
+
+
+@staff_required
+@require_POST
+def accept(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Agrees to what the host has."""
+    vm = _managed_or_404(request, vm_id)
+    vm_accept_drift(vm=vm, user=caller(request))
+    messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
+    return redirect("manage-drift")
+
+
+@staff_required
+@require_POST
+def forget(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Removes a missing VM from Eve."""
+    vm = _managed_or_404(request, vm_id)
+    try:
+        vm_forget(vm=vm, user=caller(request))
+        messages.success(request, _("%(name)s is no longer in Eve. libvirt was not touched.") % {"name": vm.name})
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect("manage-drift")
+
+
+@staff_required
+@never_cache
+@require_safe
+def operations(request: HttpRequest) -> HttpResponse:
+    """What is under way and how things ended."""
+    found = operations_for(caller(request))
+    state = request.GET.get("state", "")
+    if state in OperationState.values:
+        found = found.filter(state=state)
+    if text := _search_text(request):
+        found = found.filter(Q(target_label__icontains=text) | Q(requested_by__email__icontains=text))
+    context = {
+        **_context(request, "operations"),
+        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
+        "states": OperationState.choices,
+        "state": state,
+        "search": text,
+    }
+    return render(request, "manage/parts/operations.html" if _is_part(request) else "manage/operations.html", context)
+
+
+@staff_required
+@never_cache
+@require_safe
+def audit(request: HttpRequest) -> HttpResponse:
+    """Who did what: everything for staff of all sites, else what concerns the VMs on one's hosts and oneself."""
+    found = _audited(request)
+    outcome = request.GET.get("outcome", "")
+    if outcome in AuditOutcome.values:
+        found = found.filter(outcome=outcome)
+    if text := _search_text(request):
+        found = found.filter(
+            Q(action__istartswith=text)
+            | Q(actor_label__icontains=text)
+            | Q(target_label__icontains=text)
+            | Q(request_id=text)
+        )
+    context = {
+        **_context(request, "audit"),
+        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
+        "outcomes": AuditOutcome.choices,
+        "outcome": outcome,
+        "search": text,
+    }
+    return render(request, "manage/audit.html", context)
+
+
+def _audited(request: HttpRequest) -> QuerySet[AuditEvent]:
+    user = caller(request)
+    events = AuditEvent.objects.select_related("actor", "project")
+    if is_unlimited_staff(user):
+        return events
+    ids = [str(key) for key in vms_managed_by(user).values_list("pk", flat=True)]
+    return events.filter(Q(actor=user) | Q(target_type="vm", target_id__in=ids))
+
+
+def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
+    try:
+        vm = vm_adopt(discovered=discovered, project=project, user=caller(request))
+    except EveError as error:
+        messages.error(request, str(error.detail))
+        return
+    messages.success(request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project})
+    for warning in display_warnings(vm.name, vm.facts):
+        messages.warning(request, warning)
+
+
+def _context(request: HttpRequest, part: str) -> dict[str, Any]:
+    """What the frame of staff's pages needs: see manage/base.html."""
+    user = caller(request)
+    return {
+        "nav": "manage",
+        "part": part,
+        "drift_total": Drift(user).total,
+        "active_total": operations_for(user).filter(state__in=ACTIVE_STATES).count(),
+    }
+
+
+def _is_part(request: HttpRequest) -> bool:
+    return request.GET.get("part") == "1"
+
+
+def _search_text(request: HttpRequest) -> str:
+    return request.GET.get("q", "").replace("\0", "").strip()[:200]
+
+
+def _managed_or_404(request: HttpRequest, vm_id: UUID) -> Vm:
+    return get_object_or_404(vms_managed_by(caller(request)).select_related("project", "hypervisor__site"), pk=vm_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
