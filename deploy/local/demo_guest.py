@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.local.domain_xml import GuestSpec, domain_kernel, domain_purpose, domain_uuid, domain_xml
 
-VIRSH_TIMEOUT_SECONDS = 60
+VIRSH_TIMEOUT_SECONDS = 180
+"""libvirt's first look at a QEMU, or a busy machine, can take a minute."""
 DISK_BYTES = 64 * 1024 * 1024
 
 
@@ -23,7 +25,7 @@ def virsh(uri: str, *arguments: str) -> str:
     """Run one ``virsh`` command against ``uri`` and return what it printed.
 
     Raises:
-        DemoGuestError: libvirt refused, does not answer within 60 s, or ``virsh`` is missing.
+        DemoGuestError: libvirt refused, does not answer within three minutes, or ``virsh`` is missing.
     """
     command = ["virsh", "--quiet", "--connect", uri, *arguments]
     try:
@@ -60,6 +62,7 @@ def guest_define(*, uri: str, spec: GuestSpec) -> str:
                 f"A VM named {spec.name} exists that Eve did not make, and it stays untouched. "
                 "Give the demo guest another name: EVE_DEMO_NAME=my-demo make run."
             )
+        spec = replace(spec, uuid=spec.uuid or domain_uuid(present))
     if spec.disk is not None and not spec.disk.exists():
         _disk_create(spec.disk)
     # virsh reads definitions from files only; a pipe will do.

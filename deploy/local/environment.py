@@ -108,7 +108,7 @@ def pages_make(config: LocalConfig, *, console: Console) -> str:
     try:
         manifest = vendor_copy(root=config.root)
     except (VendorError, OSError) as error:
-        raise StepError(str(error), remedy="Then run make again") from error
+        raise StepError(str(error), remedy="Mend that, then run make again") from error
     (config.root / "static" / "vendor" / ".stamp").write_text(digest(config.root, VENDOR_INPUTS))
     return ", ".join(Path(folder).name for folder in manifest.values())
 

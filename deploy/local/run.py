@@ -241,7 +241,9 @@ class House:
         for answer in answers:
             if "error" in answer:
                 raise StepError(
-                    f"`manage.py {answer['command']}` failed: {answer['error']}", remedy="Then run make again", log=log
+                    f"`manage.py {answer['command']}` failed: {answer['error']}",
+                    remedy="Mend that, then run make again",
+                    log=log,
                 )
         if process.returncode != 0 or len(answers) != len(commands):
             raise StepError(

@@ -62,7 +62,7 @@ class Console:
             self._show(f"{self._label}: {text} ({elapsed:.0f} s)")
         elif now - self._said >= PROGRESS_SECONDS:
             self._said = now
-            self.line(f"{self._label}: {text} ({elapsed:.0f} s)")
+            self.line(f"{self._label}: {text[:80]} ({elapsed:.0f} s)")
 
     def end(self, text: str) -> None:
         """The step is over."""

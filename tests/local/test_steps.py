@@ -1,0 +1,104 @@
+"""Steps: skipped when done, told apart when they fail."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.steps import Console, Step, StepError, last_line, run_logged, run_steps, stamp_matches
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+def refuse() -> str:
+    raise StepError("the moon is full", remedy="Wait", log=Path("/var/log/moon.log"))
+
+
+def test_what_is_done_is_skipped_and_the_rest_is_said(output: io.StringIO):
+    done: list[str] = []
+
+    def note(words: str) -> str:
+        done.append(words)
+        return words
+
+    steps = [
+        Step("first", lambda: True, lambda: note("first")),
+        Step("second", lambda: False, lambda: note("made it")),
+    ]
+    run_steps(steps, console=Console(output), first=4, total=9)
+
+    assert done == ["made it"]
+    assert output.getvalue().splitlines() == ["[4/9] first: done already", "[5/9] second: made it"]
+
+
+def test_a_failure_names_step_remedy_and_log_in_one_sentence_and_stops(output: io.StringIO):
+    steps = [Step("tides", lambda: False, refuse), Step("never", lambda: pytest.fail("went on"), lambda: None)]
+    with pytest.raises(StepError) as caught:
+        run_steps(steps, console=Console(output), first=1, total=2)
+
+    assert caught.value.sentence() == "tides: the moon is full. Wait (details: /var/log/moon.log)."
+
+
+def test_a_command_that_fails_gives_its_last_line(output: io.StringIO, tmp_path: Path):
+    log = tmp_path / "log"
+    script = "import sys; print('before'); print('no space left\\n', file=sys.stderr); sys.exit(3)"
+    with pytest.raises(StepError, match="packing failed: no space left") as caught:
+        run_logged([sys.executable, "-c", script], log=log, console=Console(output), what="packing", remedy="Tidy up")
+
+    assert caught.value.log == log
+    assert "before" in log.read_text()
+
+
+def test_a_command_that_is_missing_is_said(output: io.StringIO, tmp_path: Path):
+    with pytest.raises(StepError, match=r"packing did not start: .*/none"):
+        run_logged(["/none"], log=tmp_path / "log", console=Console(output), what="packing", remedy="Install it")
+
+
+def test_a_command_that_hangs_is_ended(output: io.StringIO, tmp_path: Path):
+    with pytest.raises(StepError, match="took longer"):
+        run_logged(
+            [sys.executable, "-c", "import time; time.sleep(60)"],
+            log=tmp_path / "log",
+            console=Console(output),
+            what="sleeping",
+            remedy="Wake up",
+            timeout_seconds=0.2,
+        )
+
+
+def test_progress_is_live_on_a_terminal_and_rare_elsewhere(output: io.StringIO):
+    terminal = Terminal()
+    for stream in (terminal, output):
+        console = Console(stream)
+        console.begin("[1/1] long")
+        console.progress("half way")
+        console.end("done")
+
+    assert "half way" in terminal.getvalue()
+    assert output.getvalue() == "[1/1] long: done\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"", ""), (b"a\nb\n\n", "b"), (b"10%\r20%\r", "20%"), (b"\xff\n", "\ufffd")]
+)
+def test_the_last_line_that_says_something(tmp_path: Path, content: bytes, expected: str):
+    (tmp_path / "log").write_bytes(content)
+    assert last_line(tmp_path / "log") == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"other", b"\xff\xfe", None])
+def test_a_damaged_stamp_means_doing_it_again(tmp_path: Path, content: bytes | None):
+    if content is not None:
+        (tmp_path / "stamp").write_bytes(content)
+    assert not stamp_matches(tmp_path / "stamp", "value")
