@@ -14,6 +14,7 @@ from .hypervisors import (
     hypervisor_state_set,
     hypervisor_update,
     site_create,
+    site_update,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "hypervisor_state_set",
     "hypervisor_update",
     "site_create",
+    "site_update",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,18 @@ def site_create(*, site: Site, user: User | None = None) -> Site:
     with transaction.atomic():
         site.save(force_insert=True)
         audit_record(action="site.create", actor=user, target=site)
+    return site
+
+
+def site_update(*, site: Site, user: User | None = None, changed: Sequence[str]) -> Site:
+    """Saves the changed name or remarks of a site. Raises ValidationError."""
+    site.full_clean()
+    fields = [name for name in changed if name in ("name", "remarks")]
+    if fields:
+        with transaction.atomic():
+            site.save(update_fields=fields)
+            detail = {name: str(getattr(site, name)) for name in fields}
+            audit_record(action="site.update", actor=user, target=site, detail=detail)
     return site
 
 
