@@ -1,0 +1,1 @@
+"""Eve whole: real processes, real libvirtd and QEMU, real Chromium."""

@@ -1,0 +1,128 @@
+"""One Eve, one agent, one libvirtd and one guest for all end-to-end tests, and browsers for everybody in the cast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .house import PASSWORD, House, house
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+    from tests.services.libvirt import LibvirtSandbox
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+PEOPLE = """
+import json
+from accounts.models import Membership, Project, Role, User
+from accounts.services import user_create
+from hypervisors.models import Site
+password = %(password)r
+def person(email, name, **fields):
+    user = user_create(email=email, name=name, password=password, **fields)
+    return user
+olivia = person("olivia@acme.example", "Olivia Owner")
+oscar = person("oscar@acme.example", "Oscar Operator")
+vera = person("vera@acme.example", "Vera Viewer")
+otto = person("otto@otto.example", "Otto Outsider")
+theo = person("theo@eve.example", "Theo There", is_staff=True, is_site_limited=True)
+hera = person("hera@eve.example", "Hera Here", is_staff=True, is_site_limited=True)
+acme = Project.objects.create(name="Acme")
+for user, role in ((olivia, Role.OWNER), (oscar, Role.OPERATOR), (vera, Role.VIEWER)):
+    Membership.objects.create(project=acme, user=user, role=role)
+Site.objects.create(name="there").staff.add(theo)
+Site.objects.get(name="here").staff.add(hera)
+print(json.dumps({"acme": str(acme.pk)}))
+"""
+
+
+@dataclass
+class World:
+    """Eve, its agent, libvirt, and a guest that belongs to project Acme."""
+
+    house: House
+    sandbox: LibvirtSandbox
+    vm_id: str
+    vm_name: str
+    acme: str
+
+    @property
+    def vm_url(self) -> str:
+        """The VM's page."""
+        return f"{self.house.url}/vms/{self.vm_id}/"
+
+    @property
+    def console_url(self) -> str:
+        """The console's page."""
+        return f"{self.vm_url}console/"
+
+    def guest_wrote(self, text: str, *, seconds: float = 30) -> None:
+        """Waits until the guest's serial log has `text`."""
+        self.sandbox.wait_for_serial(self.vm_name, text, seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSandbox) -> Iterator[World]:
+    """Everything, running."""
+    name = "acme-web"
+    vm_id = libvirt_sandbox.start_demo(name)
+    with house(tmp_path_factory.mktemp("house"), libvirt_uri=libvirt_sandbox.uri) as home:
+        people = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])
+        home.manage("vm_adopt", vm_id, "--project", people["acme"])
+        yield World(house=home, sandbox=libvirt_sandbox, vm_id=vm_id, vm_name=name, acme=people["acme"])
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which may not fetch anything from elsewhere."""
+    return {
+        "executable_path": "/usr/bin/chromium",
+        "headless": True,
+        "args": [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ],
+    }
+
+
+@pytest.fixture
+def browse(browser: Browser, world: World) -> Iterator[Callable[..., Page]]:
+    """``browse("olivia@acme.example")``: a page of a fresh browser in which she is signed in."""
+    contexts: list[BrowserContext] = []
+
+    def signed_in(email: str, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(f"{world.house.url}/login/")
+        page.fill("input[name=email]", email)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("main button[type=submit]")
+        page.wait_for_url(f"{world.house.url}/")
+        return page
+
+    yield signed_in
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def picture() -> Callable[[Page, str], None]:
+    """``picture(page, "console-light")``: keeps a screenshot to be looked at."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return take

@@ -1,0 +1,194 @@
+"""A whole Eve of one's own: server and agent as processes, started the way production starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN = "admin@eve.local"
+PASSWORD = "correct horse battery 7"
+START_SECONDS = 60
+STOP_SECONDS = 15
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class House:
+    """Eve and one agent, in processes of their own."""
+
+    def __init__(self, folder: Path, *, libvirt_uri: str, settings: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.agent_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.libvirt_uri = libvirt_uri
+        self.log_dir = folder / "log"
+        self.log_dir.mkdir()
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            "EVE_STATE_DIR": str(folder / "eve"),
+            "EVE_SECRET_KEY": secrets.token_urlsafe(48),
+            "EVE_PORT": str(self.port),
+            "EVE_PUBLIC_URL": self.url,
+            **(settings or {}),
+        }
+        self.eve: subprocess.Popen[bytes] | None = None
+        self.agent: subprocess.Popen[bytes] | None = None
+        (folder / "eve").mkdir(mode=0o700)
+        (folder / "password").write_text(PASSWORD)
+
+    # ------------------------------------------------------------------------------------------ Eve
+
+    def manage(self, *arguments: str) -> str:
+        """What ``manage.py`` says."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"manage.py {arguments[0]}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def set_up(self) -> None:
+        """Database, CA, administrator, static files."""
+        self.manage("migrate", "--noinput", "--verbosity=0")
+        self.manage("ca_init")
+        self.manage("admin_recover", ADMIN, "--password-file", str(self.folder / "password"))
+        self.manage("collectstatic", "--noinput", "--verbosity=0")
+
+    def start_eve(self) -> None:
+        """Starts the server, and waits until it answers."""
+        self.eve = self._start("eve", [sys.executable, "manage.py", "serve"])
+        self._wait(lambda: requests.get(f"{self.url}/healthz", timeout=2).status_code == 200, "Eve to answer")
+
+    def stop_eve(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the server."""
+        _stop(self.eve, how)
+
+    # ------------------------------------------------------------------------------------------ the agent
+
+    def enrol(self, name: str = "hv1", site: str = "here") -> None:
+        """Registers a hypervisor and enrols an agent for it."""
+        address = f"127.0.0.1:{self.agent_port}"
+        answer = json.loads(self.manage("hypervisor_add", name, "--address", address, "--site", site, "--json"))
+        config = self.folder / "agent" / "agent.toml"
+        subprocess.run(
+            [*_agent(), "enrol", self.url, "--config", str(config), "--key-dir", str(self.folder / "agent" / "keys")],
+            env={**self.environment, "EVE_ENROL_TOKEN": answer["token"]},
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
+        config.write_text(config.read_text() + f"libvirt_uri = {json.dumps(self.libvirt_uri)}\n")
+
+    def start_agent(self, name: str = "hv1") -> None:
+        """Starts the agent, and waits until Eve sees it."""
+        config = self.folder / "agent" / "agent.toml"
+        self.agent = self._start("agent", [*_agent(), "run", "--config", str(config)])
+        self.manage("hypervisor_wait", name, "--seconds", str(START_SECONDS))
+
+    def stop_agent(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the agent."""
+        _stop(self.agent, how)
+
+    # ------------------------------------------------------------------------------------------ people and VMs
+
+    def token(self, email: str = ADMIN, password: str = PASSWORD) -> str:
+        """A login token."""
+        answer = requests.post(f"{self.url}/api/v1/login", json={"email": email, "password": password}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["token"])
+
+    def api(self, method: str, path: str, *, token: str, **options: Any) -> requests.Response:
+        """One request of the API."""
+        return requests.request(
+            method, f"{self.url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30, **options
+        )
+
+    def shell(self, code: str) -> str:
+        """Runs Python beside Eve, on its database."""
+        return self.manage("shell", "--no-imports", "-c", code)
+
+    def vm_state(self, vm_id: str, token: str) -> str:
+        """As the API says it."""
+        return str(self.api("GET", f"/vms/{vm_id}/state", token=token).json()["state"])
+
+    def wait_state(self, vm_id: str, state: str, token: str, *, seconds: float = 30) -> None:
+        """Waits until the API says so."""
+        self._wait(lambda: self.vm_state(vm_id, token) == state, f"the VM to be {state}", seconds=seconds)
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def close(self) -> None:
+        """Ends everything."""
+        for process in (self.agent, self.eve):
+            _stop(process, signal.SIGTERM)
+
+    def logs(self) -> str:
+        """All that Eve and the agent logged."""
+        return "".join(path.read_text() for path in sorted(self.log_dir.iterdir()))
+
+    def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        with (self.log_dir / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+
+    def _wait(self, condition: Any, what: str, *, seconds: float = START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"waited {seconds:g} s for {what} in vain:\n{self.logs()[-4000:]}")
+
+
+@contextmanager
+def house(folder: Path, *, libvirt_uri: str, settings: dict[str, str] | None = None) -> Iterator[House]:
+    """A running Eve with a running agent."""
+    home = House(folder, libvirt_uri=libvirt_uri, settings=settings)
+    try:
+        home.set_up()
+        home.start_eve()
+        home.enrol()
+        home.start_agent()
+        yield home
+    finally:
+        home.close()
+
+
+def _agent() -> list[str]:
+    return [str(Path(sys.executable).with_name("eve-agent"))]
+
+
+def _stop(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(how)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

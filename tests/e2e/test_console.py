@@ -1,0 +1,144 @@
+"""The main job: a console in the browser, end to end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import World
+from .screen import lit_pixels, type_line, wait_for_screen
+
+Browse = Callable[..., Page]
+Picture = Callable[[Page, str], None]
+
+OLIVIA, OSCAR, VERA = "olivia@acme.example", "oscar@acme.example", "vera@acme.example"
+OTTO, THEO, HERA = "otto@otto.example", "theo@eve.example", "hera@eve.example"
+
+
+def test_what_is_typed_runs_in_the_guest(world: World, browse: Browse, picture: Picture) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.vm_url)
+    link = page.locator('a[href$="/console/"]:visible').first
+    link.evaluate("link => link.removeAttribute('target')")
+    link.click()
+    before = wait_for_screen(page)
+    type_line(page, "echo typed-in-the-browser > /dev/ttyS0")
+    world.guest_wrote("typed-in-the-browser")
+    type_line(page, "ls /bin")
+    page.wait_for_timeout(1000)
+    assert lit_pixels(page) > before
+    picture(page, "console")
+
+
+def test_a_second_viewer_watches_and_cannot_type(world: World, browse: Browse) -> None:
+    owner, viewer = browse(OLIVIA), browse(VERA)
+    owner.goto(world.console_url)
+    wait_for_screen(owner)
+    viewer.goto(world.console_url)
+    wait_for_screen(viewer)
+    type_line(viewer, "echo a-viewer-typed > /dev/ttyS0")
+    type_line(owner, "echo the-owner-typed > /dev/ttyS0")
+    world.guest_wrote("the-owner-typed")
+    with pytest.raises(Exception, match="a-viewer-typed"):
+        world.guest_wrote("a-viewer-typed", seconds=2)
+    expect(viewer.locator("#power-menu")).to_have_count(0)
+    wait_for_screen(owner)
+
+
+@pytest.mark.parametrize("email", [OTTO, THEO])
+def test_what_is_not_theirs_is_not_there(world: World, browse: Browse, email: str) -> None:
+    page = browse(email)
+    for url in (world.vm_url, world.console_url):
+        answer = page.goto(url)
+        assert answer is not None
+        assert answer.status == 404
+    page.goto(f"{world.house.url}/vms/")
+    expect(page.get_by_text(world.vm_name)).to_have_count(0)
+    token = world.house.token(email)
+    assert world.house.api("GET", "/vms", token=token).json()["results"] == []
+    assert world.house.api("GET", "/hypervisors", token=token).status_code in (200, 404)
+    assert world.vm_name not in world.house.api("GET", "/hypervisors", token=token).text
+
+
+def test_power_from_the_console_page(world: World, browse: Browse, picture: Picture) -> None:
+    page = browse(OSCAR)
+    token = world.house.token(OSCAR)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    page.click("#power-menu summary")
+    page.click('[data-power="stop"]')
+    page.locator("#confirm [data-yes]").click()
+    expect(page.locator('#card [data-do="start"]')).to_be_visible(timeout=15_000)
+    picture(page, "console-off")
+    world.house.wait_state(world.vm_id, "off", token)
+    page.locator('#card [data-do="start"]').click()
+    wait_for_screen(page, seconds=60)
+    world.house.wait_state(world.vm_id, "running", token)
+    time.sleep(8)
+    type_line(page, "echo after-the-power-cycle > /dev/ttyS0")
+    world.guest_wrote("after-the-power-cycle", seconds=60)
+
+
+def test_a_logout_in_one_tab_ends_the_console_in_the_other(world: World, browse: Browse, picture: Picture) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    other = page.context.new_page()
+    other.goto(world.house.url)
+    other.evaluate("document.querySelector('form[action=\"/logout/\"]').submit()")
+    started = time.monotonic()
+    expect(page.locator("#card")).to_be_visible(timeout=5_000)
+    assert time.monotonic() - started < 5
+    expect(page.locator("#card")).to_contain_text("ended", ignore_case=True)
+    picture(page, "console-ended")
+
+
+def test_the_console_survives_libvirtd(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    world.sandbox.kill()
+    try:
+        type_line(page, "echo without-libvirtd > /dev/ttyS0")
+        world.guest_wrote("without-libvirtd")
+        expect(page.locator("#card")).to_be_hidden()
+    finally:
+        world.sandbox.start()
+    token = world.house.token(OLIVIA)
+    world.house.manage("hypervisor_wait", "hv1", "--seconds", "30")
+    world.house.wait_state(world.vm_id, "running", token)
+
+
+@pytest.mark.parametrize("what", ["eve", "eve killed", "agent"])
+def test_the_console_comes_back_after_a_restart(world: World, browse: Browse, what: str) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    if what == "agent":
+        world.house.stop_agent()
+        world.house.start_agent()
+    else:
+        world.house.stop_eve(signal.SIGKILL if what == "eve killed" else signal.SIGTERM)
+        expect(page.locator("#card")).to_be_visible(timeout=10_000)
+        world.house.start_eve()
+    expect(page.locator("#card")).to_be_hidden(timeout=45_000)
+    wait_for_screen(page)
+    mark = f"back-after-{what.replace(' ', '-')}"
+    type_line(page, f"echo {mark} > /dev/ttyS0")
+    world.guest_wrote(mark)
+
+
+def test_virsh_shows_in_the_open_page(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA)
+    page.goto(f"{world.house.url}/")
+    expect(page.get_by_text("Running", exact=False).first).to_be_visible()
+    world.sandbox.virsh("suspend", world.vm_id)
+    try:
+        expect(page.get_by_text("Paused", exact=False).first).to_be_visible(timeout=3_000)
+    finally:
+        world.sandbox.virsh("resume", world.vm_id)
+    expect(page.get_by_text("Paused")).to_have_count(0, timeout=3_000)
