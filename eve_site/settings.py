@@ -51,14 +51,7 @@ CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 
 INSTALLED_APPS = [
     "daphne",
-    "eve_site",
-    "common",
-    "accounts",
-    "operations",
-    "hypervisors",
-    "vms",
-    "consoles",
-    "django.contrib.admin",
+    "accounts.apps.EveAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -72,6 +65,13 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
+    "eve_site",
+    "common",
+    "accounts",
+    "operations",
+    "hypervisors",
+    "vms",
+    "consoles",
 ]
 
 MIDDLEWARE = [
@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
