@@ -36,7 +36,8 @@ python:
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "Python is missing: installing python3"; \
 		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; \
-		$$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends python3; \
+		$$sudo apt-get -qq update && \
+			$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends python3 >/dev/null; \
 	} || { echo "python3 could not be installed. Check the network and /etc/apt, then run make again."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$$($(PYTHON) --version) is too old: Eve needs Python 3.11 or newer, as in Debian 12 and 13. \
