@@ -65,7 +65,7 @@ class SiteAdmin(ModelAdmin[Site]):
         """How many stand there."""
         return int(getattr(site, "hypervisor_total", 0))
 
-    def get_fields(self, request: HttpRequest, obj: Site | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:
         """Who is staff of the site is not for staff to see or say."""
         return ["name", "remarks", "staff"] if caller(request).is_superuser else ["name", "remarks"]
 

@@ -22,11 +22,16 @@ def bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
-def reencode(data: bytes, width: int | None) -> bytes | None:
-    """`data` as PNG; None where it is no acceptable picture."""
+def reencode_in_time(data: bytes, width: int | None) -> bytes | None:
+    """As :func:`reencode`; the system ends this process after :data:`CPU_SECONDS` of it."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = int(usage.ru_utime + usage.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
+    return reencode(data, width)
+
+
+def reencode(data: bytes, width: int | None) -> bytes | None:
+    """`data` as PNG; None where it is no acceptable picture."""
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:

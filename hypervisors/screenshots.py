@@ -34,7 +34,7 @@ def screenshot_png(content_type: str, data: bytes, *, width: int | None = None) 
         raise BadAnswer(_("The host sent something else than a picture of the screen."))
     pool = _current_pool()
     try:
-        cleaned = pool.submit(picture.reencode, data, width).result(timeout=WAIT_SECONDS)
+        cleaned = pool.submit(picture.reencode_in_time, data, width).result(timeout=WAIT_SECONDS)
     except (BrokenProcessPool, TimeoutError) as error:
         _discard(pool)
         raise BadAnswer(_("The host's picture of the screen takes too much to decode.")) from error

@@ -16,6 +16,18 @@ pytest_plugins = ["tests.cast"]
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as Eve has it: the one in memory knows neither WAL nor waiting, so threads trip over its locks."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """DATABASE_URL of a throw-away PostgreSQL."""
     with databases.postgres() as url:
