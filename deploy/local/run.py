@@ -39,6 +39,8 @@ def run(config: LocalConfig, *, console: Console, first: int) -> int:
     house = House(config, console)
     house.supervisor.catch_signals()
     try:
+        _check_port_is_free("Eve", config.bind, config.port, "EVE_PORT")
+        _check_port_is_free("the agent", "127.0.0.1", config.agent_port, "EVE_AGENT_PORT")
         steps = house.steps()
         run_steps(steps, console=console, first=first, total=first + len(steps) - 1)
         for line in house.ready_message():
@@ -110,11 +112,6 @@ class House:
 
     def _prepare_eve(self) -> str:
         config = self._config
-        for name, bind, port, variable in (
-            ("Eve", config.bind, config.port, "EVE_PORT"),
-            ("the agent", "127.0.0.1", config.agent_port, "EVE_AGENT_PORT"),
-        ):
-            _check_port_is_free(name, bind, port, variable)
         is_new = not (config.state_dir / "db.sqlite3").exists() and "DATABASE_URL" not in os.environ
         commands: list[list[str]] = [["migrate", "--no-input", "--verbosity=0"], ["ca_init"]]
         password_file = config.state_dir / "admin-password"
