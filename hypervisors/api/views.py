@@ -8,10 +8,12 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from eve_agent.wire import codec
 from eve_agent.wire.certs import EnrolmentRequest
 from rest_framework import generics, status
+from rest_framework.exceptions import ParseError
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -78,6 +80,8 @@ class EnrolView(APIView):
     def post(self, request: Request) -> Response:
         """Signs the host's key for the hypervisor that its one-use token names, and pins it."""
         body = cast(dict[str, EnrolmentRequest], request.data)
+        if "enrolment" not in body:
+            raise ParseError(_("There is no enrolment in the request."))
         answer = hypervisor_enrol(request=body["enrolment"])
         return Response(codec.to_plain(answer), headers=_NO_STORE)
 
