@@ -220,12 +220,15 @@ class MembershipInline(admin.TabularInline[Membership, Project]):
 class ProjectForm(forms.ModelForm[Project]):
     """A new project, with its first owner."""
 
-    owner = forms.ModelChoiceField(label=gettext_lazy("owner"), queryset=User.objects.filter(is_active=True))
+    owner = forms.ModelChoiceField(
+        label=gettext_lazy("First owner"),
+        queryset=User.objects.filter(is_active=True),
+        widget=AutocompleteSelect(Membership._meta.get_field("user"), admin.site),
+    )
 
     class Meta:
         model = Project
         fields = ("name", "remarks")
-        widgets = {"owner": AutocompleteSelect(Membership._meta.get_field("user"), admin.site)}
 
 
 @admin.register(Project)
