@@ -152,6 +152,7 @@ class HostLink:
         mailbox = Mailbox(resync_seconds=settings.RESYNC_SECONDS * random.uniform(0.9, 1.1), now=loop.time())  # noqa: S311
         arrived = asyncio.Event()
         reader = asyncio.create_task(self._read(websocket, mailbox, arrived))
+        reader.add_done_callback(lambda _task: arrived.set())
         try:
             while not reader.done():
                 batch = mailbox.take(loop.time())
@@ -166,10 +167,10 @@ class HostLink:
                         enrolled_at=self._host.enrolled_at,
                         events=batch.events,
                     )
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(batch.wait_seconds):
+                        await arrived.wait()
                 arrived.clear()
-                waiting = asyncio.create_task(arrived.wait())
-                await asyncio.wait({waiting, reader}, timeout=batch.wait_seconds, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
         finally:
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):

@@ -59,14 +59,15 @@ class _Watcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, or cancelled."""
         stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _task: self._wake.set())
         try:
             await self._workers.write(ca_ensure)
             log.info("watching", watcher=self.name)
             while not stop.is_set():
                 await self._tick()
-                waking = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({waking, stopped}, timeout=TICK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._wake.wait()
                 self._wake.clear()
         finally:
             stopped.cancel()

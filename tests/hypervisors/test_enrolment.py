@@ -90,7 +90,7 @@ def test_the_line_is_whole():
 
 def refused(body: Any, status: int, code: str, words: str) -> dict[str, Any]:
     response = enrol(body)
-    problem = response.json()
+    problem: dict[str, Any] = response.json()
     assert (response.status_code, problem["code"]) == (status, code), problem
     assert words in problem["detail"]
     return problem

@@ -164,13 +164,16 @@ print(store.make(now=datetime.datetime.now(datetime.UTC)), store.authority().fin
 
 def test_many_processes_that_start_at_once_make_one_ca(tmp_path):
     command = [sys.executable, "-c", MAKE, str(tmp_path / "ca")]
-    pipes = {
-        "stdin": subprocess.PIPE,
-        "stdout": subprocess.PIPE,
-        "text": True,
-        "env": {"PYTHONPATH": os.pathsep.join(sys.path)},
-    }
-    running = [subprocess.Popen(command, **pipes) for _each in range(8)]
+    running = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for _each in range(8)
+    ]
     for process in running:
         process.stdin.close()  # all are ready by then, or soon
     made = [process.stdout.read().split() for process in running]
