@@ -1,4 +1,8 @@
-"""``python -m deploy.local run|test|setup``: what the Makefile calls. Needs nothing but Python's standard library to begin."""
+"""``python -m deploy.local run|test|setup|manage``: what the Makefile calls.
+
+Needs nothing but Python's standard library to begin. ``.venv/bin/python -m deploy.local manage COMMAND…`` is ``manage.py`` for
+the Eve of ``make run``.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,10 @@ def main() -> int:
     console = Console()
     try:
         config = LocalConfig.from_environment(os.environ)
+        if arguments.command == "manage":
+            from deploy.local.run import manage  # noqa: PLC0415 - imports what step 2 installs
+
+            manage(config, arguments.words)
         if not arguments.prepared:
             with_tests = arguments.command != "run"
             prepare(
@@ -33,7 +41,7 @@ def main() -> int:
             sys.stdout.flush()
             go_on(config, [arguments.command])
         if arguments.command == "test":
-            from deploy.local.checks import test  # noqa: PLC0415 - imports what step 2 installs
+            from deploy.local.checks import test  # noqa: PLC0415
 
             return test(config, console=console)
         from deploy.local.run import run  # noqa: PLC0415
@@ -51,7 +59,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
-    parser.add_argument("command", choices=("run", "test", "setup"))
+    parser.add_argument("command", choices=("run", "test", "setup", "manage"))
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="for manage: a command of manage.py and its arguments")
     parser.add_argument("--prepared", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 

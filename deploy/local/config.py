@@ -58,7 +58,7 @@ class LocalConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> LocalConfig:
-        """Read and check the variables that docs/run.md lists. Raises ConfigError."""
+        """Read and check the variables in docs/run.md. Raises ConfigError."""
         port, bind = _port(environment, "EVE_PORT", 8000), environment.get("EVE_BIND", "127.0.0.1")
         _check_bind(bind)
         public_url = environment.get("EVE_PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/")

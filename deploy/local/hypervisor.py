@@ -12,81 +12,32 @@ import time
 from pathlib import Path
 
 from deploy.local.config import LocalConfig
-from deploy.local.demo_guest import DemoGuestError, guest_ensure_running, virsh
+from deploy.local.demo_guest import DemoGuestError, guest_ensure_running
 from deploy.local.domain_xml import GuestSpec
 from deploy.local.guest_image import GuestImage, GuestImageError, guest_image_ensure
-from deploy.local.steps import Console, StepError, elevated, last_line
+from deploy.local.steps import Console, StepError, authenticate, elevated, last_line
+from deploy.local.supervisor import REAPER
 
 URI = "qemu:///system"
 SOCKETS = tuple(Path("/run/libvirt") / name for name in ("libvirt-sock", "virtqemud-sock"))
 UNITS = (("libvirtd.socket", "virtlogd.socket"), ("virtqemud.socket", "virtlogd.socket"))
-REAPER = Path(__file__).with_name("reaper.py")
 START_SECONDS = 60
 WITHOUT_LIBVIRT = "Run `EVE_DRIVER=fake make run` to see Eve with a made-up hypervisor"
 
 
 def socket_state() -> str:
-    """``up``, ``denied`` (it runs, but not for this user) or ``down``."""
-    denied = False
+    """``up`` (perhaps for others than this user) or ``down``."""
     for path in SOCKETS:
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(path))
             except PermissionError:
-                denied = True
+                return "up"
             except OSError:
                 continue
             else:
                 return "up"
-    return "denied" if denied else "down"
-
-
-def needs_group() -> bool:
-    """Whether this process lacks the group that may use libvirt's socket."""
-    if os.geteuid() == 0:
-        return False
-    try:
-        libvirt = grp.getgrnam("libvirt").gr_gid
-    except KeyError:
-        return False
-    return libvirt not in (os.getegid(), *os.getgroups())
-
-
-def become_group(arguments: list[str]) -> None:
-    """Start this program again as the same user with libvirt's group. Does not return.
-
-    Raises:
-        StepError: sudo is missing or does not allow it.
-    """
-    if os.environ.get("EVE_LOCAL_REGROUPED"):
-        raise StepError("sudo did not give this program the group libvirt", remedy=_GROUP_REMEDY)
-    kept = [name for name in os.environ if name.startswith("EVE_") or name in _KEPT]
-    keep = ",".join([*kept, "EVE_LOCAL_REGROUPED"])
-    os.environ["EVE_LOCAL_REGROUPED"] = "1"
-    user = f"#{os.geteuid()}"
-    command = elevated(
-        [f"--preserve-env={keep}", "-u", user, "-g", "libvirt", "--", sys.executable, "-m", "deploy.local", *arguments]
-    )
-    probe = subprocess.run(elevated(["-u", user, "-g", "libvirt", "true"]), check=False)
-    if probe.returncode != 0:
-        raise StepError("libvirt's socket is closed to this user, and sudo does not open it", remedy=_GROUP_REMEDY)
-    os.execvp(command[0], command)
-
-
-_GROUP_REMEDY = "Run `sudo adduser $USER libvirt`, log in again, then run make again"
-_KEPT = (
-    "PATH",
-    "HOME",
-    "TERM",
-    "LANG",
-    "LC_ALL",
-    "PYTHONUNBUFFERED",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-)
+    return "down"
 
 
 class Libvirt:
@@ -95,38 +46,39 @@ class Libvirt:
     def __init__(self, config: LocalConfig) -> None:
         self._config = config
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._needs_root = False
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether only root gets an answer: the user is not in the group libvirt, or no polkit runs that would know."""
+        return self._needs_root
 
     def is_up(self) -> bool:
-        """Whether a client of this user gets an answer."""
-        if socket_state() != "up":
+        """Whether a client gets an answer, as this user or through sudo."""
+        if socket_state() == "down":
             return False
-        try:
-            virsh(URI, "version")
-        except DemoGuestError:
-            return False
-        return True
+        self._needs_root = os.geteuid() != 0 and _refusal(as_root=False) is not None
+        return not self._needs_root or _refusal(as_root=True) is None
 
     def ensure_up(self, console: Console) -> str:
         """Start libvirt and wait until it answers. Raises StepError with the reason where it cannot run."""
-        state = socket_state()
         how = "is up"
-        if state == "denied":
-            raise StepError("libvirt's socket is closed to this user", remedy=_GROUP_REMEDY)
-        if state == "down":
+        if os.geteuid() != 0:
+            console.line("    sudo is asked to start libvirt")
+            authenticate()
+        if socket_state() == "down":
             how = self._start_units() if Path("/run/systemd/system").is_dir() else self._start_daemons(console)
         deadline = time.monotonic() + START_SECONDS
-        while True:
+        while (reason := _refusal(as_root=True)) is not None:
             console.progress("waiting for libvirt to answer")
-            try:
-                virsh(URI, "version")
-            except DemoGuestError as error:
-                if time.monotonic() > deadline or self._is_dead():
-                    raise StepError(
-                        f"libvirt cannot run here: {self._reason(error)}", remedy=WITHOUT_LIBVIRT
-                    ) from error
-                time.sleep(0.2)
-            else:
-                return how
+            dead = self.died()
+            if dead is not None:
+                reason = f"{dead} ended: {last_line(self.log(dead))}"
+            if dead is not None or time.monotonic() > deadline:
+                raise StepError(f"libvirt cannot run here: {reason}", remedy=WITHOUT_LIBVIRT)
+            time.sleep(0.2)
+        self.is_up()
+        return how
 
     def close(self) -> None:
         """End the daemons that were started here; running VMs live on."""
@@ -176,20 +128,27 @@ class Libvirt:
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
-                    start_new_session=True,
                 )
             self._started.append((name, process))
         return "started virtlogd and libvirtd"
 
-    def _is_dead(self) -> bool:
-        return bool(self._started) and self.died() is not None
-
-    def _reason(self, error: Exception) -> str:
-        dead = self.died()
-        return f"{dead} ended: {last_line(self.log(dead))}" if dead else str(error)
-
 
 _WITHOUT_KVM = 'mount --bind /dev/null /dev/kvm && exec "$0"'
+
+
+def _refusal(*, as_root: bool) -> str | None:
+    """Why libvirt does not answer, or None if it does."""
+    command = ["virsh", "--quiet", "--connect", URI, "version"]
+    command = elevated(command) if as_root else command
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return None
+    return " ".join(done.stderr.replace("error: ", "").split()) or "no reason given"
 
 
 def _kvm_is_closed() -> bool:
@@ -217,15 +176,37 @@ def guest_folder_make(folder: Path) -> None:
         )
 
 
-def guest_start(config: LocalConfig, *, console: Console) -> str:
+def guest_start(config: LocalConfig, *, as_root: bool, console: Console) -> str:
     """Make the demo guest's kernel, define the guest, start it. Returns its UUID. Raises StepError."""
+    if as_root:
+        return _guest_start_as_root(config)
     try:
         guest_folder_make(config.guest_dir)
         image = guest_image_ensure(folder=config.guest_dir / "images", report=console.progress)
         console.progress("starting it (libvirt looks at QEMU the first time, which takes a while)")
         return guest_ensure_running(uri=URI, spec=_spec(config, image))
     except (GuestImageError, DemoGuestError, OSError) as error:
-        raise StepError(str(error), remedy="Then run make again, or see `EVE_DRIVER=fake make run`") from error
+        raise StepError(
+            str(error), remedy="Mend that, then run make again, or see `EVE_DRIVER=fake make run`"
+        ) from error
+
+
+def _guest_start_as_root(config: LocalConfig) -> str:
+    """The same through sudo, for users whom libvirt does not answer."""
+    variables = {
+        "EVE_GUEST_DIR": config.guest_dir,
+        "EVE_DEMO_NAME": config.demo_name,
+        "EVE_STATE_DIR": config.state_dir,
+    }
+    assignments = [f"{name}={value}" for name, value in variables.items()]
+    command = elevated(["env", *assignments, config.python, "-m", "deploy.local.hypervisor"])
+    done = subprocess.run(
+        command, cwd=config.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    lines = done.stdout.splitlines() or ["sudo refused"]
+    if done.returncode != 0:
+        raise StepError(lines[-1], remedy="Mend that, then run make again, or see `EVE_DRIVER=fake make run`")
+    return lines[-1]
 
 
 def _spec(config: LocalConfig, image: GuestImage) -> GuestSpec:
@@ -238,3 +219,18 @@ def _spec(config: LocalConfig, image: GuestImage) -> GuestSpec:
         disk=config.guest_dir / "disks" / f"{config.demo_name}.qcow2",
         serial_log=config.guest_dir / "log" / f"{config.demo_name}.log",
     )
+
+
+def main() -> int:
+    """Start the demo guest that the environment describes and print its UUID: what ``make run`` does through sudo."""
+    try:
+        uuid = guest_start(LocalConfig.from_environment(os.environ), as_root=False, console=Console(sys.stderr))
+    except StepError as error:
+        sys.stdout.write(f"{error.message}\n")
+        return 1
+    sys.stdout.write(f"{uuid}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

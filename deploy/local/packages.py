@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.steps import Console, StepError, elevated, run_logged
+from deploy.local.steps import Console, StepError, authenticate, elevated, run_logged
 
 APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Use-Pty=0"]
 
@@ -75,7 +75,7 @@ def install(packages: list[str], *, log: Path, console: Console) -> str:
     """Install packages, fetching the package lists first. Raises StepError."""
     if os.geteuid() != 0:
         console.line(f"    sudo is asked to install: {' '.join(packages)}")
-        _authenticate()
+        authenticate()
     elevate = elevated(["env", "DEBIAN_FRONTEND=noninteractive"])
     remedy = "Check the network and /etc/apt, run `apt-get update` by hand, then run make again"
     run_logged([*elevate, *APT, "update"], log=log, console=console, what="apt-get update", remedy=remedy)
@@ -87,12 +87,6 @@ def install(packages: list[str], *, log: Path, console: Console) -> str:
         remedy=f"Install them by hand, then run make again: apt-get install {' '.join(packages)}",
     )
     return f"installed {' '.join(packages)}"
-
-
-def _authenticate() -> None:
-    """Let sudo ask for a password now, while nothing else writes to the terminal."""
-    if subprocess.run(elevated(["-v"]), check=False).returncode != 0:
-        raise StepError("sudo refused", remedy="Run make as root or as a user who may use sudo")
 
 
 def _search_path() -> str:

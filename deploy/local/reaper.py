@@ -1,8 +1,8 @@
-"""Stands between ``make run`` and a libvirt daemon on machines without systemd.
+"""Stands between ``make run`` and what it starts as root: libvirt's daemons on machines without systemd, perhaps the agent.
 
-``python reaper.py COMMAND…`` starts the daemon, adopts and reaps the processes that it leaves behind (libvirt waits for the end of each QEMU
-that it probes, and some containers' first process never collects them), and sends the daemon SIGTERM when its own standard input
-is closed. Running VMs live on. Standard library only, since it may run under sudo.
+``python reaper.py COMMAND…`` starts the daemon, adopts and reaps the processes that it leaves behind (libvirt waits for the
+end of each QEMU that it probes, and some containers' first process never collects them), and ends the daemon when its own
+standard input is closed, since a user cannot signal root's processes. Running VMs live on. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 PR_SET_CHILD_SUBREAPER = 36
+GRACE_SECONDS = 10
 
 
 def main() -> int:
@@ -33,6 +35,8 @@ def _terminate_at_end_of_input(pid: int) -> None:
     while os.read(0, 4096):
         pass
     os.kill(pid, signal.SIGTERM)
+    time.sleep(GRACE_SECONDS)
+    os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,6 @@ def run(config: LocalConfig, *, console: Console, first: int) -> int:
     Raises:
         StepError: a step failed; what was started has been ended.
     """
-    if config.driver == "libvirt" and hypervisor.needs_group():
-        console.line("    sudo is asked for the group libvirt, which may use libvirt's socket")
-        hypervisor.become_group(["run", "--prepared"])
     lock = state.state_lock(config)
     house = House(config, console)
     house.supervisor.catch_signals()
@@ -52,6 +49,26 @@ def run(config: LocalConfig, *, console: Console, first: int) -> int:
     finally:
         house.close()
         os.close(lock)
+
+
+def django_environment(config: LocalConfig) -> dict[str, str]:
+    """What Eve's settings read, for the Eve in this state directory."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "eve_site.settings",
+        "EVE_STATE_DIR": str(config.state_dir),
+        "EVE_SECRET_KEY_FILE": str(config.state_dir / "secret-key"),
+        "EVE_BIND": config.bind,
+        "EVE_PORT": str(config.port),
+        "EVE_PUBLIC_URL": config.public_url,
+    }
+
+
+def manage(config: LocalConfig, words: list[str]) -> None:
+    """Become ``manage.py`` with the settings of ``make run``. Does not return. Raises StepError before the first run."""
+    if not (config.state_dir / "secret-key").exists():
+        raise StepError(f"there is no Eve in {config.state_dir} yet", remedy="Run `make run` first")
+    os.chdir(config.root)
+    os.execve(config.python, [config.python, "manage.py", *words], {**os.environ, **django_environment(config)})
 
 
 class House:
@@ -143,7 +160,7 @@ class House:
             "Eve",
             [config.python, "manage.py", "serve"],
             log=config.log_dir / "eve.log",
-            environment=self._environment(),
+            environment=django_environment(self._config),
             cwd=config.root,
         )
         self._wait("Eve to answer", child, lambda: _answers(f"{config.local_url}/healthz"))
@@ -162,9 +179,11 @@ class House:
             "--driver",
             config.driver,
         ]
-        child = self.supervisor.start(
-            "the agent", command, log=config.log_dir / "agent.log", environment={}, cwd=config.root
-        )
+        log = config.log_dir / "agent.log"
+        if self._libvirt.needs_root:
+            child = self.supervisor.start_as_root("the agent", command, log=log)
+        else:
+            child = self.supervisor.start("the agent", command, log=log, environment={}, cwd=config.root)
         self._wait("the agent to listen", child, lambda: _listens(config.agent_port))
         self._manage([["hypervisor_wait", HYPERVISOR_NAME, "--seconds", str(ONLINE_SECONDS)]])
         return "is online"
@@ -198,21 +217,10 @@ class House:
             )
 
     def _start_guest(self) -> str:
-        uuid = hypervisor.guest_start(self._config, console=self._console)
+        uuid = hypervisor.guest_start(self._config, as_root=self._libvirt.needs_root, console=self._console)
         self._console.progress("waiting for Eve to see it")
         self._manage([["vm_adopt", uuid, "--user", self._config.admin_email]])
         return f"{self._config.demo_name} is running"
-
-    def _environment(self) -> dict[str, str]:
-        config = self._config
-        return {
-            "DJANGO_SETTINGS_MODULE": "eve_site.settings",
-            "EVE_STATE_DIR": str(config.state_dir),
-            "EVE_SECRET_KEY_FILE": str(config.state_dir / "secret-key"),
-            "EVE_BIND": config.bind,
-            "EVE_PORT": str(config.port),
-            "EVE_PUBLIC_URL": config.public_url,
-        }
 
     def _manage(self, commands: Sequence[Sequence[str]]) -> dict[str, str]:
         """Run management commands; what each printed, by its name. Raises StepError naming the one that failed."""
@@ -225,7 +233,7 @@ class House:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=config.root,
-                env={**os.environ, **self._environment()},
+                env={**os.environ, **django_environment(self._config)},
                 start_new_session=True,
             )
         try:

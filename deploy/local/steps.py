@@ -167,6 +167,12 @@ def elevated(command: Sequence[str]) -> list[str]:
     return ["sudo", *command]
 
 
+def authenticate() -> None:
+    """Let sudo ask for a password now, while nothing else writes to the terminal. Raises StepError where it refuses."""
+    if subprocess.run(elevated(["-v"]), check=False).returncode != 0:
+        raise StepError("sudo refused", remedy="Run make as root or as a user who may use sudo")
+
+
 def stamp_matches(stamp: Path, value: str) -> bool:
     """Whether a step left ``value`` behind when it was done. A damaged stamp is a step that is done again."""
     try:

@@ -6,12 +6,16 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from deploy.local.steps import elevated
+
+REAPER = Path(__file__).with_name("reaper.py")
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 15.0
 KEPT_LOG_BYTES = 10 * 1024 * 1024
@@ -24,11 +28,12 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child and its log."""
+    """A child and its log. One that runs as root is told to end by closing its standard input (see ``reaper.py``)."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    is_root: bool = False
 
 
 class Supervisor:
@@ -47,8 +52,7 @@ class Supervisor:
         self, name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str], cwd: Path
     ) -> Child:
         """Start a child in a process group of its own, so that Ctrl-C reaches it only through ``stop_all``."""
-        if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
-            log.replace(log.with_suffix(".1.log"))
+        _rotate(log)
         parent = os.getpid()
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -65,6 +69,20 @@ class Supervisor:
         self._children.append(child)
         return child
 
+    def start_as_root(self, name: str, command: Sequence[str], *, log: Path) -> Child:
+        """Start a child through sudo. It stays in this session, where sudo knows its user. Raises StepError without sudo."""
+        _rotate(log)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                elevated([sys.executable, "-I", str(REAPER), *command]),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+            )
+        child = Child(name, process, log, is_root=True)
+        self._children.append(child)
+        return child
+
     def dead(self) -> Child | None:
         """The first child that has ended, if one has."""
         return next((child for child in self._children if child.process.poll() is not None), None)
@@ -73,13 +91,16 @@ class Supervisor:
         """End the children, the last started first, within 15 s each."""
         self._is_stopping = True
         for child in reversed(self._children):
-            if child.process.poll() is None:
+            if child.process.stdin is not None:
+                child.process.stdin.close()
+            elif child.process.poll() is None:
                 child.process.terminate()
             try:
                 child.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+                if not child.is_root:
+                    child.process.kill()
+                    child.process.wait()
         self._children.clear()
 
     def watch(self) -> Child:
@@ -93,10 +114,16 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_stopping:
             for child in self._children:
-                child.process.kill()
+                if not child.is_root:
+                    child.process.kill()
             return
         self._is_stopping = True
         raise StoppedError(signal.Signals(number).name)
+
+
+def _rotate(log: Path) -> None:
+    if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
+        log.replace(log.with_suffix(".1.log"))
 
 
 def last_lines(log: Path, *, count: int = 15) -> list[str]:
