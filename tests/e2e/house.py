@@ -66,6 +66,7 @@ class House:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         assert done.returncode == 0, f"manage.py {arguments[0]}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -100,7 +101,9 @@ class House:
             timeout=60,
             capture_output=True,
         )
-        config.write_text(config.read_text() + f"libvirt_uri = {json.dumps(self.libvirt_uri)}\n")
+        text = config.read_text()
+        assert '"qemu:///system"' in text
+        config.write_text(text.replace('"qemu:///system"', json.dumps(self.libvirt_uri)))
 
     def start_agent(self, name: str = "hv1") -> None:
         """Starts the agent, and waits until Eve sees it."""
