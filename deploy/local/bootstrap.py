@@ -41,4 +41,4 @@ def prepare(config: LocalConfig, *, with_tests: bool, total: int, console: Conso
 def go_on(config: LocalConfig, arguments: list[str]) -> None:
     """Replace this process by the same program in the virtual environment. Does not return."""
     os.chdir(config.root)
-    os.execv(config.python, [config.python, "-m", "deploy.local", *arguments, "--prepared"])
+    os.execv(config.python, [config.python, "-m", "deploy.local", "--prepared", *arguments])
