@@ -46,6 +46,11 @@ class VmCard:
         return actions_in(self.vm.state) if self.can_operate else []
 
     @property
+    def may_act(self) -> bool:
+        """Whether there is a power action to choose, and nothing under way."""
+        return bool(self.actions) and self.active is None
+
+    @property
     def active(self) -> Operation | None:
         """The operation that is under way."""
         return self.operation if self.operation and self.operation.is_active else None

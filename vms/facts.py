@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import unicodedata
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
@@ -26,7 +25,7 @@ MAX_VCPUS = 2**31 - 1
 
 def clean_text(text: str, *, most: int = MAX_TEXT) -> str:
     """`text` without unprintable characters, at most `most` characters long."""
-    printable = (character for character in text[: most * 2] if unicodedata.category(character)[0] != "C")
+    printable = (character for character in text[: most * 2] if character.isprintable())
     return "".join(printable)[:most].strip()
 
 

@@ -80,10 +80,10 @@ def vm_adopt(*, discovered: DiscoveredDomain, project: Project, user: User | Non
     try:
         with transaction.atomic():
             return _owned_already(discovered, project) or _adopt(discovered, project, user)
-    except IntegrityError:
+    except (IntegrityError, DiscoveredDomain.DoesNotExist):
         vm = _owned_already(discovered, project)
         if vm is None:
-            raise
+            raise AdoptionRefused(_("%(name)s is not on its host any more.") % {"name": discovered.name}) from None
         return vm
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from operations import handlers
@@ -11,10 +9,10 @@ from operations.models import Operation
 
 
 @pytest.fixture
-def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Operation]]:
+def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Operation]:
     """Kinds of operations for tests, and what their handlers were given: ``test.do`` may be repeated, ``test.once`` not."""
     done: list[Operation] = []
     monkeypatch.setattr(handlers, "_handlers", dict(handlers._handlers))
     handlers.register("test.do", is_idempotent=True)(done.append)
     handlers.register("test.once")(done.append)
-    yield done
+    return done

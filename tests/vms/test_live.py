@@ -1,0 +1,228 @@
+"""The websocket of open pages: who may listen, what is heard, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from channels.routing import URLRouter
+from channels.sessions import CookieMiddleware
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+from eve_agent.wire.domain import DomainState
+
+from accounts.models import Membership, User
+from accounts.sessions import session_digest
+from accounts.signals import access_revoked
+from hypervisors.models import HypervisorState
+from hypervisors.signals import domain_seen, hypervisor_state_changed
+from tests.factories import make_member
+from tests.vms.conftest import domain_of_vm, make_domain
+from vms import consumers, live
+from vms.routing import websocket_urlpatterns
+from vms.services import vm_change_state
+
+APPLICATION = CookieMiddleware(URLRouter(websocket_urlpatterns))
+ORIGIN = settings.PUBLIC_URL
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def login(user):
+    client = Client()
+    client.force_login(user)
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+def websocket(cookie="", origins=(ORIGIN,)):
+    headers = [(b"origin", origin.encode()) for origin in origins]
+    if cookie:
+        headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
+    return WebsocketCommunicator(APPLICATION, "/ws/live", headers=headers)
+
+
+async def listen(user):
+    """An open websocket of `user`, and the key of its login session."""
+    cookie = await database_sync_to_async(login)(user)
+    socket = websocket(cookie)
+    assert (await socket.connect())[0]
+    return socket, cookie
+
+
+async def heard(socket, seconds=0.3):
+    """Everything that arrives, until it is quiet."""
+    messages = []
+    while True:
+        try:
+            message = await asyncio.wait_for(socket.output_queue.get(), seconds)
+        except TimeoutError:
+            return messages
+        if message["type"] == "websocket.close":
+            return [*messages, message["code"]]
+        messages.append(json.loads(message["text"]))
+
+
+@database_sync_to_async
+def see(hypervisor, domain):
+    domain_seen.send(sender=None, hypervisor_id=hypervisor.pk, domain=domain)
+
+
+@database_sync_to_async
+def revoke(**arguments):
+    access_revoked.send(sender=None, **arguments)
+
+
+# ------------------------------------------------------------------------------------------------ Who may listen
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        (),
+        ("null",),
+        ("https://evil.example",),
+        (ORIGIN.replace(":8000", ":8001"),),
+        (ORIGIN.replace("http:", "https:"),),
+        (ORIGIN + ".evil.example",),
+        (ORIGIN, ORIGIN),
+        (ORIGIN, "https://evil.example"),
+        ("",),
+    ],
+)
+async def test_other_origins_are_refused(cast, origins):
+    cookie = await database_sync_to_async(login)(cast.owner)
+    assert not (await websocket(cookie, origins).connect())[0]
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense", "x" * 4000])
+async def test_without_a_login_session_it_is_refused(cast, cookie):
+    assert not (await websocket(cookie).connect())[0]
+
+
+async def test_a_disabled_users_session_is_refused(cast):
+    cookie = await database_sync_to_async(login)(cast.owner)
+    await User.objects.filter(pk=cast.owner.pk).aupdate(is_active=False)
+    assert not (await websocket(cookie).connect())[0]
+
+
+async def test_a_login_token_is_no_cookie(cast):
+    token = await database_sync_to_async(cast.token)(cast.owner)
+    assert not (await websocket(token).connect())[0]
+
+
+# ------------------------------------------------------------------------------------------------ What is heard
+
+
+async def test_a_change_is_heard_by_members_and_staff_of_the_site_only(cast):
+    sockets = {name: (await listen(user))[0] for name, user in cast.everybody.items()}
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    told = {"type": "vm", "id": str(cast.acme_vm.pk), "state": "off"}
+    for name, socket in sockets.items():
+        messages = await heard(socket, 0.05 if name == "outsider" else 0.3)
+        expected = [] if name in ("outsider", "staff_there") else [told]
+        assert messages == expected, name
+
+
+async def test_it_is_heard_within_a_moment(cast):
+    socket, _cookie = await listen(cast.owner)
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert json.loads((await asyncio.wait_for(socket.receive_output(), 1))["text"])["state"] == "off"
+
+
+async def test_operations_hosts_and_drift_are_heard_by_whom_they_concern(cast):
+    member, _cookie = await listen(cast.viewer)
+    staff, _cookie = await listen(cast.staff_here)
+    other, _cookie = await listen(cast.staff_there)
+    operation = await database_sync_to_async(vm_change_state)(vm=cast.acme_vm, action="stop", user=cast.owner)
+    told = {
+        "type": "operation",
+        "id": str(operation.pk),
+        "kind": "vm.stop",
+        "state": "queued",
+        "target": str(cast.acme_vm.pk),
+    }
+    assert await heard(member) == [told]
+    assert await heard(staff) == [told]
+    await see(cast.hypervisor_here, make_domain())
+    assert await heard(staff) == [{"type": "drift"}]
+    await database_sync_to_async(hypervisor_state_changed.send)(
+        sender=None,
+        hypervisor_id=cast.hypervisor_here.pk,
+        state=HypervisorState.ONLINE,
+        since=cast.hypervisor_here.state_since,
+    )
+    assert await heard(staff) == [{"type": "host", "id": str(cast.hypervisor_here.pk), "state": "online"}]
+    assert await heard(member) == []
+    assert await heard(other) == []
+
+
+async def test_what_a_page_sends_is_ignored(cast):
+    socket, _cookie = await listen(cast.owner)
+    for nonsense in ("{", '{"type": "subscribe", "group": "live.site.x"}'):
+        await socket.send_to(text_data=nonsense)
+    await socket.send_to(bytes_data=b"\x00" * 1000)
+    assert await heard(socket) == []
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert len(await heard(socket)) == 1
+
+
+# ------------------------------------------------------------------------------------------------ How it ends
+
+
+async def test_it_ends_at_logout(cast):
+    socket, cookie = await listen(cast.owner)
+    other, _cookie = await listen(cast.owner)
+    await database_sync_to_async(SessionStore(cookie).delete)()
+    await revoke(session_digest=session_digest(cookie), reason="logout")
+    assert await heard(socket) == [4001]
+    assert await heard(other) == []
+
+
+async def test_it_ends_when_the_user_is_disabled(cast):
+    socket, _cookie = await listen(cast.owner)
+    await User.objects.filter(pk=cast.owner.pk).aupdate(is_active=False)
+    await revoke(user_id=cast.owner.pk, reason="user_disabled")
+    assert await heard(socket) == [4001]
+
+
+async def test_a_lost_membership_is_heard_no_more(cast):
+    socket, _cookie = await listen(cast.operator)
+    await Membership.objects.filter(user=cast.operator, project=cast.acme).adelete()
+    await revoke(user_id=cast.operator.pk, project_id=cast.acme.pk, reason="membership_lost")
+    assert await heard(socket) == [{"type": "access"}]
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert await heard(socket) == []
+
+
+async def test_it_looks_by_itself_whether_it_may_go_on(cast, monkeypatch):
+    monkeypatch.setattr(consumers, "RECHECK_SECONDS", 0.1)
+    gone, cookie = await listen(cast.owner)
+    joined, _cookie = await listen(cast.outsider)
+    await database_sync_to_async(SessionStore(cookie).delete)()
+    await database_sync_to_async(make_member)(cast.acme, cast.outsider)
+    assert await heard(gone) == [4001]
+    assert await heard(joined) == [{"type": "access"}]
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert len(await heard(joined)) == 1
+
+
+async def test_nothing_is_left_behind(cast):
+    await get_channel_layer().flush()
+    socket, _cookie = await listen(cast.owner)
+    await socket.disconnect()
+    assert get_channel_layer().groups == {}
+
+
+async def test_a_flood_beyond_the_channels_capacity_ends_nothing(cast):
+    socket, _cookie = await listen(cast.owner)
+    group = live.project_group(cast.acme.pk)
+    for _ in range(1500):
+        await get_channel_layer().group_send(group, {"type": "live.vms", "vms": [{"id": "x", "state": "off"}]})
+    assert len(await heard(socket)) >= 1
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert len(await heard(socket)) == 1
