@@ -175,9 +175,11 @@ def test_many_processes_that_start_at_once_make_one_ca(tmp_path):
         for _each in range(8)
     ]
     for process in running:
+        assert process.stdin is not None
         process.stdin.close()  # all are ready by then, or soon
-    made = [process.stdout.read().split() for process in running]
-    assert all(process.wait() == 0 for process in running)
+        process.stdin = None
+    made = [process.communicate()[0].split() for process in running]
+    assert all(process.returncode == 0 for process in running)
     assert sorted(is_new for is_new, _ca, _eve in made) == ["False"] * 7 + ["True"]
     assert len({(ca, eve) for _is_new, ca, eve in made}) == 1
 
