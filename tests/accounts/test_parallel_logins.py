@@ -1,0 +1,102 @@
+"""Many at once: what a burst of sign-ins gets past the limits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import Client
+
+from accounts.models import AttemptCounter, User
+from tests.cast import make_cast
+from tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class SlowDoor:
+    """Stands for hashing: slow, counted, and right only for the password."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.most_at_once = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, username: str, password: str) -> User | None:
+        with self._lock:
+            self.count += 1
+            self._now += 1
+            self.most_at_once = max(self.most_at_once, self._now)
+        time.sleep(0.01)
+        with self._lock:
+            self._now -= 1
+        return User.objects.filter(email=username).first() if password == PASSWORD else None
+
+
+def attempt(email: str, password: str, **headers: Any) -> int:
+    try:
+        body = {"email": email, "password": password}
+        return int(Client(**headers).post("/api/v1/login", body, content_type="application/json").status_code)
+    finally:
+        connections.close_all()
+
+
+def test_200_parallel_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cast()
+    door = SlowDoor()
+    monkeypatch.setattr("accounts.services.logins.authenticate", door)
+    with ThreadPoolExecutor(32) as pool:
+        codes = list(
+            pool.map(
+                lambda n: attempt(
+                    "olivia@acme.example",
+                    f"guess {n}",
+                    REMOTE_ADDR="203.0.113.9",
+                    HTTP_X_FORWARDED_FOR=f"198.51.100.{n}",
+                ),
+                range(200),
+            )
+        )
+    assert codes.count(401) == door.count == settings.LOGIN_LIMIT_PER_ACCOUNT
+    assert codes.count(429) == 200 - settings.LOGIN_LIMIT_PER_ACCOUNT
+    assert attempt("olivia@acme.example", PASSWORD, REMOTE_ADDR="203.0.113.10") == 200
+
+
+def test_good_logins_in_parallel_leave_the_counters_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cast()
+    door = SlowDoor()
+    monkeypatch.setattr("accounts.services.logins.authenticate", door)
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: attempt("olivia@acme.example", PASSWORD), range(24)))
+    assert codes == [200] * 24
+    assert set(AttemptCounter.objects.values_list("count", flat=True)) == {0}
+
+
+def test_only_a_few_passwords_are_hashed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accounts import hashing
+
+    make_cast()
+    door = SlowDoor()
+    monkeypatch.setattr("accounts.services.logins.authenticate", door)
+    with ThreadPoolExecutor(24) as pool:
+        list(pool.map(lambda n: attempt("olivia@acme.example", "x", REMOTE_ADDR=f"203.0.113.{n}"), range(48)))
+    assert door.count == 48
+    assert door.most_at_once <= hashing.AT_ONCE
+
+
+def test_who_waits_too_long_for_a_hash_is_told_and_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accounts import hashing
+
+    make_cast()
+    monkeypatch.setattr(hashing, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(hashing, "_slots", threading.BoundedSemaphore(1))
+    with hashing.hashing_slot():
+        assert attempt("olivia@acme.example", PASSWORD) == 503
+    assert set(AttemptCounter.objects.values_list("count", flat=True)) == {0}
+    assert attempt("olivia@acme.example", PASSWORD) == 200
