@@ -104,10 +104,15 @@ def _told() -> QuerySet[AuditEvent]:
     return AuditEvent.objects.filter(target_type=VM, action__in=_WORDS).select_related("actor").order_by("-at", "id")
 
 
+def _of_old(label: str) -> str:
+    """Who it was where there is no such user: one who was deleted, by their address; else Eve or her command line."""
+    return label if "@" in label else _("Eve")
+
+
 def _entry(event: AuditEvent, *, link: bool) -> Entry:
     icon, told, failed = _WORDS[event.action]
     is_bad = event.outcome != AuditOutcome.SUCCESS
-    who = event.actor.name if event.actor else (event.actor_label or _("Somebody"))
+    who = event.actor.name if event.actor else _of_old(event.actor_label)
     vm: str | SafeString = event.target_label
     if link and event.action != "vm.forget":
         vm = format_html('<a href="{}">{}</a>', reverse("vm-detail", args=[event.target_id]), event.target_label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ from .facts import domain_of, exposed_displays
 from .models import Vm, VmState
 from .selectors import TROUBLE_STATES, role_on, roles_on
 from .states import DOING, DONE, action_of, actions_in
+
+SETTLE = dt.timedelta(seconds=2)
+"""As long after an operation's end the host's event of it may still come."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class VmCard:
     @property
     def done(self) -> str:
         """What the last operation did, in a sentence; empty unless it succeeded."""
-        if self.operation is None or self.operation.state != OperationState.SUCCEEDED:
+        if self.operation is None or self.operation.state != OperationState.SUCCEEDED or self._is_overtaken:
             return ""
         action = action_of(self.operation.kind)
         return str(DONE[action] % {"name": self.vm.name}) if action else ""
@@ -72,9 +76,15 @@ class VmCard:
     @property
     def failure(self) -> str:
         """Why the last operation failed, in words; else empty."""
-        if self.operation is None or self.operation.state != OperationState.FAILED:
+        if self.operation is None or self.operation.state != OperationState.FAILED or self._is_overtaken:
             return ""
         return str((self.operation.error or {}).get("detail", ""))
+
+    @property
+    def _is_overtaken(self) -> bool:
+        """Whether the VM has changed by itself since its last operation ended: how that went is no news then."""
+        end = self.operation.finished_at if self.operation else None
+        return end is not None and self.vm.state_since > end + SETTLE
 
     @property
     def is_trouble(self) -> bool:

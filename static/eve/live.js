@@ -112,7 +112,6 @@ function renewScreens() {
     const next = new Image();
     next.addEventListener("load", () => {
       image.src = next.src;
-      image.hidden = false;
       noPicture(image, false);
     });
     next.src = `${image.dataset.screen}?at=${Date.now()}`;
@@ -120,6 +119,7 @@ function renewScreens() {
 }
 
 function noPicture(image, isMissing) {
+  image.hidden = isMissing;
   const caption = image.parentElement?.querySelector("[data-screen-none]");
   if (caption) caption.hidden = !isMissing;
 }
@@ -127,14 +127,12 @@ function noPicture(image, isMissing) {
 document.addEventListener(
   "error",
   (event) => {
-    if (!event.target.matches?.("img[data-screen]")) return;
-    event.target.hidden = true;
-    noPicture(event.target, true);
+    if (event.target.matches?.("img[data-screen]")) noPicture(event.target, true);
   },
   { capture: true },
 );
 for (const image of document.querySelectorAll("img[data-screen]")) {
-  if (image.complete && !image.naturalWidth && image.getAttribute("loading") !== "lazy") noPicture(image, true);
+  if (image.complete && !image.naturalWidth) noPicture(image, true); // it failed before this script was there
 }
 
 // ------------------------------------------------------------------------------------------------ The websocket

@@ -292,3 +292,9 @@ def test_activity_is_told_in_sentences(cast):
     text = words(page(cast, cast.viewer, "/activity/"))
     assert "Oscar Operator pulled the plug on acme-web" in text
     assert "Oscar Operator could not start acme-web" in text
+
+
+def test_what_a_later_change_overtook_is_no_news(cast):
+    end_operation(cast, status_code=503, code="host_away", title="Away", detail="hv-here is away.")
+    Vm.objects.update(state_since=timezone.now() + dt.timedelta(seconds=10))
+    assert "hv-here is away." not in page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/")
