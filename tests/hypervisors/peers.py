@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import socket
 import ssl
 import threading
@@ -98,7 +99,7 @@ def answering(response: bytes) -> Script:
     """Reads a request's head and answers each with the same bytes."""
 
     def serve(sock: ssl.SSLSocket, peer: Peer) -> None:
-        while peer.read_head(sock):
+        while peer.read_request(sock):
             sock.sendall(response)
 
     return serve
@@ -138,16 +139,20 @@ class Peer:
         for sock in self._open:
             sock.close()
 
-    def read_head(self, sock: ssl.SSLSocket) -> bytes:
-        """A request's head and body; empty at the end."""
-        head = b""
-        while b"\r\n\r\n" not in head:
+    def read_request(self, sock: ssl.SSLSocket) -> bytes:
+        """A request, its head and body; empty at the end."""
+        request, length = b"", None
+        while length is None or len(request) < length:
             piece = sock.recv(65536)
             self.received += piece
             if not piece:
                 return b""
-            head += piece
-        return head
+            request += piece
+            head, end, _body = request.partition(b"\r\n\r\n")
+            if end:
+                found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+                length = len(head) + 4 + (int(found[1]) if found else 0)
+        return request
 
     def _accept(self) -> None:
         while True:

@@ -48,7 +48,7 @@ def dripping(start: bytes, drip: bytes, seconds: float = 0.05) -> Script:
     """Answers `start`, then a little for ever."""
 
     def serve(sock: ssl.SSLSocket, peer: Peer) -> None:
-        peer.read_head(sock)
+        peer.read_request(sock)
         sock.sendall(start)
         while True:
             time.sleep(seconds)
@@ -61,7 +61,7 @@ def flooding(start: bytes, flood: bytes) -> Script:
     """Answers `start`, then as much as it can."""
 
     def serve(sock: ssl.SSLSocket, peer: Peer) -> None:
-        peer.read_head(sock)
+        peer.read_request(sock)
         sock.sendall(start)
         while True:
             sock.sendall(flood)
@@ -219,7 +219,7 @@ def test_problems_become_errors(code, status, error, hypervisor, serve: Serve):
 
 def test_a_connection_that_was_kept_too_long_is_replaced(hypervisor, serve: Serve):
     def once(sock: ssl.SSLSocket, peer: Peer) -> None:
-        peer.read_head(sock)
+        peer.read_request(sock)
         sock.sendall(http(b"x", content_type="image/png"))
         time.sleep(0.3)
 

@@ -195,7 +195,7 @@ def test_a_request_that_is_under_way_is_cut(end, hypervisor, serve: Serve, setti
             hypervisor_delete(hypervisor=Hypervisor.objects.get(pk=hypervisor.pk))
 
     def never_answer(sock: ssl.SSLSocket, peer: Peer) -> None:
-        peer.read_head(sock)
+        peer.read_request(sock)
         from django.db import connection
 
         try:

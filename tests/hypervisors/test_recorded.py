@@ -37,7 +37,7 @@ def replaying(record: dict[str, Any]) -> Script:
     """Answers as the recorded agent did."""
 
     def serve(sock: ssl.SSLSocket, peer: Peer) -> None:
-        while head := peer.read_head(sock):
+        while head := peer.read_request(sock):
             method, path = head.split(b" ", 2)[:2]
             if path == b"/events":
                 tell(sock, head)
