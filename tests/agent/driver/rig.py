@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from deploy.local import domain_xml
 from eve_agent.driver.base import Driver
 from eve_agent.driver.fake import VNC, FakeDriver
 from eve_agent.driver.libvirt import LibvirtDriver
 from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind
 from eve_agent.wire.events import Event, EventKind
+
+from deploy.local import domain_xml
 from tests.services.libvirt import LibvirtSandbox
 
 SPICE = Graphics(kind=GraphicsKind.SPICE, index=0)
@@ -156,7 +157,7 @@ async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> floa
     """Waits until `condition` holds, and tells how many seconds that took. Raises TimeoutError."""
     began = time.monotonic()
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (a condition of the world outside, which tells nobody)
             await asyncio.sleep(0.01)
     return time.monotonic() - began
 

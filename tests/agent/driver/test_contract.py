@@ -8,7 +8,6 @@ import re
 import uuid
 
 import pytest
-
 from eve_agent.errors import DisplayUnsupported, DomainNotFound, DomainOff, LibvirtAway, NoDisplay, NotSupported
 from eve_agent.wire import codec
 from eve_agent.wire.console import ConsoleKind
@@ -16,6 +15,7 @@ from eve_agent.wire.domain import Domain, DomainState, GraphicsKind, StateAction
 from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import HostFacts
 from eve_agent.wire.version import CONTRACT_VERSION
+
 from tests.agent.driver.rig import EventLog, Rig, rfb_handshake, until
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")

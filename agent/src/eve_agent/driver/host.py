@@ -12,28 +12,46 @@ from eve_agent.wire.host import HostFacts
 from .base import Screenshot
 
 
-class HostListener(Protocol):
-    """Who is told what happens on a connection. Both may be called from any thread and return at once."""
+class WatchListener(Protocol):
+    """Who is told what happens at the hypervisor. Both may be called from any thread and return at once."""
 
     def domain_changed(self, domain_uuid: uuid.UUID) -> None:
         """Something of that domain changed, or it is gone: it is to be read again."""
 
     def connection_lost(self, why: str) -> None:
-        """The connection ended by itself and has to be opened again."""
+        """The hypervisor's daemon died or hangs: the watch is to be closed and opened again."""
 
 
-class BlockingHost(Protocol):
-    """One open connection to a hypervisor. Every method blocks, and is called from several threads at once.
+class Watch(Protocol):
+    """A connection that only listens."""
+
+    def close(self) -> None:
+        """Ends it. Never raises."""
+
+
+class Session(Protocol):
+    """A connection that one thread makes calls on, one at a time. Every method blocks.
 
     Every method but :meth:`close` raises LibvirtAway when the connection is dead, and else as
     :class:`~eve_agent.driver.base.Driver` says for the coroutine of the same purpose.
     """
 
+    def is_alive(self) -> bool:
+        """Whether a call is worth trying; does not ask the daemon."""
+
+    def close(self) -> None:
+        """Ends it. Never raises."""
+
     def facts(self) -> HostFacts: ...
 
-    def domains(self) -> tuple[Domain, ...]: ...
+    def domains(self) -> tuple[Domain, ...]:
+        """All domains, without asking anything of a QEMU that may hang; disks as last measured."""
 
-    def domain(self, domain_uuid: uuid.UUID) -> Domain: ...
+    def domain(self, domain_uuid: uuid.UUID) -> Domain:
+        """As :meth:`domains`, of one."""
+
+    def measure_disks(self, domain_uuid: uuid.UUID | None) -> None:
+        """Learns the disks' capacities, of all domains without an id; for that, running QEMUs are asked."""
 
     def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         """``shutdown`` and ``reboot`` press the guest's power button (ACPI)."""
@@ -48,5 +66,10 @@ class BlockingHost(Protocol):
 
     def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot: ...
 
-    def close(self) -> None:
-        """Ends the connection, once calls that are under way have returned. Never raises."""
+
+class Hypervisor(Protocol):
+    """Opens connections, blocking for as long as that takes. Both raise LibvirtAway."""
+
+    def open_watch(self, listener: WatchListener) -> Watch: ...
+
+    def open_session(self) -> Session: ...

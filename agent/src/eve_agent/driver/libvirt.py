@@ -1,7 +1,7 @@
 """The driver for real hosts, and the only file that imports libvirt.
 
-:class:`LibvirtHost` is one open connection: blocking, thread-safe, and the place where libvirt's errors become ours.
-:class:`LibvirtDriver` puts it behind the agent's asyncio Protocol.
+:class:`LibvirtDriver` is what the agent uses. Beneath it, :class:`LibvirtWatch` is a connection that listens and
+:class:`LibvirtSession` one that makes blocking calls, where libvirt's errors become ours.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import logging
 import socket
 import threading
 import time
-import traceback
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import libvirt  # type: ignore[import-untyped]
+import libvirt
 
 from eve_agent.errors import ActionRefused, AgentError, DomainOff, LibvirtAway, LibvirtTimeout, NoDisplay, NotSupported
 from eve_agent.wire.domain import Domain, DomainState, StateAction
@@ -26,8 +25,8 @@ from eve_agent.wire.host import HostFacts
 
 from .base import Screenshot
 from .facts import read_facts
-from .host import HostListener
-from .readings import capacities, clean_words, received
+from .host import WatchListener
+from .readings import capacities, clean_words, let_go, received
 from .rules import is_already, not_found, refuse_impossible, refuse_screenless, vnc_display
 from .states import state_of
 from .threaded import ThreadedDriver
@@ -64,93 +63,56 @@ class LibvirtDriver(ThreadedDriver):
         change_timeout_seconds: float = 60.0,
     ) -> None:
         super().__init__(
-            functools.partial(LibvirtHost, uri),
+            LibvirtHypervisor(uri),
             call_timeout_seconds=call_timeout_seconds,
             change_timeout_seconds=change_timeout_seconds,
         )
 
 
-def _in_use(method: Callable[Concatenate[LibvirtHost, P], R]) -> Callable[Concatenate[LibvirtHost, P], R]:
-    """Keeps the connection open during the call, and raises an AgentError for what libvirt raises."""
+class LibvirtHypervisor:
+    """Opens connections to `uri` (see :class:`~eve_agent.driver.host.Hypervisor`)."""
 
-    def call(self: LibvirtHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._use():
-            try:
-                return method(self, *args, **kwargs)
-            except libvirt.libvirtError as error:
-                _let_go(error)
-                raise self._translated(error) from error
-            except MalformedXml as error:
-                _let_go(error)
-                raise AgentError(f"libvirt describes this in words that cannot be read: {error}") from error
-            except AgentError as error:
-                _let_go(error)
-                raise
-
-    return functools.update_wrapper(call, method)
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Clears the frames that `error` holds: libvirt's handles in them, freed later on the event loop, could block it."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__
-
-
-class LibvirtHost:
-    """One open connection, kept by :class:`~eve_agent.driver.host.BlockingHost`.
-
-    Raises:
-        LibvirtAway: from the constructor, with libvirt's words for why.
-    """
-
-    def __init__(self, uri: str, listener: HostListener) -> None:
+    def __init__(self, uri: str) -> None:
         _start_event_thread()
+        self._uri = uri
+        self._capacities: dict[bytes, dict[str, int]] = {}
+
+    def open_watch(self, listener: WatchListener) -> LibvirtWatch:
+        """Raises LibvirtAway."""
+        return LibvirtWatch(_connect(self._uri), listener)
+
+    def open_session(self) -> LibvirtSession:
+        """Raises LibvirtAway."""
+        return LibvirtSession(_connect(self._uri), self._capacities)
+
+
+def _connect(uri: str) -> libvirt.virConnect:
+    """An open connection with keepalive, so that a stopped libvirtd is noticed. Raises LibvirtAway with libvirt's words."""
+    try:
+        connection = libvirt.open(uri)
+        connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_MISSES)
+    except libvirt.libvirtError as error:
+        raise LibvirtAway(f"no connection to libvirt: {_words(error)}") from error
+    return connection
+
+
+class LibvirtWatch:
+    """A connection that tells `listener` of changed domains, and of its own end. Raises LibvirtAway."""
+
+    def __init__(self, connection: libvirt.virConnect, listener: WatchListener) -> None:
+        self._connection = connection
         self._listener = listener
-        self._lock = threading.Lock()
-        self._users = 0
-        self._is_closing = False
         self._callbacks: list[int] = []
         try:
-            self._connection = libvirt.open(uri)
-        except libvirt.libvirtError as error:
-            raise LibvirtAway(_words(error)) from error
-        try:
-            self._connection.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_MISSES)
-            self._connection.registerCloseCallback(self._on_close, None)
+            connection.registerCloseCallback(self._on_close, None)
             for name in _EVENTS:
                 event = getattr(libvirt, f"VIR_DOMAIN_EVENT_ID_{name}")
-                self._callbacks.append(self._connection.domainEventRegisterAny(None, event, self._on_event, None))
+                self._callbacks.append(connection.domainEventRegisterAny(None, event, self._on_event, None))
         except libvirt.libvirtError as error:
             self.close()
             raise LibvirtAway(_words(error)) from error
 
-    @contextlib.contextmanager
-    def _use(self) -> Iterator[None]:
-        with self._lock:
-            if self._is_closing:
-                raise LibvirtAway("the connection to libvirt was closed")
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                is_last = self._is_closing and self._users == 0
-            if is_last:
-                self._disconnect()
-
     def close(self) -> None:
-        """Ends the connection; where calls are still under way, the last of them does so when it returns."""
-        with self._lock:
-            if self._is_closing:
-                return
-            self._is_closing = True
-            is_idle = self._users == 0
-        if is_idle:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
         """Callbacks hold the connection: without taking them back it would stay open for ever."""
         for callback in self._callbacks:
             with contextlib.suppress(libvirt.libvirtError):
@@ -170,7 +132,52 @@ class LibvirtHost:
     def _on_event(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, *_details: object) -> None:
         self._listener.domain_changed(uuid.UUID(bytes=domain.UUID()))
 
-    @_in_use
+
+def _translating(method: Callable[Concatenate[LibvirtSession, P], R]) -> Callable[Concatenate[LibvirtSession, P], R]:
+    """Raises an AgentError for what libvirt raises."""
+
+    def call(self: LibvirtSession, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except libvirt.libvirtError as error:
+            let_go(error)
+            raise self._translated(error) from error
+        except MalformedXml as error:
+            let_go(error)
+            raise AgentError(f"libvirt describes this in words that cannot be read: {error}") from error
+        except AgentError as error:
+            let_go(error)
+            raise
+
+    return functools.update_wrapper(call, method)
+
+
+class LibvirtSession:
+    """A connection for one thread's calls (see :class:`~eve_agent.driver.host.Session`).
+
+    Args:
+        connection: belongs to the session from now on.
+        capacities: by domain (the bytes of its UUID) and disk target, in bytes; shared by all sessions, and changed by
+            replacing a domain's whole entry.
+    """
+
+    def __init__(self, connection: libvirt.virConnect, capacities: dict[bytes, dict[str, int]]) -> None:
+        self._connection = connection
+        self._capacities = capacities
+
+    def is_alive(self) -> bool:
+        """Whether the connection is open, as far as the library knows."""
+        try:
+            return bool(self._connection.isAlive())
+        except libvirt.libvirtError:
+            return False
+
+    def close(self) -> None:
+        """Ends the connection; a second time does nothing."""
+        with contextlib.suppress(libvirt.libvirtError):
+            self._connection.close()
+
+    @_translating
     def facts(self) -> HostFacts:
         """What the host is."""
         return read_facts(
@@ -179,72 +186,69 @@ class LibvirtHost:
             pools=_listed(self._connection.listAllStoragePools),
         )
 
-    @_in_use
+    @_translating
     def domains(self) -> tuple[Domain, ...]:
         """All domains by name; one that vanishes meanwhile is left out."""
         connection = self._connection
-        persistent = {
-            domain.UUID() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
-        }
-        autostarted = {
-            domain.UUID() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
-        }
-        stats_wanted = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_BLOCK
         found = []
-        for domain, stats in connection.getAllDomainStats(
-            stats_wanted, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-        ):
-            state, reason = state_of(stats.get("state.state", -1), stats.get("state.reason", -1))
-            status = DomainStatus(
-                state=state,
-                reason=reason,
-                is_persistent=domain.UUID() in persistent,
-                is_autostarted=domain.UUID() in autostarted,
-                disk_capacities=capacities(stats),
-            )
+        for domain in connection.listAllDomains():
             try:
-                found.append(_with_capacities(domain, read_domain(domain.XMLDesc(0), status), status).domain)
+                found.append(self._parts(domain).domain)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
             except MalformedXml as error:
                 # One owner's metadata must not hide everybody's machines.
-                _log.warning(
-                    "a domain's XML cannot be read", extra={"domain": domain.UUIDString(), "reason": str(error)}
-                )
-                found.append(
-                    Domain(
-                        uuid=uuid.UUID(bytes=domain.UUID()), name=domain.name(), state=state, vcpus=0, memory_bytes=0
-                    )
-                )
+                _log.warning("a domain's XML is unreadable", extra={"name": domain.name(), "reason": str(error)})
+                found.append(self._without_xml(domain))
         return tuple(sorted(found, key=lambda domain: (domain.name, domain.uuid)))
 
-    @_in_use
+    @_translating
     def domain(self, domain_uuid: uuid.UUID) -> Domain:
         """One domain."""
         return self._parts(self._lookup(domain_uuid)).domain
+
+    @_translating
+    def measure_disks(self, domain_uuid: uuid.UUID | None) -> None:
+        """Learns the disks' capacities (source: ``virConnectGetAllDomainStats``; of what is off, ``virDomainGetBlockInfo``)."""
+        wanted = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_BLOCK
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        if domain_uuid is None:
+            measured = self._connection.getAllDomainStats(wanted, flags)
+        else:
+            measured = self._connection.domainListGetStats([self._lookup(domain_uuid)], wanted, flags)
+        for domain, stats in measured:
+            state, _ = state_of(stats.get("state.state", -1), -1)
+            found = _image_capacities(domain, stats) if state is DomainState.OFF else capacities(stats)
+            if found:  # nothing is known just now of a domain that is busy
+                self._capacities[domain.UUID()] = found
 
     def _lookup(self, domain_uuid: uuid.UUID) -> libvirt.virDomain:
         return self._connection.lookupByUUID(domain_uuid.bytes)
 
     def _parts(self, domain: libvirt.virDomain) -> DomainParts:
         state, reason = state_of(*domain.state())
-        capacities_now: dict[str, int] = {}
-        if state is not DomainState.OFF:
-            for _, stats in self._connection.domainListGetStats(
-                [domain], libvirt.VIR_DOMAIN_STATS_BLOCK, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-            ):
-                capacities_now = capacities(stats)
         status = DomainStatus(
             state=state,
             reason=reason,
             is_persistent=bool(domain.isPersistent()),
             is_autostarted=bool(domain.autostart()),
-            disk_capacities=capacities_now,
+            disk_capacities=self._capacities.get(domain.UUID(), {}),
         )
-        return _with_capacities(domain, read_domain(domain.XMLDesc(0), status), status)
+        return read_domain(domain.XMLDesc(0), status)
 
-    @_in_use
+    def _without_xml(self, domain: libvirt.virDomain) -> Domain:
+        state, reason = state_of(*domain.state())
+        return Domain(
+            uuid=uuid.UUID(bytes=domain.UUID()),
+            name=domain.name(),
+            state=state,
+            reason=reason,
+            vcpus=0,
+            memory_bytes=0,
+        )
+
+    @_translating
     def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         """The domain after `action`; nothing is done where it is already so, also when somebody else was faster."""
         domain = self._lookup(domain_uuid)
@@ -273,7 +277,7 @@ class LibvirtHost:
                 raise
             return dataclasses.replace(before, state=DomainState.OFF, reason="destroyed")
 
-    @_in_use
+    @_translating
     def ask_guest_agent(self, domain_uuid: uuid.UUID, action: StateAction) -> bool:
         """Asks the agent in the guest; false where none has its channel open, the guest is not running, or it refuses."""
         domain = self._lookup(domain_uuid)
@@ -286,13 +290,13 @@ class LibvirtHost:
             else:
                 domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
         except libvirt.libvirtError as error:
-            if not self._connection.isAlive():
+            if not self.is_alive():
                 raise
             _log.info("the guest's agent did not take it", extra={"domain": str(domain_uuid), "reason": _words(error)})
             return False
         return True
 
-    @_in_use
+    @_translating
     def open_display(self, domain_uuid: uuid.UUID) -> socket.socket:
         """A socket to the first VNC device, past its password (source: ``virDomainOpenGraphicsFD``)."""
         domain = self._lookup(domain_uuid)
@@ -303,7 +307,7 @@ class LibvirtHost:
         display.setblocking(False)
         return display
 
-    @_in_use
+    @_translating
     def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
         """The first screen (source: ``virDomainScreenshot``), 32 MiB at most."""
         domain = self._lookup(domain_uuid)
@@ -332,7 +336,7 @@ class LibvirtHost:
     def _translated(self, error: libvirt.libvirtError) -> AgentError:
         """`error` in the agent's terms. A dead connection shows in many codes, so it is asked for first."""
         code, words = error.get_error_code(), _words(error)
-        if not _is_alive(self._connection):
+        if not self.is_alive():
             return LibvirtAway(f"libvirt went away: {words}")
         if code == libvirt.VIR_ERR_NO_DOMAIN:
             return not_found()
@@ -341,13 +345,6 @@ class LibvirtHost:
         if code == libvirt.VIR_ERR_NO_SUPPORT:
             return NotSupported(f"This host's libvirt cannot do that: {words}")
         return ActionRefused(f"libvirt refused: {words}")
-
-
-def _is_alive(connection: libvirt.virConnect) -> bool:
-    try:
-        return bool(connection.isAlive())
-    except libvirt.libvirtError:
-        return False
 
 
 _ACTIONS: dict[StateAction, Callable[[libvirt.virDomain, Domain], object]] = {
@@ -377,34 +374,23 @@ def _listed(listing: Callable[[], list[T]]) -> list[T]:
         return []
 
 
-def _with_capacities(domain: libvirt.virDomain, parts: DomainParts, status: DomainStatus) -> DomainParts:
-    """`parts` with the sizes of its local disks while it is off, which the statistics do not have then."""
-    if status.state is not DomainState.OFF:
-        return parts
-    disks = []
-    for disk in parts.domain.disks:
-        capacity_bytes = disk.capacity_bytes
-        if not capacity_bytes and disk.source.startswith("/"):
-            with contextlib.suppress(libvirt.libvirtError):  # the image is missing or unreadable: its size is not known
-                capacity_bytes = domain.blockInfo(disk.target)[0]
-        disks.append(dataclasses.replace(disk, capacity_bytes=capacity_bytes))
-    return dataclasses.replace(parts, domain=dataclasses.replace(parts.domain, disks=tuple(disks)))
+def _image_capacities(domain: libvirt.virDomain, stats: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes by disk target, of a domain that is off: of the images that are there and local."""
+    found = {}
+    for index in range(stats.get("block.count", 0)):
+        target, path = stats[f"block.{index}.name"], stats.get(f"block.{index}.path", "")
+        if path.startswith("/"):
+            with contextlib.suppress(libvirt.libvirtError):
+                found[target] = domain.blockInfo(target)[0]
+    return found
 
 
-_event_thread_lock = threading.Lock()
-_event_thread: threading.Thread | None = None
-
-
+@functools.cache
 def _start_event_thread() -> None:
     """Starts libvirt's own event loop, which is one for the whole process and has to be there before a connection opens."""
-    global _event_thread  # noqa: PLW0603  (libvirt's loop is as global)
-    with _event_thread_lock:
-        if _event_thread is not None:
-            return
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it would print every error to stderr
-        libvirt.virEventRegisterDefaultImpl()
-        _event_thread = threading.Thread(target=_run_events, name="libvirt events", daemon=True)
-        _event_thread.start()
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it would print every error to stderr
+    libvirt.virEventRegisterDefaultImpl()
+    threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
 
 
 def _run_events() -> None:

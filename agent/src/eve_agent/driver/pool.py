@@ -1,5 +1,8 @@
 """Blocking calls off the event loop, in a bounded number of threads that a hung call cannot use up.
 
+Each thread has a resource of its own (a connection), opened at its first call, opened again when it is found dead, and
+closed by the same thread when that ends.
+
 A call has a deadline. One that is still running then is *stuck*: its caller gets :class:`CallTimeout` at once, another
 thread takes its thread's place, and the stuck thread ends when its call returns (a late result goes to `discard`).
 No more than `max_stuck` threads may be stuck; beyond that calls are refused with :class:`PoolExhausted` until some return.
@@ -16,7 +19,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -28,6 +31,19 @@ class CallTimeout(Exception):
 
 class PoolExhausted(Exception):
     """So many calls are stuck that no more are begun."""
+
+
+class Resource(Protocol):
+    """What a thread keeps between calls."""
+
+    def is_alive(self) -> bool:
+        """Whether the next call may use it."""
+
+    def close(self) -> None:
+        """Gives it up. Never raises."""
+
+
+R = TypeVar("R", bound=Resource)
 
 
 class _Stage(enum.Enum):
@@ -42,7 +58,7 @@ class _Job:
 
     def __init__(
         self,
-        function: Callable[[], Any],
+        function: Callable[[Any], Any],
         future: asyncio.Future[Any],
         tags: tuple[Hashable, ...],
         discard: Callable[[Any], None] | None,
@@ -77,10 +93,18 @@ class _Job:
             return was_running
 
 
-class CallPool:
-    """Threads for blocking calls. Made, used and closed on one event loop's thread."""
+class CallPool(Generic[R]):
+    """Threads for blocking calls. Made, used and closed on one event loop's thread.
 
-    def __init__(self, *, name: str, workers: int = 4, max_stuck: int = 32) -> None:
+    Args:
+        open_resource: what a thread calls before its first call; what it raises goes to the call's caller.
+        name: of the threads.
+        workers: threads that take calls.
+        max_stuck: threads beside them that may wait for a call that does not return.
+    """
+
+    def __init__(self, open_resource: Callable[[], R], *, name: str, workers: int = 4, max_stuck: int = 16) -> None:
+        self._open_resource = open_resource
         self._name = name
         self._workers = workers
         self._max_stuck = max_stuck
@@ -102,13 +126,13 @@ class CallPool:
 
     async def run(
         self,
-        function: Callable[[], T],
+        function: Callable[[R], T],
         *,
         timeout_seconds: float | None,
         tags: tuple[Hashable, ...] = (),
         discard: Callable[[T], None] | None = None,
     ) -> T:
-        """What `function` returns or raises, called in a thread.
+        """What `function` returns or raises, called in a thread with that thread's resource.
 
         `timeout_seconds` includes the wait for a thread; ``None``: no deadline. `discard` takes a result that nobody waits
         for any more (timed out, cancelled, pool or loop closed) and is called in any thread.
@@ -140,23 +164,33 @@ class CallPool:
         threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def _work(self) -> None:
+        resource: R | None = None
         while (job := self._queue.get()) is not None:
             if not job.begin():
                 self._on_loop(self._release, job)
                 continue
             result, error = None, None
             try:
-                result = job.function()
+                if resource is None or not resource.is_alive():
+                    resource = self._replaced(resource)
+                result = job.function(resource)
             except BaseException as raised:  # whatever it is, it belongs to the caller
                 error = raised
             was_stuck = job.move(to=_Stage.OVER) is _Stage.STUCK
             if was_stuck:
                 self._throw_away(job, result)
                 self._on_loop(self._release_stuck, job)
-                return
+                break
             if not self._on_loop(self._deliver, job, result, error):
                 self._throw_away(job, result)
             del job, result, error
+        if resource is not None:
+            resource.close()
+
+    def _replaced(self, dead: R | None) -> R:
+        if dead is not None:
+            dead.close()
+        return self._open_resource()
 
     def _on_loop(self, function: Callable[..., None], *arguments: Any) -> bool:
         """Whether the loop still lives to call `function`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,3 +41,10 @@ def received(stream: Any, *, limit_bytes: int) -> bytes:
             raise ActionRefused(f"The picture is larger than {limit_bytes // 2**20} MiB.")
     stream.finish()
     return bytes(data)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Clears the frames that `error` holds: libvirt's handles in them, freed later on the event loop, could block it."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__

@@ -1,12 +1,15 @@
 """A Driver over a blocking library: threads, deadlines, reconnecting, and events that are read before they are told.
 
-How a hypervisor daemon that hangs is survived:
+One connection, the watch, only listens: it tells events, and its end tells that the daemon died or hangs. Calls are made
+on connections of their own, one thread and one call at a time on each. That is how the library is used everywhere, and
+it is safe: libvirt 9.0 was seen to crash when a connection with two calls under way was closed by its keepalive.
 
-- every call has a deadline and costs one thread at most (:mod:`.pool`);
-- a domain with a stuck call of some kind is not asked the same again until it has returned, so that one sick guest
-  (a stopped QEMU, a dead network disk) cannot use up the threads;
-- a connection on which several calls are stuck is replaced, and the library's keepalive ends one whose daemon is
-  stopped, which brings all its calls back;
+How a daemon or a guest that hangs is survived:
+
+- every call has a deadline, and one that does not return costs one thread and one connection (:mod:`.pool`);
+- what may wait for a guest's QEMU is kept apart from what does not: lists and states are answered while a QEMU hangs;
+- a guest with a stuck call is asked nothing more that may wait for it until that call has returned, but its plug can be
+  pulled; and no more than :data:`GUESTS_STUCK` calls may be stuck so, since each holds a thread of the daemon's too;
 - what hangs on the guest's own goodwill (its agent) has two places and a short deadline, then its power button is pressed.
 """
 
@@ -22,7 +25,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TypeVar
 
-from eve_agent.errors import AgentError, DomainNotFound, LibvirtAway, LibvirtTimeout, NotSupported
+from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NotSupported
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Domain, StateAction
 from eve_agent.wire.events import Event, EventKind
@@ -30,38 +33,36 @@ from eve_agent.wire.host import HostFacts
 
 from .base import EventListener, Screenshot
 from .feed import EventFeed
-from .host import BlockingHost, HostListener
+from .follower import Follower
+from .host import Hypervisor, Session, Watch
 from .pool import CallPool, CallTimeout, PoolExhausted
 
 T = TypeVar("T")
-Opener = Callable[[HostListener], BlockingHost]
-"""Opens a connection, blocking for as long as that takes; raises LibvirtAway."""
 
 WORKERS = 4
-"""Calls at once: libvirtd serves five of one client's (``max_client_requests``)."""
 CHANGES_AT_ONCE = 3
 """State changes at once, which leaves a thread to reads and consoles."""
 AGENT_CALLS_AT_ONCE = 2
-STUCK_CALLS_PER_CONNECTION = 4
-"""With so many a connection is replaced, before the daemon stops reading from it."""
+GUESTS_STUCK = 8
+"""libvirtd has 20 threads to serve calls with (``max_workers``), for all its clients."""
+MEASURE_SECONDS = 2.0
+"""How long a read waits for fresh disk sizes; the last known do else."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 2.0
 STEADY_SECONDS = 5.0
-"""A connection that lived that long starts the waiting over from the shortest."""
-SETTLE_SECONDS = 0.1
-"""How long a domain's changes are gathered before it is read: one start is a handful of them."""
-REREAD_SECONDS = 1.0
+"""A watch that lived that long starts the waiting over from the shortest."""
 CLOSE_SECONDS = 2.0
 
 _AGENT_CALL = "guest agent"
+_WAITS_FOR_GUEST = "waits for a guest"
 _ASKING = (StateAction.SHUTDOWN, StateAction.REBOOT)
 _log = logging.getLogger(__name__)
 
 
 class _Line:
-    """One connection's end on the event loop."""
+    """The watch's end on the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, changed: Callable[[_Line, uuid.UUID], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, changed: Callable[[uuid.UUID], None]) -> None:
         self._loop = loop
         self._changed = changed
         self.lost = asyncio.Event()
@@ -69,48 +70,60 @@ class _Line:
 
     def domain_changed(self, domain_uuid: uuid.UUID) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._changed, self, domain_uuid)
+            self._loop.call_soon_threadsafe(self._tell, domain_uuid)
 
     def connection_lost(self, why: str) -> None:
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.lose, why)
+            self._loop.call_soon_threadsafe(self._lose, why)
 
-    def lose(self, why: str) -> None:
+    def _tell(self, domain_uuid: uuid.UUID) -> None:
         if not self.lost.is_set():
-            self.why = why
-            self.lost.set()
+            self._changed(domain_uuid)
+
+    def _lose(self, why: str) -> None:
+        self.why = why
+        self.lost.set()
+
+
+class _Nothing:
+    """What the watch's thread has for a connection of its own."""
+
+    def is_alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        return
 
 
 class ThreadedDriver:
-    """Keeps the :class:`~eve_agent.driver.base.Driver` Protocol over a :class:`~eve_agent.driver.host.BlockingHost`.
+    """Keeps the :class:`~eve_agent.driver.base.Driver` Protocol over a :class:`~eve_agent.driver.host.Hypervisor`.
 
     Args:
-        opener: opens a connection; called again whenever one was lost.
+        hypervisor: opens connections.
         call_timeout_seconds: for everything that reads, opens a console or asks a guest's agent.
         change_timeout_seconds: for a state change, which the daemon may take its time for.
     """
 
     def __init__(
-        self, opener: Opener, *, call_timeout_seconds: float = 10.0, change_timeout_seconds: float = 60.0
+        self, hypervisor: Hypervisor, *, call_timeout_seconds: float = 10.0, change_timeout_seconds: float = 60.0
     ) -> None:
-        self._opener = opener
+        self._hypervisor = hypervisor
         self._call_timeout_seconds = call_timeout_seconds
         self._change_timeout_seconds = change_timeout_seconds
         self._feed = EventFeed()
-        self._line: _Line | None = None
-        self._host: BlockingHost | None = None
+        self._follower = Follower(self.domain, self._feed)
+        self._is_up = False
         self._why_down = "not connected yet"
-        self._following: dict[uuid.UUID, asyncio.Task[None]] = {}
-        self._again: set[uuid.UUID] = set()
-        self._pool: CallPool | None = None
+        self._calls: CallPool[Session] | None = None
+        self._watching: CallPool[_Nothing] | None = None
+        self._watch: Watch | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
         self._changes = asyncio.Semaphore(CHANGES_AT_ONCE)
 
     @property
     def is_up(self) -> bool:
-        """Whether a connection is open."""
-        return self._host is not None
+        """Whether the watch is open."""
+        return self._is_up
 
     def subscribe(self, listener: EventListener) -> Callable[[], None]:
         return self._feed.subscribe(listener)
@@ -118,46 +131,46 @@ class ThreadedDriver:
     async def start(self) -> None:
         if self._keeper is not None:
             return
-        self._pool = CallPool(name="libvirt", workers=WORKERS)
+        self._calls = CallPool(self._hypervisor.open_session, name="libvirt call", workers=WORKERS)
+        self._watching = CallPool(_Nothing, name="libvirt watch", workers=1)
         tried = asyncio.Event()
-        self._keeper = asyncio.create_task(self._keep_connected(self._pool, tried), name="libvirt connection")
+        self._keeper = asyncio.create_task(self._keep_watching(self._watching, tried), name="libvirt watch")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._call_timeout_seconds):
                 await tried.wait()
 
     async def close(self) -> None:
         keeper, self._keeper = self._keeper, None
-        if keeper is None or self._pool is None:
+        if keeper is None or self._calls is None or self._watching is None:
             return
-        tasks = [keeper, *self._following.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        host, self._host, self._line = self._host, None, None
-        self._why_down = "the agent is ending"
-        if host is not None:
-            with contextlib.suppress(CallTimeout, PoolExhausted):
-                await self._pool.run(host.close, timeout_seconds=CLOSE_SECONDS)
-        self._pool.close()
+        self._is_up, self._why_down = False, "the agent is ending"
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await self._follower.close()
+        await self._end_watch(self._watching)
+        self._calls.close()
+        self._watching.close()
 
     async def host_facts(self) -> HostFacts:
-        return await self._call(lambda host: host.facts(), key="facts")
+        return await self._call(lambda session: session.facts(), key="facts")
 
     async def domains(self) -> tuple[Domain, ...]:
-        return await self._call(lambda host: host.domains(), key="domains")
+        await self._measure(None)
+        return await self._call(lambda session: session.domains(), key="domains")
 
     async def domain(self, domain_uuid: uuid.UUID) -> Domain:
-        return await self._call(lambda host: host.domain(domain_uuid), key=("read", domain_uuid))
+        await self._measure(domain_uuid)
+        return await self._call(lambda session: session.domain(domain_uuid), key=("read", domain_uuid))
 
     async def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         if action in _ASKING and await self._asked_agent(domain_uuid, action):
             return await self.domain(domain_uuid)
-        # Pulling the plug must not wait for a softer change that hangs.
-        key = ("stop" if action is StateAction.STOP else "change", domain_uuid)
         async with self._changes:
             return await self._call(
-                lambda host: host.change_state(domain_uuid, action),
-                key=key,
+                lambda session: session.change_state(domain_uuid, action),
+                # Pulling the plug must not wait for a softer change that hangs.
+                key=("stop", domain_uuid) if action is StateAction.STOP else ("guest", domain_uuid),
+                waits_for_guest=action is not StateAction.STOP,
                 timeout_seconds=self._change_timeout_seconds,
             )
 
@@ -165,141 +178,123 @@ class ThreadedDriver:
         if kind is not ConsoleKind.VNC:
             raise NotSupported("This agent opens the screen (VNC) of a virtual machine, not yet its serial console.")
         return await self._call(
-            lambda host: host.open_display(domain_uuid), key=("console", domain_uuid), discard=socket.socket.close
+            lambda session: session.open_display(domain_uuid),
+            key=("guest", domain_uuid),
+            waits_for_guest=True,
+            discard=socket.socket.close,
         )
 
     async def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
-        return await self._call(lambda host: host.screenshot(domain_uuid), key=("screenshot", domain_uuid))
+        return await self._call(
+            lambda session: session.screenshot(domain_uuid), key=("guest", domain_uuid), waits_for_guest=True
+        )
 
     async def _asked_agent(self, domain_uuid: uuid.UUID, action: StateAction) -> bool:
         """Whether the guest's agent took the request; where not, its power button is what remains."""
-        if self._pool is not None and self._pool.busy(_AGENT_CALL) >= AGENT_CALLS_AT_ONCE:
+        if self._calls is not None and self._calls.busy(_AGENT_CALL) >= AGENT_CALLS_AT_ONCE:
             return False
         try:
             return await self._call(
-                lambda host: host.ask_guest_agent(domain_uuid, action),
+                lambda session: session.ask_guest_agent(domain_uuid, action),
                 key=("agent", domain_uuid),
                 also=(_AGENT_CALL,),
             )
         except LibvirtTimeout:
             return False
 
+    async def _measure(self, domain_uuid: uuid.UUID | None) -> None:
+        """Refreshes disk sizes, without which a read is still worth having."""
+        try:
+            await self._call(
+                lambda session: session.measure_disks(domain_uuid),
+                key=("guest", domain_uuid),
+                waits_for_guest=True,
+                timeout_seconds=min(MEASURE_SECONDS, self._call_timeout_seconds),
+            )
+        except LibvirtAway:
+            raise
+        except AgentError as error:
+            _log.debug("disks were not measured", extra={"domain": str(domain_uuid), "reason": str(error)})
+
     async def _call(
         self,
-        operation: Callable[[BlockingHost], T],
+        operation: Callable[[Session], T],
         *,
         key: Hashable,
         also: tuple[Hashable, ...] = (),
+        waits_for_guest: bool = False,
         timeout_seconds: float | None = None,
         discard: Callable[[T], None] | None = None,
     ) -> T:
         """What `operation` returns. `key` names what is refused for as long as an earlier call of that name is stuck."""
-        pool, line, host = self._pool, self._line, self._host
-        if pool is None or line is None or host is None:
+        pool = self._calls
+        if pool is None or not self._is_up:
             raise LibvirtAway(f"libvirt is not reachable on this host ({self._why_down}); the agent keeps trying.")
         if pool.stuck(key):
             raise LibvirtTimeout("libvirt has not answered an earlier request of this kind; try again in a minute.")
+        if waits_for_guest:
+            if pool.stuck(_WAITS_FOR_GUEST) >= GUESTS_STUCK:
+                raise LibvirtTimeout("Too many virtual machines of this host do not answer; try again in a minute.")
+            also = (*also, _WAITS_FOR_GUEST)
         seconds = self._call_timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            return await pool.run(
-                partial(operation, host), timeout_seconds=seconds, tags=(key, line, *also), discard=discard
-            )
+            return await pool.run(operation, timeout_seconds=seconds, tags=(key, *also), discard=discard)
         except CallTimeout as error:
-            if pool.stuck(line) >= STUCK_CALLS_PER_CONNECTION:
-                line.lose("too many calls did not return")
             raise LibvirtTimeout(
                 f"libvirt did not answer within {seconds:g} seconds; what was asked for may still happen."
             ) from error
         except PoolExhausted as error:
             raise LibvirtTimeout("libvirt does not answer on this host; try again in a minute.") from error
-        except LibvirtAway as error:
-            line.lose(str(error))
-            raise
 
-    async def _keep_connected(self, pool: CallPool, tried: asyncio.Event) -> None:
+    async def _keep_watching(self, pool: CallPool[_Nothing], tried: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         wait_seconds = FIRST_RETRY_SECONDS
         while True:
-            line = _Line(loop, self._mark)
+            line = _Line(loop, self._changed)
             opened_at = loop.time()
             try:
                 # No deadline: a hung daemon would otherwise be given one more hanging connection at every attempt.
-                host = await pool.run(partial(self._opener, line), timeout_seconds=None, discard=_close)
+                watch = await pool.run(partial(self._open_watch, line), timeout_seconds=None, discard=_close)
             except AgentError as error:
                 self._note_down(str(error))
             except Exception as error:
                 _log.exception("connecting to libvirt failed")
                 self._note_down(f"{type(error).__name__}; the agent's log has more")
             else:
-                opened_at = loop.time()
-                self._line, self._host = line, host
                 _log.info("connected to libvirt")
+                self._watch = watch
+                self._is_up = True
                 self._feed.publish(Event(EventKind.LIBVIRT_UP))
                 tried.set()
                 await line.lost.wait()
-                self._line, self._host = None, None
+                self._is_up = False
                 self._note_down(line.why)
                 self._feed.publish(Event(EventKind.LIBVIRT_DOWN))
-                self._retire(pool, host)
+                await self._end_watch(pool)
             tried.set()
             if loop.time() - opened_at > STEADY_SECONDS:
                 wait_seconds = FIRST_RETRY_SECONDS
             await asyncio.sleep(wait_seconds * random.uniform(0.8, 1.2))  # noqa: S311  (spreads, hides nothing)
             wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
 
+    def _changed(self, domain_uuid: uuid.UUID) -> None:
+        if self._is_up:
+            self._follower.changed(domain_uuid)
+
+    def _open_watch(self, line: _Line, _: _Nothing) -> Watch:
+        return self._hypervisor.open_watch(line)
+
+    async def _end_watch(self, pool: CallPool[_Nothing]) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            with contextlib.suppress(CallTimeout, PoolExhausted):
+                await pool.run(lambda _: watch.close(), timeout_seconds=CLOSE_SECONDS)
+
     def _note_down(self, why: str) -> None:
         if why != self._why_down:
             _log.warning("libvirt is away", extra={"reason": why})
         self._why_down = why
 
-    def _retire(self, pool: CallPool, host: BlockingHost) -> None:
-        """Closes a lost connection in the background, whether or not that hangs."""
 
-        async def retire() -> None:
-            with contextlib.suppress(CallTimeout, PoolExhausted):
-                await pool.run(host.close, timeout_seconds=CLOSE_SECONDS)
-
-        task = asyncio.create_task(retire())
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-    def _mark(self, line: _Line, domain_uuid: uuid.UUID) -> None:
-        """Has the domain read again, soon, and once for all that happens to it until then."""
-        if line is not self._line:
-            return
-        if domain_uuid in self._following:
-            self._again.add(domain_uuid)
-            return
-        self._following[domain_uuid] = asyncio.create_task(self._follow(domain_uuid))
-
-    async def _follow(self, domain_uuid: uuid.UUID) -> None:
-        try:
-            pause_seconds: float | None = SETTLE_SECONDS
-            while pause_seconds is not None:
-                await asyncio.sleep(pause_seconds)
-                self._again.discard(domain_uuid)
-                pause_seconds = await self._report(domain_uuid)
-                if pause_seconds is None and domain_uuid in self._again:
-                    pause_seconds = SETTLE_SECONDS
-        finally:
-            del self._following[domain_uuid]
-
-    async def _report(self, domain_uuid: uuid.UUID) -> float | None:
-        """Tells what the domain is now; after how many seconds to try again where it could not be read."""
-        try:
-            domain = await self.domain(domain_uuid)
-        except DomainNotFound:
-            self._feed.publish(Event(EventKind.DOMAIN_REMOVED, domain_uuid=domain_uuid))
-        except LibvirtAway:
-            return None  # once it is back, LIBVIRT_UP has everybody list everything again
-        except LibvirtTimeout:
-            return REREAD_SECONDS
-        except AgentError as error:
-            _log.warning("a changed domain cannot be read", extra={"domain": str(domain_uuid), "reason": str(error)})
-        else:
-            self._feed.publish(Event(EventKind.DOMAIN_CHANGED, domain_uuid=domain_uuid, domain=domain))
-        return None
-
-
-def _close(host: BlockingHost) -> None:
-    host.close()
+def _close(watch: Watch) -> None:
+    watch.close()

@@ -1,0 +1,69 @@
+"""Small readings of libvirt's answers and of the host's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from eve_agent.driver import machine
+from eve_agent.driver.readings import capacities, clean_words, received, version_text
+from eve_agent.errors import ActionRefused
+
+
+class Stream:
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = list(chunks)
+        self.end = ""
+
+    def recv(self, _size: int) -> bytes:
+        return self.chunks.pop(0) if self.chunks else b""
+
+    def finish(self) -> None:
+        self.end = "finished"
+
+    def abort(self) -> None:
+        self.end = "aborted"
+
+
+def test_versions():
+    assert version_text(9_000_000) == "9.0.0"
+    assert version_text(7_002_022) == "7.2.22"
+
+
+def test_words_of_a_guest_are_one_harmless_line():
+    assert clean_words("no\x1b[31m\r\nway\0") == "no [31m  way"
+    assert len(clean_words("x" * 10_000)) == 300
+
+
+def test_capacities():
+    stats = {
+        "block.count": 3,
+        "block.0.name": "vda",
+        "block.0.capacity": 7,
+        "block.1.name": "sda",
+        "block.2.name": "vdb",
+    }
+    assert capacities(stats) == {"vda": 7}
+    assert capacities({}) == {}
+
+
+def test_a_stream_up_to_its_limit():
+    stream = Stream(b"ab", b"c")
+    assert received(stream, limit_bytes=3) == b"abc"
+    assert stream.end == "finished"
+
+    stream = Stream(b"ab", b"cd")
+    with pytest.raises(ActionRefused):
+        received(stream, limit_bytes=3)
+    assert stream.end == "aborted"
+
+
+def test_bridges_and_kvm(tmp_path: Path):
+    for name in ("br1", "br0"):
+        (tmp_path / name / "bridge").mkdir(parents=True)
+    (tmp_path / "eth0" / "device").mkdir(parents=True)
+
+    assert machine.bridges(tmp_path) == ("br0", "br1")
+    assert machine.bridges(tmp_path / "none") == ()
+    assert machine.has_kvm(Path("/dev/null"))
+    assert not machine.has_kvm(tmp_path)
