@@ -31,6 +31,7 @@ class OperationFilter(django_filters.FilterSet):
 class OperationListView(ListAPIView[Operation]):
     """Operations of your projects (staff: also of what they manage), the newest first."""
 
+    queryset = Operation.objects.none()
     serializer_class = OperationSerializer
     filterset_class = OperationFilter
     ordering = ("-created_at", "id")

@@ -5,6 +5,7 @@
 
 import { toast } from "./eve.js";
 
+const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
 const GATHER_MS = 120; // changes that come together are fetched together
 const CATCH_UP_MS = 60_000; // a message may have been dropped
@@ -155,7 +156,7 @@ const heard = {
 function connect() {
   clearTimeout(retryTimer);
   clearInterval(countTimer);
-  const url = new URL(config.dataset.url, location.origin);
+  const url = new URL(LIVE_URL, location.origin);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(url);
   socket.addEventListener("open", () => {

@@ -50,6 +50,7 @@ ORDERINGS = {
 class VmListView(generics.ListAPIView[Vm]):
     """Your VMs (staff: also those on the hosts that they manage)."""
 
+    queryset = Vm.objects.none()
     serializer_class = VmSerializer
     filterset_class = VmFilter
 
@@ -127,6 +128,7 @@ class VmScreenshotView(APIView):
 class DiscoveredDomainListView(generics.ListAPIView[DiscoveredDomain]):
     """Domains that hosts have and Eve does not; staff only."""
 
+    queryset = DiscoveredDomain.objects.none()
     serializer_class = DiscoveredDomainSerializer
     filterset_class = DiscoveredDomainFilter
     ordering: ClassVar[tuple[str, ...]] = ("name", "id")
