@@ -9,11 +9,11 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from eve_agent.wire.close import CloseCode
-from vms.selectors import role_on, vms_visible_to
 
 from accounts.models import LoginToken, Role, User
 from accounts.selectors import role_allows
 from vms.models import Vm
+from vms.selectors import role_on, vms_visible_to
 
 from .credentials import session_user
 from .models import ConsoleMode, ConsoleSession

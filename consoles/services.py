@@ -13,7 +13,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import RETRYABLE, CloseCode
-from vms.selectors import role_on
 
 from accounts.models import AuditOutcome, Role, User
 from accounts.selectors import role_allows
@@ -23,6 +22,7 @@ from common.errors import NotAllowed
 from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
 from vms.models import Vm
+from vms.selectors import role_on
 
 from . import groups
 from .credentials import Handshake, Principal, page_session_check

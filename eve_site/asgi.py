@@ -13,9 +13,9 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (the a
 from channels.sessions import CookieMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
-from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 
 from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
+from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 
 from .lifespan import Lifespan  # noqa: E402
 from .websockets import RejectUnrouted  # noqa: E402

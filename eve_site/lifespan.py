@@ -57,9 +57,8 @@ class Lifespan:
 def _embedded_tasks() -> list[Task]:
     if not settings.EMBEDDED:
         return []
-    from hypervisors.watcher import watch_forever  # noqa: PLC0415
-
     from consoles.sweeper import sweep_forever  # noqa: PLC0415  (only the one-process mode needs them)
+    from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
 
     return [watch_forever, work_forever, sweep_forever]

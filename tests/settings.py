@@ -7,8 +7,8 @@ os.environ.setdefault("EVE_SECRET_KEY", "tests-only-" + "0123456789abcdef" * 4)
 os.environ.setdefault("EVE_STATE_DIR", tempfile.mkdtemp(prefix="eve-tests-"))
 os.environ.setdefault("EVE_EMAIL_URL", "memorymail://")
 
-from eve_site.settings import *  # noqa: E402, F403
-from eve_site.settings import DATABASES, STATE_DIR  # noqa: E402
+from eve_site.settings import *  # noqa: F403
+from eve_site.settings import DATABASES, STATE_DIR
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, as in production: connections of several threads wait for each other instead of failing.

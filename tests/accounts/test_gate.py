@@ -68,7 +68,7 @@ def test_no_log_holds_a_secret(cast: Cast, caplog: pytest.LogCaptureFixture, cap
     body = {"email": "olivia@acme.example", "password": PASSWORD}
     token = Client().post("/api/v1/login", body, content_type="application/json").json()["token"]
     secrets = [PASSWORD, token, token.split(".")[1], LoginToken.objects.get().digest]
-    bearer = {"headers": {"authorization": f"Bearer {token}"}}
+    bearer: Any = {"headers": {"authorization": f"Bearer {token}"}}
     Client().get(f"/api/v1/me?token={token}", **bearer)
     Client().get(f"/no/such/page?token={token}", **bearer)
     Client().post("/api/v1/login", {**body, "email": "x"}, content_type="application/json")

@@ -23,7 +23,7 @@ from accounts.services import (
     user_disable,
 )
 from common.publish import bind_server_loop
-from consoles import live
+from consoles import consumers, live
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.signals import hypervisor_removed
@@ -90,7 +90,7 @@ async def test_text_ends_the_session(committed_cast: Cast, links: list[StubLink]
 
 
 def _drop_membership(cast: Cast) -> None:
-    membership_remove(membership=Membership.objects.get(project=cast.acme, user=cast.operator), by=cast.owner)
+    membership_remove(project=cast.acme, user=cast.operator, by=cast.owner)
 
 
 def _demote(cast: Cast) -> None:
@@ -232,3 +232,16 @@ async def test_why_it_ended_can_be_asked(committed_cast: Cast, links: list[StubL
     assert answer.json() | {"state": "ended", "close_code": 4014, "reason": "gone", "retryable": True} == answer.json()
     answer = await in_thread(lambda: cast.api(cast.outsider).get(f"/api/v1/consoles/{session.pk}"))()
     assert answer.status_code == 404
+
+
+async def test_a_fault_of_eves_own_leaves_no_open_record(committed_cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(consumers, "display_link", fail)
+    token = await in_thread(committed_cast.token)(committed_cast.operator)
+    socket = websocket(committed_cast.acme_vm.pk, query=f"token={token}")
+    assert (await socket.connect(timeout=5))[0]
+    assert await close_code(socket) == CloseCode.INTERNAL_ERROR
+    session = await in_thread(ConsoleSession.objects.get)()
+    assert session.close_code == CloseCode.INTERNAL_ERROR
