@@ -29,7 +29,7 @@ def stranger(libvirt_sandbox: LibvirtSandbox, tmp_path: Path) -> Iterator[str]:
 
 def spec_of(sandbox: LibvirtSandbox, name: str, **changes: object) -> GuestSpec:
     fields: dict[str, object] = {"kernel": sandbox.image.kernel, "initramfs": sandbox.image.initramfs, "name": name}
-    return GuestSpec(**{**fields, **changes})  # type: ignore[arg-type]
+    return GuestSpec(**{**fields, **changes})
 
 
 def test_a_second_call_changes_nothing_and_a_stopped_guest_is_started(libvirt_sandbox: LibvirtSandbox):

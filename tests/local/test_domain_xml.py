@@ -13,7 +13,7 @@ UUID = "6f2c3c5e-8a35-4f0e-9d0a-0d2f5b1f7a11"
 
 def spec(**changes: object) -> GuestSpec:
     fields: dict[str, object] = {"name": "demo", "kernel": Path("/k"), "initramfs": Path("/i"), "uuid": UUID}
-    return GuestSpec(**{**fields, **changes})  # type: ignore[arg-type]
+    return GuestSpec(**{**fields, **changes})
 
 
 def tree(**changes: object) -> etree._Element:
