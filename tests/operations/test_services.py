@@ -104,6 +104,17 @@ def test_many_workers_claim_an_operation_once(cast, kinds):
     assert Operation.objects.get().worker == operation.worker
 
 
+@pytest.mark.parametrize("is_left_behind", [False, True])
+def test_of_two_workers_that_saw_the_same_one_gets_it(cast, kinds, is_left_behind):
+    queue(cast)
+    if is_left_behind:
+        lapse(operation_claim(worker="killed"))
+    seen_by_first, seen_by_second = Operation.objects.get(), Operation.objects.get()
+    assert services._take(seen_by_first, "first")
+    assert not services._take(seen_by_second, "second")
+    assert Operation.objects.get().worker == "first"
+
+
 def test_the_oldest_comes_first(cast, kinds):
     queue(cast)
     operation_create(kind="test.do", target=cast.ottos_vm, project=cast.ottos, user=cast.outsider)
