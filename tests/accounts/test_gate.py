@@ -69,8 +69,8 @@ def test_no_log_holds_a_secret(cast: Cast, caplog: pytest.LogCaptureFixture, cap
     token = Client().post("/api/v1/login", body, content_type="application/json").json()["token"]
     secrets = [PASSWORD, token, token.split(".")[1], LoginToken.objects.get().digest]
     bearer: Any = {"headers": {"authorization": f"Bearer {token}"}}
-    Client().get(f"/api/v1/me?token={token}", **bearer)
-    Client().get(f"/no/such/page?token={token}", **bearer)
+    Client().get(f"/api/v1/me?token={token}", headers=bearer)
+    Client().get(f"/no/such/page?token={token}", headers=bearer)
     Client().post("/api/v1/login", {**body, "email": "x"}, content_type="application/json")
     link = link_in(password_link(user=cast.owner))
     secrets += [link, link.split(".")[1]]

@@ -39,7 +39,7 @@ def test_what_is_not_yours_is_not_there(cast: Cast, part: str) -> None:
     user = cast.everybody[part]
     api, browser, one = cast.api(user), cast.pages(user), f"{URL}/{cast.acme.pk}"
     member = f"{one}/members/{cast.viewer.pk}"
-    answers = [
+    answers: list[Any] = [
         api.get(one),
         api.patch(one, {"name": "mine"}),
         api.delete(one),
