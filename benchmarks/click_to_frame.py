@@ -27,13 +27,19 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-FIRST_FRAME = """() => {
-    const canvas = document.querySelector("canvas");
-    if (!canvas || !canvas.width || !canvas.height) return false;
-    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    for (let i = 0; i < pixels.length; i += 4) if (pixels[i] | pixels[i + 1] | pixels[i + 2]) return performance.timeOrigin + performance.now();
-    return false;
-}"""
+FIRST_FRAME = """() => new Promise(resolve => {
+    const look = () => {
+        const canvas = document.querySelector("#screen canvas");
+        if (canvas && canvas.width && canvas.height) {
+            const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            for (let i = 0; i < pixels.length; i += 4)
+                if (pixels[i] | pixels[i + 1] | pixels[i + 2])
+                    return resolve(performance.timeOrigin + performance.now());
+        }
+        requestAnimationFrame(look);
+    };
+    look();
+})"""
 CLICK = """link => { const at = performance.timeOrigin + performance.now(); link.click(); return at; }"""
 
 
@@ -44,7 +50,7 @@ def click_to_frame(page: Page, vm_url: str) -> float:
     link.evaluate("link => link.removeAttribute('target')")
     clicked_at = link.evaluate(CLICK)
     page.wait_for_url("**/console/", wait_until="commit")
-    drawn_at = page.wait_for_function(FIRST_FRAME, polling="raf", timeout=30_000).json_value()
+    drawn_at = page.evaluate(FIRST_FRAME)
     return float(drawn_at - clicked_at)
 
 

@@ -76,11 +76,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         session = await database_sync_to_async(session_begin)(grant=grant)
         try:
             link = await display_link(grant, session)
-        except ConsoleRefused as refusal:
+        except Exception as error:
+            refusal = refusal_of(error, session)
             await database_sync_to_async(session_end)(
                 session_id=session.id, code=refusal.close_code, reason=str(refusal.detail)
             )
-            raise
+            raise refusal from error
         self.live = LiveConsole(
             grant=grant,
             session=session,
@@ -125,6 +126,14 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
             raise
     await database_sync_to_async(left_over_end)(grant.vm, session.id)
     return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+
+
+def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:
+    """What the viewer is told; a fault of Eve's own goes into the log and is named as such."""
+    if isinstance(error, ConsoleRefused):
+        return error
+    log.error("console failed", session=str(session.id), exc_info=error)
+    return ConsoleRefused(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))
 
 
 def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:

@@ -29,6 +29,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from common.errors import EveError
+from hypervisors.dial import connect_tcp
 from hypervisors.tls import AgentTls
 
 from .errors import DisplayRefused, HostUnreachable, LinkLost
@@ -269,11 +270,9 @@ async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object,
         async with asyncio.timeout(timeout_seconds):
             _transport, link = await loop.create_connection(
                 lambda: AgentLink(check_peer=trust.check, uri=uri),
-                trust.host,
-                trust.port,
+                sock=await connect_tcp(trust.host, trust.port),
                 ssl=trust.context,
                 server_hostname=trust.server_name,
-                happy_eyeballs_delay=0.25,
             )
             await link.opened()
     except TimeoutError:

@@ -248,6 +248,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "HypervisorStateEnum": "hypervisors.models.HypervisorState",
         "VmStateEnum": "vms.models.VmState",
+        "PowerActionEnum": "vms.api.serializers.ACTIONS",
         "OperationStateEnum": "operations.models.OperationState",
         "RoleEnum": "accounts.models.Role",
         "AuditOutcomeEnum": "accounts.models.AuditOutcome",
@@ -299,6 +300,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        # uvicorn writes each websocket's address at level INFO, and a console's has a ticket in its query.
+        "uvicorn.error": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
         "daphne": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },

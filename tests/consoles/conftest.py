@@ -15,7 +15,10 @@ from eve_agent.wire.close import CloseCode
 from consoles import consumers
 from consoles.errors import LinkLost
 from consoles.routing import websocket_urlpatterns
+from tests.agent.transport.conftest import pytest_asyncio_loop_factories
 from tests.cast import Cast, make_cast
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 APPLICATION = CookieMiddleware(URLRouter(websocket_urlpatterns))
 GOOD_ORIGIN = settings.PUBLIC_URL

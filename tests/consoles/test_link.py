@@ -14,9 +14,9 @@ from consoles.errors import DisplayRefused, HostUnreachable, LinkLost
 from consoles.link import HIGH_WATER_BYTES, open_link
 from hypervisors.tls import AgentTls
 from tests.agent.stub import DOMAIN, OFF_DOMAIN
-from tests.agent.transport.conftest import Agent, agent, pytest_asyncio_loop_factories
+from tests.agent.transport.conftest import Agent, agent
 
-__all__ = ["agent", "pytest_asyncio_loop_factories"]
+__all__ = ["agent"]
 
 
 def trust_of(agent: Agent, *pins: str) -> AgentTls:

@@ -21,11 +21,12 @@ SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 PEOPLE = """
 import json
 from accounts.models import Membership, Project, Role, User
-from accounts.services import user_create
+from accounts.services import password_set, user_create
 from hypervisors.models import Site
 password = %(password)r
 def person(email, name, **fields):
-    user = user_create(email=email, name=name, password=password, **fields)
+    user = user_create(email=email, name=name, **fields)
+    password_set(user=user, password=password, by=None)
     return user
 olivia = person("olivia@acme.example", "Olivia Owner")
 oscar = person("oscar@acme.example", "Oscar Operator")
