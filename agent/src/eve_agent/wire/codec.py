@@ -1,8 +1,9 @@
 """Dataclasses to JSON and back.
 
-Decoding is strict about types (a string is no number, ``true`` is no integer) and lenient about
-growth: unknown keys are ignored, absent keys take the field's default, and an unknown member of an
-enumeration becomes its ``UNKNOWN`` member where it has one.
+Decoding is strict about types (a string is no number, ``true`` is no integer, ``NaN`` is no JSON, and a
+string holds neither NUL nor half a surrogate pair, which no database or encoder would take) and lenient
+about growth: unknown keys are ignored, absent keys take the field's default, and an unknown member of
+an enumeration becomes its ``UNKNOWN`` member where it has one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import datetime as dt
 import enum
 import functools
 import json
+import math
+import re
 import types
 import typing
 import uuid
@@ -20,6 +23,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
 
 class DecodeError(ValueError):
     """The bytes are no valid message of the contract; the text names the field."""
@@ -27,7 +32,7 @@ class DecodeError(ValueError):
 
 def encode(message: Any) -> bytes:
     """The message (a dataclass, or a list or tuple of them) as UTF-8 JSON."""
-    return json.dumps(to_plain(message), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(to_plain(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def decode(cls: type[T], data: bytes | str) -> T:
@@ -67,7 +72,7 @@ def from_plain(cls: type[T], plain: Any, *, where: str = "") -> T:
     if not isinstance(plain, Mapping):
         raise DecodeError(f"{where or cls.__name__}: expected an object")
     values: dict[str, Any] = {}
-    for field, hint in _fields(cls):
+    for field, hint in _fields(cls):  # type: ignore[arg-type]  # every class is hashable; the checker asks T for it
         place = f"{where}.{field.name}" if where else field.name
         if field.name in plain:
             values[field.name] = _value(hint, plain[field.name], place)
@@ -81,9 +86,13 @@ def from_plain(cls: type[T], plain: Any, *, where: str = "") -> T:
 
 def _parse(data: bytes | str) -> Any:
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"no JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 @functools.cache
@@ -114,11 +123,23 @@ def _scalar(hint: Any, plain: Any, where: str) -> Any:
         return _member(hint, plain, where)
     if hint in (uuid.UUID, dt.datetime):
         return _from_text(hint, plain, where)
-    if hint is float and type(plain) is int:
-        return float(plain)
+    if hint is float and type(plain) in (int, float):
+        return _finite(plain, where)
     if type(plain) is not hint:
         raise DecodeError(f"{where}: expected {hint.__name__}, got {type(plain).__name__}")
+    if hint is str and _NO_TEXT.search(plain):
+        raise DecodeError(f"{where}: a character that is no text")
     return plain
+
+
+def _finite(plain: int | float, where: str) -> float:
+    try:
+        value = float(plain)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise DecodeError(f"{where}: too large")
+    return value
 
 
 def _member(hint: type[enum.Enum], plain: Any, where: str) -> enum.Enum:
