@@ -259,3 +259,32 @@ def test_forms_of_other_sites_do_nothing(cast):
     browser = cast.pages(cast.superuser, enforce_csrf_checks=True)
     answer = browser.post(f"/manage/drift/adopt/{discovered.pk}/", {"project": str(cast.acme.pk)})
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("part", "sees"),
+    [
+        ("staff_here", {"acme-web"}),
+        ("staff_there", {"otto-mail"}),
+        ("superuser", {"acme-web", "otto-mail"}),
+        ("owner", None),
+    ],
+)
+def test_django_admin_shows_the_vms_of_ones_sites_and_changes_nothing(cast, part, sees):
+    browser = cast.pages(getattr(cast, part))
+    listed = browser.get("/admin/vms/vm/")
+    if sees is None:
+        assert listed.status_code != 200
+        return
+    html = listed.content.decode()
+    assert {name for name in ("acme-web", "otto-mail") if name in html} == sees
+    for vm in (cast.acme_vm, cast.ottos_vm):
+        shown = browser.get(f"/admin/vms/vm/{vm.pk}/change/")
+        assert (shown.status_code == 200) == (vm.name in sees)
+        assert (
+            browser.post(f"/admin/vms/vm/{vm.pk}/change/", {"name": "x", "project": str(cast.ottos.pk)}).status_code
+            != 200
+        )
+        assert browser.post(f"/admin/vms/vm/{vm.pk}/delete/", {"post": "yes"}).status_code != 200
+    assert set(Vm.objects.values_list("name", flat=True)) == {"acme-web", "otto-mail"}
+    assert browser.get("/admin/vms/vm/add/").status_code == 403

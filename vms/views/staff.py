@@ -245,6 +245,7 @@ def _context(request: HttpRequest, part: str) -> dict[str, Any]:
     return {
         "nav": "manage",
         "part": part,
+        "is_unlimited": is_unlimited_staff(user),
         "drift_total": Drift(user).total,
         "active_total": operations_for(user).filter(state__in=ACTIVE_STATES).count(),
     }
