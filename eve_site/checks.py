@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 _RANGES = {
     "LOGIN_TOKEN_SECONDS": ("EVE_LOGIN_TOKEN_SECONDS", 600, 90 * 86400),
@@ -36,7 +37,9 @@ _RANGES = {
 @register(Tags.security)
 def check_secret_key(**_: Any) -> Iterable[CheckMessage]:
     """eve.E001: without a key no session or link can be signed."""
-    if not settings.SECRET_KEY:
+    try:
+        settings.SECRET_KEY  # noqa: B018  (Django raises for an empty one)
+    except ImproperlyConfigured:
         yield Error(
             "There is no secret key.",
             hint="Set EVE_SECRET_KEY_FILE to a file that holds 50 or more random characters.",

@@ -1,0 +1,65 @@
+"""The composition root: health, metrics, unknown websockets, background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from channels.testing import WebsocketCommunicator
+from django.db import OperationalError, connection
+from django.test import Client
+
+from eve_site import lifespan
+from eve_site.asgi import application
+from tests.cast import Cast
+
+
+def test_health_needs_nothing(client: Client) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready_needs_the_database(db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.get("/readyz").status_code == 200
+
+    def away(*_: Any) -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", away)
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "database_away"
+
+
+def test_metrics_are_for_staff_of_every_site(cast: Cast) -> None:
+    for user, status in ((cast.superuser, 200), (cast.staff_here, 404), (cast.owner, 404), (None, 404)):
+        assert cast.api(user).get("/metrics").status_code == status
+        assert cast.pages(user).get("/metrics").status_code == status
+
+
+@pytest.mark.parametrize("path", ["/ws/nothing", "/ws/vms/not-a-uuid/console", "/", "/ws/../live"])
+async def test_an_unknown_websocket_is_refused(path: str) -> None:
+    socket = WebsocketCommunicator(application, path)
+    assert (await socket.connect(timeout=5))[0] is False
+
+
+async def test_a_background_task_that_fails_is_started_again(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+
+    async def task(stop: asyncio.Event) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise RuntimeError("a host's nonsense")
+        await stop.wait()
+
+    monkeypatch.setattr(lifespan, "_embedded_tasks", lambda: [task])
+    monkeypatch.setattr(lifespan, "RESTART_SECONDS", 0.01)
+    life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
+    await life.send_input({"type": "lifespan.startup"})
+    assert (await life.receive_output())["type"] == "lifespan.startup.complete"
+    await asyncio.sleep(0.1)
+    await life.send_input({"type": "lifespan.shutdown"})
+    assert (await life.receive_output())["type"] == "lifespan.shutdown.complete"
+    assert len(runs) == 2
