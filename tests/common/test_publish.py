@@ -13,7 +13,7 @@ from django.db import transaction
 from common.publish import bind_server_loop, publish, publish_on_commit
 
 
-async def _received(channel: str, seconds: float = 2) -> dict:
+async def _received(channel: str, seconds: float = 2) -> dict[str, object]:
     layer = get_channel_layer()
     assert layer is not None
     return await asyncio.wait_for(layer.receive(channel), seconds)
