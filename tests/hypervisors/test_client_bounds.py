@@ -121,7 +121,7 @@ def test_a_long_answer_ends_at_its_limit(way, limit, start, hypervisor, serve: S
     settings.AGENT_REQUEST_TIMEOUT_SECONDS = 20.0
     block = b"x" * 65536
     serve(flooding(start, b"10000\r\n" + block + b"\r\n" if b"chunked" in start else block))
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadAnswer, match=f"more than the {limit // 2**20} MiB"):
         way(hypervisor)
 
 
@@ -131,6 +131,23 @@ def test_lines_without_an_end_are_bounded(start, hypervisor, serve: Serve, setti
     serve(flooding(start, b"1" * 65536))
     with pytest.raises((BadAnswer, HostAway)):
         facts(hypervisor)
+
+
+def test_trailers_without_an_end_are_bounded(hypervisor, serve: Serve, settings):
+    settings.AGENT_REQUEST_TIMEOUT_SECONDS = 20.0
+    serve(flooding(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 10_000))
+    begun = time.monotonic()
+    with pytest.raises(BadAnswer, match="more than Eve takes"):
+        facts(hypervisor)
+    assert time.monotonic() - begun < 15
+
+
+def test_each_drip_shortens_the_time_that_is_left(hypervisor, serve: Serve):
+    serve(dripping(OK, b"X-A: b\r\n", seconds=1.5))
+    begun = time.monotonic()
+    with pytest.raises(AgentTimeout):
+        facts(hypervisor)
+    assert time.monotonic() - begun < 2.5
 
 
 def test_redirects_are_not_followed(hypervisor, serve: Serve):
