@@ -211,11 +211,24 @@ async def test_it_looks_by_itself_whether_it_may_go_on(cast, monkeypatch):
     assert len(await heard(joined)) == 1
 
 
-async def test_nothing_is_left_behind(cast):
-    await get_channel_layer().flush()
-    socket, _cookie = await listen(cast.owner)
+async def test_nothing_is_left_behind(cast, monkeypatch):
+    layer, joined = get_channel_layer(), set()
+    add, discard = layer.group_add, layer.group_discard
+
+    async def group_add(group, channel):
+        joined.add((group, channel))
+        await add(group, channel)
+
+    async def group_discard(group, channel):
+        joined.discard((group, channel))
+        await discard(group, channel)
+
+    monkeypatch.setattr(layer, "group_add", group_add)
+    monkeypatch.setattr(layer, "group_discard", group_discard)
+    socket, _cookie = await listen(cast.staff_here)
+    assert len(joined) == 4  # the user, the login session, the personal project, the site
     await socket.disconnect()
-    assert get_channel_layer().groups == {}
+    assert joined == set()
 
 
 async def test_a_flood_beyond_the_channels_capacity_ends_nothing(cast):
