@@ -39,6 +39,17 @@ class SlowDoor:
         return User.objects.filter(email=username).first() if password == PASSWORD else None
 
 
+def dawdle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widens the gap between reading a counter and writing it."""
+    save = AttemptCounter.save
+
+    def slow(self: AttemptCounter, *args: Any, **kwargs: Any) -> None:
+        time.sleep(0.005)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(AttemptCounter, "save", slow)
+
+
 def attempt(email: str, password: str, **headers: Any) -> int:
     try:
         body = {"email": email, "password": password}
@@ -51,6 +62,7 @@ def test_200_parallel_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     make_cast()
     door = SlowDoor()
     monkeypatch.setattr("accounts.services.logins.authenticate", door)
+    dawdle(monkeypatch)
     with ThreadPoolExecutor(32) as pool:
         codes = list(
             pool.map(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -87,8 +88,15 @@ def test_a_weak_password_is_refused_and_the_link_stays(cast: Cast, password: str
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_that_race_for_a_link_one_wins() -> None:
+def test_of_two_that_race_for_a_link_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     cast = make_cast()
+    save = User.save
+
+    def slow(self: User, *args: Any, **kwargs: Any) -> None:
+        time.sleep(0.1)  # widens the gap between checking the link and spending it
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(User, "save", slow)
     link = link_in(password_link(user=cast.owner))
 
     def set_it(n: int) -> str:
