@@ -35,7 +35,6 @@ def enrolment_page(request: HttpRequest, hypervisor: Hypervisor, line: ShownLine
     context = {**_progress(hypervisor), "nav": "manage", "line": line, "address": request.path}
     response = render(request, "hypervisors/enrolment.html", context)
     response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
     return response
 
 
