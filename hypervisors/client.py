@@ -35,7 +35,9 @@ class AgentClient:
     BadAnswer, LibvirtAway, or AgentRefused with the agent's own code.
     """
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor, *, seconds: float | None = None) -> None:
+        """Each request takes at most `seconds`; settings.AGENT_REQUEST_TIMEOUT_SECONDS by default."""
+        self._seconds = seconds
         self._id = hypervisor.pk
         self._name = hypervisor.name
         self._session: AgentSession | None = None
@@ -132,7 +134,12 @@ class AgentClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         answer = self._opened.exchange(
-            method, path, headers=headers, body=codec.encode(body) if body is not None else None, limit=limit
+            method,
+            path,
+            headers=headers,
+            body=codec.encode(body) if body is not None else None,
+            limit=limit,
+            seconds=self._seconds,
         )
         self.peer_fingerprint = answer.peer_fingerprint
         self._check_version(answer)

@@ -24,10 +24,10 @@ MAX_NUMBER = 2**63 - 1
 SEEN_EVERY = dt.timedelta(seconds=10)
 
 
-def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None) -> bool:
+def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, seconds: float | None = None) -> bool:
     """Asks the host for its facts and all its domains, and announces them; the host is online then.
 
-    `enrolled_at` names the enrolment for which this is done. Returns False, with nothing announced, where that is not
+    `seconds` is what each request may take. `enrolled_at` names the enrolment for which this is done. Returns False, with nothing announced, where that is not
     the present one any more, or the hypervisor is gone.
 
     Raises:
@@ -36,7 +36,7 @@ def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None) ->
     hypervisor = Hypervisor.objects.filter(pk=hypervisor_id, enrolled_at=enrolled_at).first()
     if hypervisor is None:
         return False
-    with AgentClient(hypervisor) as client:
+    with AgentClient(hypervisor, seconds=seconds) as client:
         facts = client.host_facts()
         domains = client.domains()
         contract_version = client.contract_version

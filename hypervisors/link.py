@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import random
 from functools import partial
 from typing import Any, cast
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire import codec, paths
 from eve_agent.wire.events import Event, EventKind
@@ -41,7 +43,11 @@ PING_SECONDS = 15.0
 HELLO_SECONDS = 10.0
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 10.0
+NEW_HOST = dt.timedelta(minutes=10)
+NEW_HOST_DELAY_SECONDS = 1.0
 MAINTENANCE_SECONDS = 60.0
+BRISK_SECONDS = 5.0
+"""A host that takes longer is asked again in the lane of slow hosts, where it may take its time."""
 
 
 class PinnedWebsocket(ClientConnection):
@@ -117,7 +123,13 @@ class HostLink:
             except Exception as error:  # whatever a host does, the watching goes on
                 await self._failed(error)
             await asyncio.sleep(self._delay * random.uniform(0.7, 1.3))  # noqa: S311
-            self._delay = min(self._delay * 2, MAX_DELAY_SECONDS)
+            self._delay = min(self._delay * 2, self._longest_delay())
+
+    def _longest_delay(self) -> float:
+        """Somebody waits for a host that has just enrolled: its agent is started any moment."""
+        enrolled_at = self._host.enrolled_at
+        is_new = enrolled_at is not None and timezone.now() - enrolled_at < NEW_HOST
+        return NEW_HOST_DELAY_SECONDS if is_new else MAX_DELAY_SECONDS
 
     async def _watch_once(self) -> None:
         trust = await self._workers.write(_trust, self._host)
@@ -191,9 +203,15 @@ class HostLink:
     async def _list(self) -> bool:
         """Lists everything. Returns whether it was complete; a libvirt that is down is no fault of the link."""
         ask = self._workers.ask_slow_host if self._is_slow else self._workers.ask_host
+        seconds = None if self._is_slow else BRISK_SECONDS
         self._is_slow = True
         try:
-            await ask(host_resync, hypervisor_id=self._host.hypervisor_id, enrolled_at=self._host.enrolled_at)
+            await ask(
+                host_resync,
+                hypervisor_id=self._host.hypervisor_id,
+                enrolled_at=self._host.enrolled_at,
+                seconds=seconds,
+            )
         except LibvirtAway as error:
             self._is_slow = isinstance(error, LibvirtTimeout)
             await self._state(HypervisorState.LIBVIRT_DOWN, str(error.detail))

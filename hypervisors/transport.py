@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 import weakref
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ _OVERHEAD_BYTES = 1024 * 1024
 """What headers and framing may take beside the longest body."""
 _CHUNK_BYTES = 64 * 1024
 _IDLE_CONNECTIONS = 4
+_seconds: ContextVar[float | None] = ContextVar("eve_exchange_seconds", default=None)
+"""How long the present exchange may take, from the session to its connection, through requests and urllib3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ class PinnedConnection(HTTPSConnection):
         if self.sock is None:
             self.connect()
         self.bounded_socket.begin(
-            seconds=settings.AGENT_REQUEST_TIMEOUT_SECONDS, budget_bytes=MAX_SCREENSHOT_BYTES + _OVERHEAD_BYTES
+            seconds=_seconds.get() or settings.AGENT_REQUEST_TIMEOUT_SECONDS,
+            budget_bytes=MAX_SCREENSHOT_BYTES + _OVERHEAD_BYTES,
         )
         super().request(*args, **kwargs)
 
@@ -177,23 +181,34 @@ class AgentSession:
         self._session.adapters.clear()
         self._session.mount("https://", self._adapter)
 
-    def exchange(self, method: str, path: str, *, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        body: bytes | None,
+        limit: int,
+        seconds: float | None = None,
+    ) -> Answer:
         """One request and its answer, whose body has at most `limit` bytes. Raises AgentError.
+
+        It takes at most `seconds` (by default settings.AGENT_REQUEST_TIMEOUT_SECONDS) once it is connected.
 
         A kept connection that the agent closed in the meantime is replaced once: every request of the contract may be
         repeated without harm.
         """
+        mark = _seconds.set(seconds)
         try:
             return self._exchange(method, path, headers, body, limit)
         except requests.ConnectionError as error:
             if not _was_closed(error):
                 raise as_agent_error(error, self.trust) from error
+            return self._exchange_again(method, path, headers, body, limit)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise as_agent_error(error, self.trust) from error
-        try:
-            return self._exchange(method, path, headers, body, limit)
-        except (requests.RequestException, HTTPError, OSError) as error:
-            raise as_agent_error(error, self.trust) from error
+        finally:
+            _seconds.reset(mark)
 
     def close(self) -> None:
         """Ends connections once they are idle."""
@@ -202,6 +217,14 @@ class AgentSession:
     def cut(self) -> None:
         """Ends all connections, busy ones too."""
         self._adapter.cut()
+
+    def _exchange_again(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: int
+    ) -> Answer:
+        try:
+            return self._exchange(method, path, headers, body, limit)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise as_agent_error(error, self.trust) from error
 
     def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
         response = self._session.request(

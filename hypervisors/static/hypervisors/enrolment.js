@@ -10,6 +10,7 @@ const clock = document.querySelector("[data-countdown]");
 
 function countDown() {
   const left = Math.max(0, Math.round((Date.parse(clock.dataset.countdown) - Date.now()) / 1000));
+  if (!clock.isConnected) return;
   clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
   if (left > 0) setTimeout(countDown, 1000);
 }
@@ -62,7 +63,8 @@ async function follow() {
           key = card.dataset.key;
           progress.replaceChildren(card);
           if (card.dataset.spent === "yes") {
-            document.getElementById("enrolment-line")?.remove();
+            for (const part of document.querySelectorAll("[data-line]")) part.remove();
+            for (const part of document.querySelectorAll("[data-line-used]")) part.hidden = false;
             runTest();
           }
         }
