@@ -13,21 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.http import HttpRequest
 
 from accounts.models import LoginToken, User
-from accounts.sessions import session_digest
+from accounts.sessions import session_digest, session_user
 from accounts.tokens import token_from_header, token_resolve
+from common.origins import origin_is_good
 
 from .errors import BadCredential
 from .models import ConsoleKind, ConsoleMode
-from .origins import origin_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +78,17 @@ class Handshake:
 
 def principal_of_token(handshake: Handshake) -> Principal:
     """Whose login token it is. Raises BadCredential."""
-    origin_check(handshake.headers, is_required=False)
+    origin_check(handshake, is_required=False)
     token = token_resolve(handshake.token)
     if token is None:
         raise BadCredential("no such token")
     return Principal(user=token.user, token=token)
 
 
-def session_user(session_key: str) -> User | None:
-    """The active user who is signed in by that login session now, as Django's own middleware would find them."""
-    if not session_key:
-        return None
-    request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    user = get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
+def origin_check(handshake: Handshake, *, is_required: bool) -> None:
+    """That the page that opens the websocket is one of ours; a program has none. Raises BadCredential."""
+    if not origin_is_good(handshake.headers, is_required=is_required):
+        raise BadCredential("bad origin")
 
 
 def page_session_check(handshake: Handshake, *, user: User, expected_digest: str) -> None:

@@ -25,10 +25,9 @@ from vms.models import Vm
 from vms.selectors import role_on
 
 from . import groups
-from .credentials import Handshake, Principal, page_session_check
+from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
-from .origins import origin_check
 from .selectors import LIVE_SECONDS, live_sessions, vm_for_console
 
 RESUME_SECONDS = 60
@@ -102,7 +101,7 @@ def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
     )
     if ticket is None:
         raise BadCredential("no such ticket")
-    origin_check(handshake.headers, is_required=ticket.token is None)
+    origin_check(handshake, is_required=ticket.token is None)
     if ticket.token is None:
         page_session_check(handshake, user=ticket.user, expected_digest=ticket.session_digest)
     claimed = ConsoleTicket.objects.filter(pk=ticket.pk, used_at=None, expires_at__gt=Now()).update(used_at=Now())

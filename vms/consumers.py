@@ -17,6 +17,7 @@ from eve_agent.wire.close import CloseCode
 
 from accounts.selectors import projects_for
 from accounts.sessions import session_digest, session_user
+from common.origins import origin_is_good
 from hypervisors.selectors import sites_for
 
 from . import live
@@ -60,7 +61,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         """Refuses the handshake without saying why, or joins the user's groups."""
-        if not _is_own_origin(self.scope["headers"]):
+        if not origin_is_good(self.scope["headers"], is_required=True):
             await self.close()
             return
         audience = await database_sync_to_async(audience_of)(self._session_key)
@@ -142,9 +143,3 @@ def audience_of(session_key: str) -> Audience | None:
         personal=frozenset({live.user_group(user.pk), live.login_group(session_digest(session_key))}),
         shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites)}),
     )
-
-
-def _is_own_origin(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether there is exactly one Origin, and it is one of ours: a browser always sends it, and a page cannot forge it."""
-    origins = [value.decode("latin-1").lower() for name, value in headers if name.lower() == b"origin"]
-    return len(origins) == 1 and origins[0] in settings.ALLOWED_ORIGINS
