@@ -12,11 +12,11 @@ from channels.routing import URLRouter
 from channels.sessions import CookieMiddleware
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
-from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from eve_agent.wire.domain import DomainState
 
 from accounts.models import Membership, User
+from accounts.session_store import SessionStore
 from accounts.sessions import session_digest
 from accounts.signals import access_revoked
 from hypervisors.models import HypervisorState
