@@ -1,4 +1,4 @@
-"""What lives as long as the server: the loop for publishing and, in one-process mode, the watcher and the worker."""
+"""What lives as long as the server: the loop for publishing, the sweeper and, in one-process mode, watcher and worker."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Lifespan:
 
     async def _live(self, receive: Any, send: Any) -> None:
         stop = asyncio.Event()
-        tasks = [asyncio.create_task(_keep_running(task, stop), name=task.__module__) for task in _embedded_tasks()]
+        tasks = [asyncio.create_task(_keep_running(task, stop), name=task.__module__) for task in _background_tasks()]
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -54,14 +54,12 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _embedded_tasks() -> list[Task]:
-    if not settings.EMBEDDED:
-        return []
-    from consoles.sweeper import sweep_forever  # noqa: PLC0415  (only the one-process mode needs them)
+def _background_tasks() -> list[Task]:
+    from consoles.sweeper import sweep_forever  # noqa: PLC0415  (the apps are loaded first)
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
 
-    return [watch_forever, work_forever, sweep_forever]
+    return [sweep_forever, watch_forever, work_forever] if settings.EMBEDDED else [sweep_forever]
 
 
 async def _keep_running(task: Task, stop: asyncio.Event) -> None:

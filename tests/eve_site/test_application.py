@@ -11,6 +11,7 @@ from channels.testing import WebsocketCommunicator
 from django.db import OperationalError, connection
 from django.test import Client
 
+from consoles.sweeper import sweep_forever
 from eve_site import lifespan
 from eve_site.asgi import application
 from tests.cast import Cast
@@ -54,7 +55,7 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
             raise RuntimeError("a host's nonsense")
         await stop.wait()
 
-    monkeypatch.setattr(lifespan, "_embedded_tasks", lambda: [task])
+    monkeypatch.setattr(lifespan, "_background_tasks", lambda: [task])
     monkeypatch.setattr(lifespan, "RESTART_SECONDS", 0.01)
     life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
     await life.send_input({"type": "lifespan.startup"})
@@ -63,3 +64,11 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
     await life.send_input({"type": "lifespan.shutdown"})
     assert (await life.receive_output())["type"] == "lifespan.shutdown.complete"
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize(("is_embedded", "count"), [(True, 3), (False, 1)])
+def test_every_server_sweeps_the_consoles_of_killed_ones(settings: Any, is_embedded: bool, count: int) -> None:
+    settings.EMBEDDED = is_embedded
+    tasks = lifespan._background_tasks()
+    assert sweep_forever in tasks
+    assert len(tasks) == count
