@@ -23,7 +23,7 @@ from common.errors import EveError
 
 from .client import contract_mismatch
 from .dial import connect_tcp
-from .errors import BadAnswer, HostAway, LibvirtAway, LibvirtTimeout, NotTrusted
+from .errors import AgentTimeout, BadAnswer, HostAway, LibvirtAway, LibvirtTimeout, NotTrusted
 from .failures import as_agent_error
 from .inventory import events_apply, host_resync
 from .leases import Assignment
@@ -202,23 +202,28 @@ class HostLink:
 
     async def _list(self) -> bool:
         """Lists everything. Returns whether it was complete; a libvirt that is down is no fault of the link."""
-        ask = self._workers.ask_slow_host if self._is_slow else self._workers.ask_host
-        seconds = None if self._is_slow else BRISK_SECONDS
-        self._is_slow = True
         try:
-            await ask(
-                host_resync,
-                hypervisor_id=self._host.hypervisor_id,
-                enrolled_at=self._host.enrolled_at,
-                seconds=seconds,
-            )
+            await self._list_in_lane()
         except LibvirtAway as error:
-            self._is_slow = isinstance(error, LibvirtTimeout)
             await self._state(HypervisorState.LIBVIRT_DOWN, str(error.detail))
             return False
-        self._is_slow, self._delay = False, FIRST_DELAY_SECONDS
+        self._delay = FIRST_DELAY_SECONDS
         await self._maintain()
         return True
+
+    async def _list_in_lane(self) -> None:
+        """A host that takes long is asked once more in the lane of slow hosts, and from then on until it is brisk again."""
+        loop = asyncio.get_running_loop()
+        ask = partial(host_resync, hypervisor_id=self._host.hypervisor_id, enrolled_at=self._host.enrolled_at)
+        if not self._is_slow:
+            try:
+                await self._workers.ask_host(ask, seconds=BRISK_SECONDS)
+                return
+            except (AgentTimeout, LibvirtTimeout):
+                self._is_slow = True
+        begun = loop.time()
+        await self._workers.ask_slow_host(ask)
+        self._is_slow = loop.time() - begun > BRISK_SECONDS
 
     async def _maintain(self) -> None:
         now = asyncio.get_running_loop().time()

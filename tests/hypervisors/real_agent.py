@@ -69,6 +69,10 @@ class RealAgent:
             self._loop.run_until_complete(self._start())
             started.set()
             self._loop.run_forever()
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)

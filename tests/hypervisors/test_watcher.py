@@ -185,3 +185,30 @@ def test_a_new_address_is_followed(agent: RealAgent, watch):
     )
     Hypervisor.objects.filter(pk=agent.hypervisor.pk).update(address=right)
     eventually(is_in(HypervisorState.ONLINE, agent.hypervisor), 3)
+
+
+def test_a_slow_host_is_asked_again_with_more_time(agent: RealAgent, watch, monkeypatch, settings):
+    settings.AGENT_REQUEST_TIMEOUT_SECONDS = 5.0
+    monkeypatch.setattr("hypervisors.link.BRISK_SECONDS", 0.3)
+    agent.driver.latency_seconds = 0.6
+    watch()
+    eventually(is_in(HypervisorState.ONLINE, agent.hypervisor))
+
+
+def test_slow_hosts_do_not_delay_others(agent: RealAgent, live_server, tmp_path, watch, monkeypatch, settings):
+    settings.AGENT_REQUEST_TIMEOUT_SECONDS = 5.0
+    monkeypatch.setattr("hypervisors.link.BRISK_SECONDS", 0.3)
+    slow = [Hypervisor.objects.create(name=f"slow{n}", site=agent.hypervisor.site, address="x:1") for n in range(12)]
+    agents = []
+    try:
+        for hypervisor in slow:
+            (tmp_path / hypervisor.name).mkdir()
+            agents.append(RealAgent(hypervisor, tmp_path / hypervisor.name))
+            agents[-1].enrol(live_server.url)
+            agents[-1].start()
+            agents[-1].driver.latency_seconds = 60
+        watch()
+        eventually(is_in(HypervisorState.ONLINE, agent.hypervisor), 4)
+    finally:
+        for each in agents:
+            each.stop()
