@@ -34,12 +34,16 @@ def free_port() -> int:
 class House:
     """Eve and one agent, in processes of their own."""
 
-    def __init__(self, folder: Path, *, libvirt_uri: str, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, libvirt_uri: str = "", fake_console: str = "", settings: dict[str, str] | None = None
+    ) -> None:
+        """With `fake_console` (``tcp:HOST:PORT`` of an RFB server) the agent makes its hypervisor up."""
         self.folder = folder
         self.port = free_port()
         self.agent_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.libvirt_uri = libvirt_uri
+        self.fake_console = fake_console
         self.log_dir = folder / "log"
         self.log_dir.mkdir()
         self.environment = {
@@ -89,26 +93,32 @@ class House:
 
     # ------------------------------------------------------------------------------------------ the agent
 
-    def enrol(self, name: str = "hv1", site: str = "here") -> None:
-        """Registers a hypervisor and enrols an agent for it."""
+    def enrol(self, name: str = "hv1", site: str = "here", *options: str, url: str = "") -> str:
+        """Registers a hypervisor and enrols an agent for it. Returns the token, which is spent."""
         address = f"127.0.0.1:{self.agent_port}"
         answer = json.loads(self.manage("hypervisor_add", name, "--address", address, "--site", site, "--json"))
         config = self.folder / "agent" / "agent.toml"
         subprocess.run(
-            [*_agent(), "enrol", self.url, "--config", str(config), "--key-dir", str(self.folder / "agent" / "keys")],
+            [
+                *[*_agent(), "enrol", url or self.url, "--config", str(config)],
+                *["--key-dir", str(self.folder / "agent" / "keys"), *options],
+            ],
             env={**self.environment, "EVE_ENROL_TOKEN": answer["token"]},
             check=True,
             timeout=60,
             capture_output=True,
         )
         text = config.read_text()
-        assert '"qemu:///system"' in text
-        config.write_text(text.replace('"qemu:///system"', json.dumps(self.libvirt_uri)))
+        libvirt_uri = json.dumps(self.libvirt_uri or "test:///default")
+        assert '"qemu:///system"' in text or libvirt_uri in text
+        config.write_text(text.replace('"qemu:///system"', libvirt_uri))
+        return str(answer["token"])
 
     def start_agent(self, name: str = "hv1") -> None:
         """Starts the agent, and waits until Eve sees it."""
         config = self.folder / "agent" / "agent.toml"
-        self.agent = self._start("agent", [*_agent(), "run", "--config", str(config)])
+        driver = ["--driver", "fake", "--fake-console", self.fake_console] if self.fake_console else []
+        self.agent = self._start("agent", [*_agent(), "run", "--config", str(config), *driver])
         self.manage("hypervisor_wait", name, "--seconds", str(START_SECONDS))
 
     def stop_agent(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -169,9 +179,11 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, *, libvirt_uri: str, settings: dict[str, str] | None = None) -> Iterator[House]:
+def house(
+    folder: Path, *, libvirt_uri: str = "", fake_console: str = "", settings: dict[str, str] | None = None
+) -> Iterator[House]:
     """A running Eve with a running agent."""
-    home = House(folder, libvirt_uri=libvirt_uri, settings=settings)
+    home = House(folder, libvirt_uri=libvirt_uri, fake_console=fake_console, settings=settings)
     try:
         home.set_up()
         home.start_eve()

@@ -1,0 +1,61 @@
+"""Every page in light, dark and on a phone: no policy violation, no error in the browser, nothing wider than the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from .conftest import World
+from .house import ADMIN
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
+PAGES = {
+    "dashboard": ("olivia@acme.example", "/"),
+    "vms": ("olivia@acme.example", "/vms/"),
+    "vm": ("olivia@acme.example", "/vms/{vm}/"),
+    "profile": ("olivia@acme.example", "/profile/"),
+    "project": ("olivia@acme.example", "/projects/{acme}/"),
+    "not-found": ("otto@otto.example", "/vms/{vm}/"),
+    "empty-dashboard": ("otto@otto.example", "/"),
+    "manage": (ADMIN, "/manage/"),
+    "manage-host": (ADMIN, "/manage/hypervisors/{host}/"),
+    "manage-vms": (ADMIN, "/manage/vms/"),
+    "manage-drift": (ADMIN, "/manage/drift/"),
+    "manage-operations": (ADMIN, "/manage/operations/"),
+    "manage-audit": (ADMIN, "/manage/audit/"),
+    "admin": (ADMIN, "/admin/"),
+    "admin-hypervisors": (ADMIN, "/admin/hypervisors/hypervisor/"),
+    "admin-hypervisor": (ADMIN, "/admin/hypervisors/hypervisor/{host}/change/"),
+    "admin-hypervisor-add": (ADMIN, "/admin/hypervisors/hypervisor/add/"),
+    "admin-users": (ADMIN, "/admin/accounts/user/"),
+}
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pages(world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], look: str) -> None:
+    token = world.house.token()
+    host = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["id"]
+    faults: list[str] = []
+    for email in sorted({email for email, _path in PAGES.values()}):
+        page = browse(email, **LOOKS[look])
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        for name, (whose, path) in PAGES.items():
+            if whose != email:
+                continue
+            answer = page.goto(world.house.url + path.format(vm=world.vm_id, acme=world.acme, host=host))
+            assert answer is not None
+            assert answer.status == (404 if name == "not-found" else 200), f"{name}: {answer.status}"
+            page.wait_for_timeout(400)
+            if page.evaluate(WIDER) > 0:
+                faults.append(f"{name} is wider than the window")
+            picture(page, f"{name}-{look}")
+    assert [fault for fault in faults if "404" not in fault] == []
