@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 import uuid
@@ -12,7 +13,8 @@ from typing import Any, Protocol
 from eve_agent.driver.base import Driver
 from eve_agent.driver.fake import VNC, FakeDriver
 from eve_agent.driver.libvirt import LibvirtDriver
-from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind
+from eve_agent.errors import DomainOff
+from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind, StateAction
 from eve_agent.wire.events import Event, EventKind
 
 from deploy.local import domain_xml
@@ -151,6 +153,17 @@ class LibvirtRig:
 
     async def come_back(self) -> None:
         await asyncio.to_thread(self.sandbox.start)
+
+
+async def shut_down(driver: Driver, log: EventLog, domain_uuid: uuid.UUID) -> Event:
+    """Asks until the guest is off: one that is still booting may not have its hand on the power button yet."""
+    log.events.clear()  # a guest is off, too, between its definition and its start
+    for _ in range(10):
+        with contextlib.suppress(DomainOff):
+            assert (await driver.change_state(domain_uuid, StateAction.SHUTDOWN)).uuid == domain_uuid
+        with contextlib.suppress(TimeoutError):
+            return await log.wait_for_state(domain_uuid, DomainState.OFF, seconds=4)
+    raise TimeoutError("the guest does not shut down")
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> float:

@@ -16,7 +16,7 @@ from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import HostFacts
 from eve_agent.wire.version import CONTRACT_VERSION
 
-from tests.agent.driver.rig import EventLog, Rig, rfb_handshake, until
+from tests.agent.driver.rig import EventLog, Rig, rfb_handshake, shut_down, until
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -111,10 +111,8 @@ async def test_parallel_starts_and_stops_all_succeed(rig: Rig):
 async def test_shutdown_is_asked_and_then_happens(rig: Rig, log: EventLog):
     guest = await rig.make("guest", booted=True)
 
-    asked = await rig.driver.change_state(guest, StateAction.SHUTDOWN)
+    event = await shut_down(rig.driver, log, guest)
 
-    assert asked.uuid == guest
-    event = await log.wait_for_state(guest, DomainState.OFF, seconds=20)
     assert event.domain is not None
     assert event.domain.reason == "shutdown"
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 from eve_agent.driver.libvirt import LibvirtDriver
-from eve_agent.errors import ActionRefused, LibvirtAway, LibvirtTimeout, NoDisplay
+from eve_agent.driver.xml import DomainParts, DomainStatus, MalformedXml, read_domain
+from eve_agent.errors import ActionRefused, AgentError, LibvirtAway, LibvirtTimeout, NoDisplay
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import DomainState, GraphicsKind, StateAction
 from eve_agent.wire.events import EventKind
 from lxml import etree
 
 from deploy.local.domain_xml import Graphics, Nic
-from tests.agent.driver.rig import EventLog, LibvirtRig, receive, rfb_handshake, until
+from tests.agent.driver.rig import EventLog, LibvirtRig, receive, rfb_handshake, shut_down, until
 from tests.services.libvirt import LibvirtSandbox
 
 
@@ -210,6 +211,27 @@ async def test_guests_that_vanish_while_they_are_listed_are_left_out(libvirt_rig
     assert len(seen) > 1, "no guest was ever seen while it was there"
 
 
+async def test_a_guest_whose_description_is_unreadable_hides_nobody(
+    libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch
+):
+    odd = await libvirt_rig.make("odd")
+    await libvirt_rig.make("plain", running=False)
+
+    def read(text: str, status: DomainStatus) -> DomainParts:
+        if "<name>odd</name>" in text:
+            raise MalformedXml("no XML: too deep")
+        return read_domain(text, status)
+
+    monkeypatch.setattr("eve_agent.driver.libvirt.read_domain", read)
+    found = {domain.name: domain for domain in await libvirt_rig.driver.domains()}
+
+    assert set(found) == {"odd", "plain"}
+    assert (found["odd"].uuid, found["odd"].state, found["odd"].vcpus) == (odd, DomainState.RUNNING, 0)
+    assert found["plain"].vcpus == 1
+    with pytest.raises(AgentError, match="too deep"):
+        await libvirt_rig.driver.domain(odd)
+
+
 async def test_ten_deaths_of_libvirtd_cost_nothing(libvirt_rig: LibvirtRig):
     guest = await libvirt_rig.make("guest")
     log = EventLog(libvirt_rig.driver)
@@ -233,6 +255,25 @@ async def test_ten_deaths_of_libvirtd_cost_nothing(libvirt_rig: LibvirtRig):
     assert after <= before
     with connection:
         await rfb_handshake(connection)
+
+
+async def test_a_guest_that_died_while_libvirtd_was_away_is_told_of(libvirt_rig: LibvirtRig):
+    guest = await libvirt_rig.make("guest")
+    log = EventLog(libvirt_rig.driver)
+    await log.wait_for_state(guest, DomainState.RUNNING)
+    pid = libvirt_rig.sandbox.qemu_pid("guest")
+    await libvirt_rig.go_away()
+    await log.wait_for_kind(EventKind.LIBVIRT_DOWN)
+    os.kill(pid, signal.SIGKILL)
+    log.events.clear()
+
+    await libvirt_rig.come_back()
+
+    await log.wait_for_kind(EventKind.LIBVIRT_UP)
+    # Whoever lists now may be told that it runs; what it is in the end has to be said.
+    told = await libvirt_rig.driver.domain(guest)
+    if told.state is not DomainState.OFF:
+        await log.wait_for_state(guest, DomainState.OFF, seconds=15)
 
 
 @pytest.fixture
@@ -313,9 +354,8 @@ async def test_without_an_agent_in_the_guest_the_power_button_is_pressed(libvirt
     await libvirt_rig.virsh("start", str(guest))
     await asyncio.to_thread(libvirt_rig.sandbox.wait_for_serial, "guest", ":~#")
 
-    await libvirt_rig.driver.change_state(guest, StateAction.SHUTDOWN)
+    event = await shut_down(libvirt_rig.driver, log, guest)
 
-    event = await log.wait_for_state(guest, DomainState.OFF, seconds=20)
     assert event.domain is not None
     assert event.domain.reason == "shutdown"
 

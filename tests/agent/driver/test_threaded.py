@@ -34,6 +34,7 @@ class Stub:
         self.gate = threading.Event()
         self.errors: dict[tuple[str, uuid.UUID | None], AgentError] = {}
         self.has_agent = False
+        self.listed: tuple[Domain, ...] = ()
         self.calls: list[tuple[str, uuid.UUID | None]] = []
         self.displays: list[socket.socket] = []
 
@@ -82,7 +83,7 @@ class StubSession:
 
     def domains(self) -> tuple[Domain, ...]:
         self._stub.called("domains")
-        return ()
+        return self._stub.listed
 
     def domain(self, domain_uuid: uuid.UUID) -> Domain:
         self._stub.called("domain", domain_uuid)
@@ -157,6 +158,15 @@ async def test_a_sick_guest_is_asked_once_and_others_are_served(stub: Stub, driv
     (await driver.open_console(SICK, ConsoleKind.VNC)).close()
 
 
+async def test_a_crowd_at_a_sick_guest_costs_one_call(stub: Stub, driver: ThreadedDriver):
+    stub.hanging.add(("screenshot", SICK))
+
+    answers = await asyncio.gather(*(driver.screenshot(SICK) for _ in range(30)), return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {LibvirtTimeout}
+    assert stub.count("screenshot") == 1
+
+
 async def test_many_sick_guests_do_not_use_up_the_daemon(stub: Stub, driver: ThreadedDriver):
     guests = [uuid.UUID(int=number) for number in range(10, 10 + 2 * GUESTS_STUCK)]
     stub.hanging.update(("screenshot", guest) for guest in guests)
@@ -171,6 +181,8 @@ async def test_many_sick_guests_do_not_use_up_the_daemon(stub: Stub, driver: Thr
 
 
 async def test_disks_that_cannot_be_measured_cost_a_read_nothing_but_time(stub: Stub, driver: ThreadedDriver):
+    await until(lambda: stub.count("domains") == 1)
+    stub.calls.clear()
     stub.hanging.add(("measure", None))
     stub.errors[("measure", SICK)] = ActionRefused("no sizes")
 
@@ -233,6 +245,27 @@ async def test_a_lost_watch_is_told_and_opened_again(stub: Stub, driver: Threade
     await log.wait_for_kind(EventKind.LIBVIRT_UP)
     assert driver.is_up
     assert stub.watches_open == 1
+
+
+async def test_what_changes_silently_after_connecting_is_told(stub: Stub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("eve_agent.driver.threaded.RECHECK_SECONDS", (0.0, 0.1, 0.1))
+    gone = Domain(uuid=SICK, name="gone", state=DomainState.RUNNING, vcpus=1, memory_bytes=1)
+    stub.listed = (gone,)
+    stub.errors[("domain", SICK)] = DomainNotFound("nobody")
+    driver = ThreadedDriver(stub, call_timeout_seconds=1)
+    log = EventLog(driver)
+    await driver.start()
+    await until(lambda: stub.count("domains") == 1)
+    stub.listed = ()
+
+    await log.wait_for_kind(EventKind.DOMAIN_REMOVED, SICK)
+    await driver.close()
+
+
+async def test_a_change_of_ones_own_is_told_even_when_nobody_else_does(stub: Stub, driver: ThreadedDriver):
+    log = EventLog(driver)
+    await driver.change_state(SOUND, StateAction.RESET)
+    await log.wait_for_kind(EventKind.DOMAIN_CHANGED, SOUND)
 
 
 async def test_a_fault_while_connecting_does_not_end_the_trying(stub: Stub):

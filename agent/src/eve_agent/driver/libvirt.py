@@ -193,14 +193,10 @@ class LibvirtSession:
         found = []
         for domain in connection.listAllDomains():
             try:
-                found.append(self._parts(domain).domain)
+                found.append(self._listed(domain))
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
-            except MalformedXml as error:
-                # One owner's metadata must not hide everybody's machines.
-                _log.warning("a domain's XML is unreadable", extra={"name": domain.name(), "reason": str(error)})
-                found.append(self._without_xml(domain))
         return tuple(sorted(found, key=lambda domain: (domain.name, domain.uuid)))
 
     @_translating
@@ -215,6 +211,8 @@ class LibvirtSession:
         flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         if domain_uuid is None:
             measured = self._connection.getAllDomainStats(wanted, flags)
+            for gone in self._capacities.keys() - {domain.UUID() for domain, _ in measured}:
+                self._capacities.pop(gone, None)
         else:
             measured = self._connection.domainListGetStats([self._lookup(domain_uuid)], wanted, flags)
         for domain, stats in measured:
@@ -237,16 +235,15 @@ class LibvirtSession:
         )
         return read_domain(domain.XMLDesc(0), status)
 
-    def _without_xml(self, domain: libvirt.virDomain) -> Domain:
-        state, reason = state_of(*domain.state())
-        return Domain(
-            uuid=uuid.UUID(bytes=domain.UUID()),
-            name=domain.name(),
-            state=state,
-            reason=reason,
-            vcpus=0,
-            memory_bytes=0,
-        )
+    def _listed(self, domain: libvirt.virDomain) -> Domain:
+        """The domain; where its XML cannot be read, what is known without: it must not hide everybody else's."""
+        try:
+            return self._parts(domain).domain
+        except MalformedXml as error:
+            name, (state, reason) = domain.name(), state_of(*domain.state())
+            _log.warning("a domain's XML is unreadable", extra={"domain": name, "reason": str(error)})
+            found = uuid.UUID(bytes=domain.UUID())
+            return Domain(uuid=found, name=name, state=state, reason=reason, vcpus=0, memory_bytes=0)
 
     @_translating
     def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:

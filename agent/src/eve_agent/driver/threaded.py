@@ -8,8 +8,8 @@ How a daemon or a guest that hangs is survived:
 
 - every call has a deadline, and one that does not return costs one thread and one connection (:mod:`.pool`);
 - what may wait for a guest's QEMU is kept apart from what does not: lists and states are answered while a QEMU hangs;
-- a guest with a stuck call is asked nothing more that may wait for it until that call has returned, but its plug can be
-  pulled; and no more than :data:`GUESTS_STUCK` calls may be stuck so, since each holds a thread of the daemon's too;
+- what may wait for a guest is asked of it one at a time, and not at all while an earlier such call is stuck; but its plug
+  can be pulled. No more than :data:`GUESTS_STUCK` calls may be stuck so, since each holds a thread of the daemon's too;
 - what hangs on the guest's own goodwill (its agent) has two places and a short deadline, then its power button is pressed.
 """
 
@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Callable, Hashable
 from functools import partial
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NotSupported
 from eve_agent.wire.console import ConsoleKind
@@ -52,6 +53,9 @@ LAST_RETRY_SECONDS = 2.0
 STEADY_SECONDS = 5.0
 """A watch that lived that long starts the waiting over from the shortest."""
 CLOSE_SECONDS = 2.0
+RECHECK_SECONDS = (0.0, 1.0, 4.0, 10.0)
+"""Pauses between the lists after connecting. A libvirtd that was just started calls a guest running whose QEMU died while
+it was away, finds out a moment later, and tells nobody (seen with 9.0)."""
 
 _AGENT_CALL = "guest agent"
 _WAITS_FOR_GUEST = "waits for a guest"
@@ -119,6 +123,7 @@ class ThreadedDriver:
         self._watch: Watch | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._changes = asyncio.Semaphore(CHANGES_AT_ONCE)
+        self._turns: WeakValueDictionary[uuid.UUID | None, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def is_up(self) -> bool:
@@ -165,29 +170,30 @@ class ThreadedDriver:
     async def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         if action in _ASKING and await self._asked_agent(domain_uuid, action):
             return await self.domain(domain_uuid)
+        seconds = self._change_timeout_seconds
         async with self._changes:
-            return await self._call(
-                lambda session: session.change_state(domain_uuid, action),
-                # Pulling the plug must not wait for a softer change that hangs.
-                key=("stop", domain_uuid) if action is StateAction.STOP else ("guest", domain_uuid),
-                waits_for_guest=action is not StateAction.STOP,
-                timeout_seconds=self._change_timeout_seconds,
-            )
+            try:
+                if action is StateAction.STOP:  # pulling the plug must not wait for a softer change that hangs
+                    return await self._call(
+                        lambda session: session.change_state(domain_uuid, action),
+                        key=("stop", domain_uuid),
+                        timeout_seconds=seconds,
+                    )
+                return await self._call_guest(
+                    domain_uuid, lambda session: session.change_state(domain_uuid, action), timeout_seconds=seconds
+                )
+            finally:
+                self._changed(domain_uuid)
 
     async def open_console(self, domain_uuid: uuid.UUID, kind: ConsoleKind) -> socket.socket:
         if kind is not ConsoleKind.VNC:
             raise NotSupported("This agent opens the screen (VNC) of a virtual machine, not yet its serial console.")
-        return await self._call(
-            lambda session: session.open_display(domain_uuid),
-            key=("guest", domain_uuid),
-            waits_for_guest=True,
-            discard=socket.socket.close,
+        return await self._call_guest(
+            domain_uuid, lambda session: session.open_display(domain_uuid), discard=socket.socket.close
         )
 
     async def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
-        return await self._call(
-            lambda session: session.screenshot(domain_uuid), key=("guest", domain_uuid), waits_for_guest=True
-        )
+        return await self._call_guest(domain_uuid, lambda session: session.screenshot(domain_uuid))
 
     async def _asked_agent(self, domain_uuid: uuid.UUID, action: StateAction) -> bool:
         """Whether the guest's agent took the request; where not, its power button is what remains."""
@@ -205,10 +211,9 @@ class ThreadedDriver:
     async def _measure(self, domain_uuid: uuid.UUID | None) -> None:
         """Refreshes disk sizes, without which a read is still worth having."""
         try:
-            await self._call(
+            await self._call_guest(
+                domain_uuid,
                 lambda session: session.measure_disks(domain_uuid),
-                key=("guest", domain_uuid),
-                waits_for_guest=True,
                 timeout_seconds=min(MEASURE_SECONDS, self._call_timeout_seconds),
             )
         except LibvirtAway:
@@ -216,13 +221,41 @@ class ThreadedDriver:
         except AgentError as error:
             _log.debug("disks were not measured", extra={"domain": str(domain_uuid), "reason": str(error)})
 
+    async def _call_guest(
+        self,
+        domain_uuid: uuid.UUID | None,
+        operation: Callable[[Session], T],
+        *,
+        timeout_seconds: float | None = None,
+        discard: Callable[[T], None] | None = None,
+    ) -> T:
+        """A call that may wait for the guest's QEMU (without an id: for any): one at a time for each."""
+        seconds = self._call_timeout_seconds if timeout_seconds is None else timeout_seconds
+        turn = self._turns.setdefault(domain_uuid, asyncio.Lock())
+        try:
+            async with asyncio.timeout(seconds):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise LibvirtTimeout("libvirt is still busy with this virtual machine; try again in a minute.") from error
+        try:
+            if self._calls is not None and self._calls.stuck(_WAITS_FOR_GUEST) >= GUESTS_STUCK:
+                raise LibvirtTimeout("Too many virtual machines of this host do not answer; try again in a minute.")
+            return await self._call(
+                operation,
+                key=("guest", domain_uuid),
+                also=(_WAITS_FOR_GUEST,),
+                timeout_seconds=seconds,
+                discard=discard,
+            )
+        finally:
+            turn.release()
+
     async def _call(
         self,
         operation: Callable[[Session], T],
         *,
         key: Hashable,
         also: tuple[Hashable, ...] = (),
-        waits_for_guest: bool = False,
         timeout_seconds: float | None = None,
         discard: Callable[[T], None] | None = None,
     ) -> T:
@@ -232,10 +265,6 @@ class ThreadedDriver:
             raise LibvirtAway(f"libvirt is not reachable on this host ({self._why_down}); the agent keeps trying.")
         if pool.stuck(key):
             raise LibvirtTimeout("libvirt has not answered an earlier request of this kind; try again in a minute.")
-        if waits_for_guest:
-            if pool.stuck(_WAITS_FOR_GUEST) >= GUESTS_STUCK:
-                raise LibvirtTimeout("Too many virtual machines of this host do not answer; try again in a minute.")
-            also = (*also, _WAITS_FOR_GUEST)
         seconds = self._call_timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
             return await pool.run(operation, timeout_seconds=seconds, tags=(key, *also), discard=discard)
@@ -266,7 +295,11 @@ class ThreadedDriver:
                 self._is_up = True
                 self._feed.publish(Event(EventKind.LIBVIRT_UP))
                 tried.set()
-                await line.lost.wait()
+                recheck = asyncio.create_task(self._recheck())
+                try:
+                    await line.lost.wait()
+                finally:
+                    recheck.cancel()
                 self._is_up = False
                 self._note_down(line.why)
                 self._feed.publish(Event(EventKind.LIBVIRT_DOWN))
@@ -276,6 +309,21 @@ class ThreadedDriver:
                 wait_seconds = FIRST_RETRY_SECONDS
             await asyncio.sleep(wait_seconds * random.uniform(0.8, 1.2))  # noqa: S311  (spreads, hides nothing)
             wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
+
+    async def _recheck(self) -> None:
+        """Tells what changed without an event while the daemon found its guests again."""
+        known: dict[uuid.UUID, Domain] | None = None
+        for pause_seconds in RECHECK_SECONDS:
+            await asyncio.sleep(pause_seconds)
+            try:
+                found = {domain.uuid: domain for domain in await self.domains()}
+            except AgentError:
+                continue
+            if known is not None:
+                for domain_uuid in known.keys() | found.keys():
+                    if known.get(domain_uuid) != found.get(domain_uuid):
+                        self._changed(domain_uuid)
+            known = found
 
     def _changed(self, domain_uuid: uuid.UUID) -> None:
         if self._is_up:
