@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E40
 from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
 from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 
+from .bodies import BoundedBodies  # noqa: E402
 from .lifespan import Lifespan  # noqa: E402
 from .websockets import RejectUnrouted  # noqa: E402
 
@@ -26,7 +27,7 @@ application = Lifespan(
     ProxyHeadersMiddleware(
         ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
             {
-                "http": _http,
+                "http": BoundedBodies(_http),
                 "websocket": CookieMiddleware(RejectUnrouted(_router)),
             }
         ),
