@@ -170,6 +170,7 @@ SESSION_COOKIE_NAME = "__Host-eve-session" if _is_https else "eve-session"
 CSRF_COOKIE_NAME = "__Host-eve-csrf" if _is_https else "eve-csrf"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SECURE_SSL_REDIRECT = _is_https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
