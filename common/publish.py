@@ -16,8 +16,12 @@ import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
+from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
+
+LAYER_AWAY = (OSError, RedisError)
+"""What the channel layer raises while its Redis is away."""
 
 _server_loop: asyncio.AbstractEventLoop | None = None
 
@@ -48,7 +52,7 @@ def publish(group: str, message: Mapping[str, Any]) -> None:
             task.add_done_callback(_finished)
         else:
             asyncio.run_coroutine_threadsafe(sending, _server_loop).add_done_callback(_finished)
-    except OSError as error:
+    except LAYER_AWAY as error:
         log.warning("publish failed", group=group, error=str(error))
 
 

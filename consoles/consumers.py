@@ -38,6 +38,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     and closes with a code of :class:`eve_agent.wire.close.CloseCode`, so that the page can say why.
     """
 
+    channel_layer_alias = ""
+    """None of Channels' own: its end would be the console's. What must be heard, :class:`LiveConsole` hears."""
     live: LiveConsole | None = None
 
     async def connect(self) -> None:

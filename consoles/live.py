@@ -19,6 +19,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from eve_agent.wire.close import CloseCode
 
+from common.publish import LAYER_AWAY
+
 from . import groups
 from .errors import LinkLost
 from .link import AgentLink
@@ -35,6 +37,8 @@ STALLED_SECONDS = 45.0
 """A peer that takes nothing for that long is treated as gone."""
 CLOSE_SECONDS = 2.0
 """A viewer that does not even take the close frame is left to the server."""
+LISTEN_AGAIN_SECONDS = 5.0
+"""After the channel layer went away."""
 
 
 class LiveConsole:
@@ -122,6 +126,16 @@ class LiveConsole:
 
     async def _listen(self) -> None:
         """Hears of revocations on a channel of its own, so that a stalled viewer cannot delay them."""
+        while True:
+            try:
+                await self._hear()
+            except LAYER_AWAY as error:
+                log.warning("no channel layer; the periodic check goes on", error=str(error))
+            else:
+                return
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    async def _hear(self) -> None:
         layer: Any = get_channel_layer()
         channel = await layer.new_channel()
         names = groups.of_session(self._grant, self.id)
@@ -135,10 +149,8 @@ class LiveConsole:
                     await self.end(message["code"], message["reason"])
                     return
                 await self._check()
-        except OSError as error:
-            log.warning("no channel layer; the periodic check goes on", error=str(error))
         finally:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*LAYER_AWAY):
                 for name in names:
                     await layer.group_discard(name, channel)
 

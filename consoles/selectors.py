@@ -43,13 +43,15 @@ def reason_to_end(session_id: uuid.UUID, *, session_key: str = "") -> CloseCode 
     Args:
         session_key: of the login session that opened it (known to the consumer only); empty for a token's.
     """
-    session = ConsoleSession.objects.select_related("user", "token", "vm").filter(pk=session_id).first()
+    session = ConsoleSession.objects.select_related("user", "token", "vm__hypervisor").filter(pk=session_id).first()
     if session is None or session.user is None or not session.user.is_active or session.ended_at is not None:
         return CloseCode.ACCESS_ENDED
     if not _login_lives(session, session_key):
         return CloseCode.ACCESS_ENDED
     if session.vm is None:
         return CloseCode.VM_GONE
+    if not session.vm.hypervisor.certificate_fingerprint:
+        return CloseCode.HOST_AWAY
     if vm_for_console(session.user, session.vm_uuid) is None:
         return CloseCode.ACCESS_ENDED
     if session.mode == ConsoleMode.CONTROL and not _may_control(session.user, session.vm):

@@ -1,0 +1,1 @@
+"""What a hostile person, page, host or network tries, against Eve's own processes."""
