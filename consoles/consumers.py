@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from typing import Any
 
@@ -29,6 +30,9 @@ from .models import ConsoleSession
 from .services import Grant, grant_for, session_begin, session_end, ticket_redeem
 
 log = structlog.get_logger(__name__)
+
+LEFT_OVER_SECONDS = 4.0
+"""How long an agent may take to let go of a session; a close takes two seconds where the other side says nothing."""
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -81,7 +85,10 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         except Exception as error:
             refusal = refusal_of(error, session)
             await database_sync_to_async(session_end)(
-                session_id=session.id, code=refusal.close_code, reason=str(refusal.detail)
+                session_id=session.id,
+                code=refusal.close_code,
+                reason=str(refusal.detail),
+                request_id=session.request_id,
             )
             raise refusal from error
         self.live = LiveConsole(
@@ -126,7 +133,8 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
     except DisplayRefused as refusal:
         if refusal.agent_code is not ErrorCode.SESSION_EXISTS:
             raise
-    await database_sync_to_async(left_over_end)(grant.vm, session.id)
+    # Not in the one thread that all consumers share: the host may take its time.
+    await database_sync_to_async(left_over_end, thread_sensitive=False)(grant.vm, session.id)
     return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
 
 
@@ -139,9 +147,12 @@ def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:
 
 
 def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:
-    """Ends what a killed process of Eve left open at the agent."""
-    with contextlib.suppress(EveError), AgentClient(vm.hypervisor) as agent:
-        agent.console_end(vm.pk, session_id)
+    """Ends what a killed process of Eve, or a connection that broke, left open at the agent; waits until it is gone there."""
+    until = time.monotonic() + LEFT_OVER_SECONDS
+    with contextlib.suppress(EveError), AgentClient(vm.hypervisor, seconds=LEFT_OVER_SECONDS) as agent:
+        while time.monotonic() < until:
+            agent.console_end(vm.pk, session_id)  # refused once there is none
+            time.sleep(0.1)
 
 
 def short_reason(text: str) -> str:

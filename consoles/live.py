@@ -55,6 +55,7 @@ class LiveConsole:
         close_viewer: Close,
     ) -> None:
         self.id: uuid.UUID = session.id
+        self._request_id = session.request_id
         self._grant = grant
         self._link = link
         self._session_key = session_key
@@ -175,7 +176,9 @@ class LiveConsole:
 
     async def _check(self) -> None:
         await self._meter()
-        code = await database_sync_to_async(reason_to_end)(self.id, session_key=self._session_key)
+        code = await database_sync_to_async(reason_to_end)(
+            self.id, request_id=self._request_id, session_key=self._session_key
+        )
         if code is not None:
             await self.end(code)
 
@@ -194,7 +197,12 @@ class LiveConsole:
         to_viewer, from_viewer = self._take_counts()
         try:
             await database_sync_to_async(session_end)(
-                session_id=self.id, code=code, reason=reason, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
+                session_id=self.id,
+                code=code,
+                reason=reason,
+                request_id=self._request_id,
+                bytes_to_viewer=to_viewer,
+                bytes_from_viewer=from_viewer,
             )
         except DatabaseError:
             log.exception("a console's end could not be written; the sweeper will", session=str(self.id))

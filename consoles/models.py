@@ -51,6 +51,7 @@ class ConsoleSession(models.Model):
     mode = models.CharField(_("mode"), max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
     address = models.GenericIPAddressField(_("from"), null=True, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
+    """Of the websocket that serves it; of a resumed session: the newest. What an older one says does not count."""
     started_at = models.DateTimeField(_("started"), default=timezone.now, db_index=True)
     seen_at = models.DateTimeField(default=timezone.now)
     """Refreshed while it is live, so that one whose process was killed can be told and closed."""

@@ -12,10 +12,10 @@ from eve_agent.wire.close import CloseCode
 
 from accounts.models import LoginToken, Role, User
 from accounts.selectors import role_allows
+from accounts.sessions import session_user
 from vms.models import Vm
 from vms.selectors import role_on, vms_visible_to
 
-from .credentials import session_user
 from .models import ConsoleMode, ConsoleSession
 
 LIVE_SECONDS = 150
@@ -37,26 +37,32 @@ def sessions_for(user: User) -> QuerySet[ConsoleSession]:
     return ConsoleSession.objects.filter(Q(user=user) | Q(vm__in=vms_visible_to(user)))
 
 
-def reason_to_end(session_id: uuid.UUID, *, session_key: str = "") -> CloseCode | None:
+def reason_to_end(session_id: uuid.UUID, *, request_id: str, session_key: str = "") -> CloseCode | None:
     """Why a live session must end now, or None while its user may go on: asked every 30 s and at each revocation.
 
     Args:
+        request_id: of the connection that asks; it ends where the session went on over another.
         session_key: of the login session that opened it (known to the consumer only); empty for a token's.
     """
     session = ConsoleSession.objects.select_related("user", "token", "vm__hypervisor").filter(pk=session_id).first()
-    if session is None or session.user is None or not session.user.is_active or session.ended_at is not None:
+    if session is None or session.ended_at is not None:
         return CloseCode.ACCESS_ENDED
-    if not _login_lives(session, session_key):
-        return CloseCode.ACCESS_ENDED
+    if session.request_id != request_id:
+        return CloseCode.GOING_AWAY
     if session.vm is None:
         return CloseCode.VM_GONE
     if not session.vm.hypervisor.certificate_fingerprint:
         return CloseCode.HOST_AWAY
-    if vm_for_console(session.user, session.vm_uuid) is None:
-        return CloseCode.ACCESS_ENDED
-    if session.mode == ConsoleMode.CONTROL and not _may_control(session.user, session.vm):
-        return CloseCode.ACCESS_ENDED
-    return None
+    return None if _may_go_on(session, session.vm, session_key) else CloseCode.ACCESS_ENDED
+
+
+def _may_go_on(session: ConsoleSession, vm: Vm, session_key: str) -> bool:
+    user = session.user
+    if user is None or not user.is_active or not _login_lives(session, session_key):
+        return False
+    if vm_for_console(user, vm.pk) is None:
+        return False
+    return session.mode != ConsoleMode.CONTROL or _may_control(user, vm)
 
 
 def _may_control(user: User, vm: Vm) -> bool:

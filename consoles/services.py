@@ -137,7 +137,11 @@ def grant_for(
 
 @transaction.atomic
 def session_begin(*, grant: Grant) -> ConsoleSession:
-    """Writes down that a console session starts, or goes on after a break. Raises TooManyConsoles."""
+    """Writes down that a console session starts, or goes on after a break. Raises TooManyConsoles.
+
+    A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
+    the new connection's from here on, and the old one is told to look.
+    """
     Vm.objects.select_for_update().filter(pk=grant.vm.pk).first()
     User.objects.select_for_update().filter(pk=grant.principal.user.pk).first()
     limit_check(vm_id=grant.vm.pk, user=grant.principal.user, but=grant.session_id)
@@ -149,6 +153,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
             "kind": grant.kind,
             "token": grant.principal.token,
             "session_digest": grant.principal.session_digest,
+            "request_id": current_context().request_id,
             "seen_at": now,
             "ended_at": None,
             "close_code": None,
@@ -177,6 +182,8 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         project=grant.vm.project,
         detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
     )
+    if not is_new:
+        publish_on_commit(groups.session_group(session.id), groups.check_message())
     return session
 
 
@@ -190,10 +197,23 @@ def session_meter(*, session_id: uuid.UUID, bytes_to_viewer: int, bytes_from_vie
 
 
 def session_end(
-    *, session_id: uuid.UUID, code: int, reason: str = "", bytes_to_viewer: int = 0, bytes_from_viewer: int = 0
+    *,
+    session_id: uuid.UUID,
+    code: int,
+    reason: str = "",
+    request_id: str = "",
+    bytes_to_viewer: int = 0,
+    bytes_from_viewer: int = 0,
 ) -> bool:
-    """Writes down that a session ended and why, once: False where that was done already."""
-    ended = ConsoleSession.objects.filter(pk=session_id, ended_at=None).update(
+    """Writes down that a session ended and why, once: False where that was done already.
+
+    Args:
+        request_id: of the connection that says so: one whose session went on over another ends nothing.
+    """
+    rows = ConsoleSession.objects.filter(pk=session_id, ended_at=None)
+    if request_id:
+        rows = rows.filter(request_id=request_id)
+    ended = rows.update(
         ended_at=timezone.now(),
         close_code=code,
         end_reason=reason[:200],

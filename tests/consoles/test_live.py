@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from channels.db import database_sync_to_async as in_thread
 from channels.testing import WebsocketCommunicator
 from django.db import DatabaseError
 from eve_agent.wire.close import CloseCode
+from eve_agent.wire.errors import ErrorCode
 
 from accounts.models import AuditEvent, LoginToken, Membership, Role
 from accounts.services import (
@@ -26,6 +28,7 @@ from common.publish import bind_server_loop
 from consoles import consumers, live
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
+from hypervisors.errors import AgentRefused
 from hypervisors.signals import hypervisor_removed
 from tests.cast import Cast
 from tests.factories import make_project
@@ -220,6 +223,50 @@ async def test_a_broken_session_goes_on_and_a_revoked_one_does_not(committed_cas
     assert await in_thread(resume)() == str(session.pk)
     await in_thread(ConsoleSession.objects.filter(pk=session.pk).update)(close_code=CloseCode.ACCESS_ENDED)
     assert await in_thread(resume)() != str(session.pk)
+
+
+async def test_a_session_goes_on_over_another_connection_before_the_first_is_known_to_be_dead(
+    committed_cast: Cast, links: list[StubLink], settings: Any
+) -> None:
+    settings.CONSOLE_RECHECK_SECONDS = 0.1
+    cast = committed_cast
+    async with viewing(cast) as first:
+        session = await in_thread(ConsoleSession.objects.get)()
+
+        def resume() -> dict[str, Any]:
+            url = f"/api/v1/vms/{cast.acme_vm.pk}/console"
+            return cast.api(cast.operator).post(url, data={"resume": str(session.pk)}).json()
+
+        answer = await in_thread(resume)()
+        assert answer["session"] == str(session.pk)
+        second = websocket(cast.acme_vm.pk, query=f"ticket={answer['ticket']}")
+        assert (await second.connect(timeout=5))[0]
+        assert await close_code(first) == CloseCode.GOING_AWAY
+        assert await second.receive_nothing(timeout=0.5)
+        await in_thread(session.refresh_from_db)()
+        assert session.ended_at is None
+        links[1].show(b"still here")
+        assert await second.receive_from(timeout=5) == b"still here"
+        await second.disconnect()
+    await in_thread(session.refresh_from_db)()
+    assert session.ended_at is not None
+
+
+def test_a_left_over_session_is_waited_for(committed_cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    class SlowAgent(contextlib.nullcontext[Any]):
+        def __init__(self, *_: Any, **__: Any) -> None:
+            super().__init__(self)
+
+        def console_end(self, *session: object) -> None:
+            asked.append(session)
+            if len(asked) == 3:
+                raise AgentRefused("gone", agent_code=ErrorCode.CONSOLE_NOT_FOUND)
+
+    monkeypatch.setattr(consumers, "AgentClient", SlowAgent)
+    consumers.left_over_end(committed_cast.acme_vm, uuid.uuid4())
+    assert len(asked) == 3
 
 
 async def test_why_it_ended_can_be_asked(committed_cast: Cast, links: list[StubLink]) -> None:
