@@ -25,9 +25,9 @@ async def to_banner(url: str, headers: dict[str, str]) -> float:
     """Milliseconds to the RFB banner."""
     started = time.perf_counter()
     async with connect(url, additional_headers=headers, compression=None) as socket:
-        banner = await socket.recv()
+        banner = await socket.recv(decode=False)
         elapsed = (time.perf_counter() - started) * 1000
-    if not bytes(banner).startswith(b"RFB "):
+    if not banner.startswith(b"RFB "):
         raise SystemExit(f"no RFB banner but {banner!r}")
     return elapsed
 
@@ -49,7 +49,7 @@ def ticket_url(target: Target, base: str) -> str:
         timeout=10,
     )
     answer.raise_for_status()
-    return base + answer.json()["url"]
+    return f"{base}{answer.json()['url']}"
 
 
 async def measure(target: Target, count: int) -> None:

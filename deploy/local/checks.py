@@ -21,6 +21,7 @@ from deploy.local.supervisor import last_lines
 TYPED = (
     "agent/src",
     "accounts",
+    "benchmarks",
     "common",
     "consoles",
     "deploy",
