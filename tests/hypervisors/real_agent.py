@@ -69,10 +69,7 @@ class RealAgent:
             self._loop.run_until_complete(self._start())
             started.set()
             self._loop.run_forever()
-            left = asyncio.all_tasks(self._loop)
-            for task in left:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._loop.run_until_complete(_cancel_all())
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
@@ -101,3 +98,10 @@ class RealAgent:
         self.server = AgentServer(self.identity, self.driver)
         await self.driver.start()
         await self.server.start(Address("127.0.0.1", self.port))
+
+
+async def _cancel_all() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -217,7 +217,8 @@ def test_a_host_that_does_not_know_eve_is_told_apart(ca, hypervisor, tmp_path):
     stranger = pki.new_authority(now=timezone.now())
     with Peer(server_context(leaf, tmp_path, client_ca=stranger), answering(SCREEN)) as peer:
         pin(hypervisor, leaf, peer.port)
-        with pytest.raises(NotTrusted, match="does not accept Eve's certificate"):
+        # TLS 1.3 lets Eve send before the refusal arrives; the alert may be lost in the reset that follows it
+        with pytest.raises((NotTrusted, HostAway), match="does not accept Eve's certificate|does not know this Eve"):
             ask(hypervisor)
 
 

@@ -198,7 +198,9 @@ def test_a_slow_host_is_asked_again_with_more_time(agent: RealAgent, watch, monk
 def test_slow_hosts_do_not_delay_others(agent: RealAgent, live_server, tmp_path, watch, monkeypatch, settings):
     settings.AGENT_REQUEST_TIMEOUT_SECONDS = 5.0
     monkeypatch.setattr("hypervisors.link.BRISK_SECONDS", 0.3)
-    slow = [Hypervisor.objects.create(name=f"slow{n}", site=agent.hypervisor.site, address="x:1") for n in range(12)]
+    monkeypatch.setattr("hypervisors.workers.HOST_THREADS", 2)
+    monkeypatch.setattr("hypervisors.workers.SLOW_HOSTS", 1)
+    slow = [Hypervisor.objects.create(name=f"slow{n}", site=agent.hypervisor.site, address="x:1") for n in range(4)]
     agents = []
     try:
         for hypervisor in slow:
