@@ -16,7 +16,7 @@ import structlog
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
 from eve_agent.wire.close import CloseCode
 
 from common.publish import LAYER_AWAY
@@ -38,7 +38,7 @@ STALLED_SECONDS = 45.0
 CLOSE_SECONDS = 2.0
 """A viewer that does not even take the close frame is left to the server."""
 LISTEN_AGAIN_SECONDS = 5.0
-"""After the channel layer went away."""
+"""After the channel layer or the database went away."""
 
 
 class LiveConsole:
@@ -132,6 +132,8 @@ class LiveConsole:
                 await self._hear()
             except LAYER_AWAY as error:
                 log.warning("no channel layer; the periodic check goes on", error=str(error))
+            except DatabaseFault as error:
+                log.warning("no database; the periodic check goes on", error=str(error))
             else:
                 return
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
@@ -168,7 +170,7 @@ class LiveConsole:
             try:
                 await self._check()
                 missed = 0
-            except DatabaseError:
+            except DatabaseFault:
                 missed += 1
                 if missed > 1:
                     await self.end(CloseCode.SERVICE_RESTART, "Eve's database is away")
@@ -188,7 +190,7 @@ class LiveConsole:
             await database_sync_to_async(session_meter)(
                 session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
             )
-        except DatabaseError:
+        except DatabaseFault:
             self._to_viewer += to_viewer
             self._from_viewer += from_viewer
             raise
@@ -204,7 +206,7 @@ class LiveConsole:
                 bytes_to_viewer=to_viewer,
                 bytes_from_viewer=from_viewer,
             )
-        except DatabaseError:
+        except DatabaseFault:
             log.exception("a console's end could not be written; the sweeper will", session=str(self.id))
 
     def _take_counts(self) -> tuple[int, int]:

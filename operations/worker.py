@@ -16,7 +16,8 @@ from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error as DatabaseFault
+from django.db import close_old_connections, connections
 from django.utils.translation import gettext as _
 
 from common.context import RequestContext, request_context
@@ -85,7 +86,7 @@ class Worker:
                 try:
                     await self._begin_what_waits(woken)
                     await self._keep_leases()
-                except DatabaseError as error:
+                except DatabaseFault as error:
                     log.warning("operations wait for the database", error=str(error))
                 await stopping.or_until(woken, seconds=POLL_SECONDS)
         if self._running:

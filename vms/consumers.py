@@ -12,12 +12,13 @@ import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 from eve_agent.wire.close import CloseCode
 
 from accounts.selectors import projects_for
 from accounts.sessions import session_digest, session_user
 from common.origins import origin_is_good
+from common.publish import LAYER_AWAY
 from hypervisors.selectors import sites_for
 
 from . import live
@@ -99,7 +100,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     async def _recheck_forever(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
-            with contextlib.suppress(DatabaseError):  # the database is away; the next look will tell
+            with contextlib.suppress(DatabaseFault, *LAYER_AWAY):  # one of them is away; the next look will tell
                 await self._check()
 
     async def _check(self) -> None:

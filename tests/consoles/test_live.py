@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async as in_thread
 from channels.testing import WebsocketCommunicator
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
@@ -24,8 +24,8 @@ from accounts.services import (
     token_revoke,
     user_disable,
 )
-from common.publish import bind_server_loop
-from consoles import consumers, live
+from common.publish import bind_server_loop, publish
+from consoles import consumers, groups, live
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
@@ -174,17 +174,39 @@ async def test_the_periodic_check_ends_what_no_message_ended(
         assert await close_code(socket) == CloseCode.ACCESS_ENDED
 
 
+@pytest.mark.parametrize("fault", [DatabaseError, InterfaceError])
 async def test_without_the_database_a_console_ends_at_the_second_check(
-    committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch
+    committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
     settings.CONSOLE_RECHECK_SECONDS = 0.1
     async with viewing(committed_cast) as socket:
 
         def away(*_: Any, **__: Any) -> None:
-            raise DatabaseError("away")
+            raise fault("away")
 
         monkeypatch.setattr(live, "session_meter", away)
         assert await close_code(socket) == CloseCode.SERVICE_RESTART
+
+
+async def test_a_console_is_told_to_look_while_the_database_is_away_for_a_moment(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    meter = live.session_meter
+
+    def away_once(**counts: Any) -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise InterfaceError("away")
+        meter(**counts)
+
+    monkeypatch.setattr(live, "LISTEN_AGAIN_SECONDS", 0.01)
+    async with viewing(committed_cast) as socket:
+        session = await in_thread(ConsoleSession.objects.get)()
+        monkeypatch.setattr(live, "session_meter", away_once)
+        await in_thread(publish)(groups.session_group(session.pk), groups.check_message())
+        assert await socket.receive_nothing(timeout=0.3)
+        assert len(looks) == 2
 
 
 async def test_eve_counts_the_total_too(committed_cast: Cast, links: list[StubLink], settings: Any) -> None:

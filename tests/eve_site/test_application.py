@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.testing import WebsocketCommunicator
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import Client
 
 from consoles.sweeper import sweep_forever
@@ -21,11 +21,14 @@ def test_health_needs_nothing(client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
-def test_ready_needs_the_database(db: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
+def test_ready_needs_the_database(
+    db: None, client: Client, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
     assert client.get("/readyz").status_code == 200
 
     def away(*_: Any) -> None:
-        raise OperationalError("away")
+        raise fault("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(connection, "cursor", away)
