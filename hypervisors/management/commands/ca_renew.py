@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors.castore import ca_store
@@ -25,6 +26,8 @@ class Command(BaseCommand):
         except EveError as error:
             raise CommandError(str(error.detail)) from error
         if following is None:
-            self.stdout.write(f"Eve uses {store.current().fingerprint} from now on.")
+            self.stdout.write(_("Eve uses %(pin)s from now on.") % {"pin": store.current().fingerprint})
         else:
-            self.stdout.write(f"{following.fingerprint} follows once every host knows it (manage.py watch tells them).")
+            self.stdout.write(
+                _("%(pin)s follows once every host knows it; the watcher tells them.") % {"pin": following.fingerprint}
+            )

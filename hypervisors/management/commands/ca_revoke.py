@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors.services import certificate_revoke
@@ -26,4 +27,4 @@ class Command(BaseCommand):
             row = certificate_revoke(serial=options["serial"], reason=options["reason"])
         except EveError as error:
             raise CommandError(str(error.detail)) from error
-        self.stdout.write(f"Revoked {row.serial} ({row.subject}).")
+        self.stdout.write(_("Revoked %(serial)s (%(subject)s).") % {"serial": row.serial, "subject": row.subject})

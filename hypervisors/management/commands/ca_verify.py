@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors import pki
@@ -36,15 +37,26 @@ class Command(BaseCommand):
         row = Certificate.objects.select_related("hypervisor").filter(serial=serial).first()
         if row is None:
             raise CommandError(
-                f"Signed by Eve's CA, but not recorded here (serial {serial}): was the database put back from a backup?"
+                _(
+                    "Signed by Eve's CA, but not recorded here (serial %(serial)s): was the database put back from a backup?"
+                )
+                % {"serial": serial}
             )
         if row.revoked_at is not None:
             raise CommandError(
-                f"Revoked on {row.revoked_at:%Y-%m-%d %H:%M:%S} UTC: {row.revoked_reason or 'no reason given'}."
+                _("Revoked on %(time)s UTC: %(why)s.")
+                % {"time": f"{row.revoked_at:%Y-%m-%d %H:%M:%S}", "why": row.revoked_reason or _("no reason given")}
             )
-        pinned = row.hypervisor is not None and row.fingerprint == row.hypervisor.certificate_fingerprint
         self.stdout.write(
-            f"Good until {row.not_after:%Y-%m-%d %H:%M:%S} UTC: {row.get_usage_display()}, {row.subject}, serial {serial}."
+            _("Good until %(time)s UTC: %(usage)s, %(subject)s, serial %(serial)s.")
+            % {
+                "time": f"{row.not_after:%Y-%m-%d %H:%M:%S}",
+                "usage": row.get_usage_display(),
+                "subject": row.subject,
+                "serial": serial,
+            }
         )
         if row.hypervisor is not None:
-            self.stdout.write(f"{row.hypervisor}: {'pinned' if pinned else 'not pinned (any more)'}.")
+            is_pinned = row.fingerprint == row.hypervisor.certificate_fingerprint
+            said = _("%(name)s is pinned to it.") if is_pinned else _("%(name)s is not pinned to it (any more).")
+            self.stdout.write(said % {"name": row.hypervisor})

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors.models import Hypervisor, Site
@@ -50,10 +51,13 @@ class Command(BaseCommand):
             answer = {"id": str(hypervisor.pk), "state": hypervisor.state, "enrolment_line": line, "token": token}
             self.stdout.write(json.dumps(answer))
         elif line:
-            self.stdout.write("Run this line on the host, as root, within the hour:")
+            self.stdout.write(_("Run this line on the host, as root, within the hour:"))
             self.stdout.write(line)
         else:
-            self.stdout.write(f"{hypervisor} is enrolled already ({hypervisor.get_state_display()}).")
+            self.stdout.write(
+                _("%(name)s is enrolled already (%(state)s).")
+                % {"name": hypervisor, "state": hypervisor.get_state_display()}
+            )
 
     def _register(self, options: dict[str, Any]) -> Hypervisor:
         site = Site.objects.filter(name=options["site"]).first() or _made(site_create, site=Site(name=options["site"]))

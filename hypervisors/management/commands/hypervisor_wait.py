@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from hypervisors.models import Hypervisor, HypervisorState
 
@@ -28,11 +29,13 @@ class Command(BaseCommand):
         while True:
             hypervisor = Hypervisor.objects.filter(name=options["name"]).first()
             if hypervisor is None:
-                raise CommandError(f"There is no hypervisor {options['name']}. Make it with hypervisor_add.")
+                raise CommandError(
+                    _("There is no hypervisor %(name)s. Make it with hypervisor_add.") % {"name": options["name"]}
+                )
             if hypervisor.state == HypervisorState.ONLINE:
-                self.stdout.write(f"{hypervisor} is online.")
+                self.stdout.write(_("%(name)s is online.") % {"name": hypervisor})
                 return
             if time.monotonic() >= end:
-                reason = hypervisor.state_reason or "Run its enrolment line on the host, then start the agent."
+                reason = hypervisor.state_reason or _("Run its enrolment line on the host, then start the agent.")
                 raise CommandError(f"{hypervisor}: {hypervisor.get_state_display()}. {reason}")
             time.sleep(POLL_SECONDS)
