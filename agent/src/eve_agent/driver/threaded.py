@@ -54,8 +54,8 @@ STEADY_SECONDS = 5.0
 """A watch that lived that long starts the waiting over from the shortest."""
 CLOSE_SECONDS = 2.0
 RECHECK_SECONDS = (0.0, 1.0, 4.0, 10.0)
-"""Pauses between the lists after connecting. A libvirtd that was just started calls a guest running whose QEMU died while
-it was away, finds out a moment later, and tells nobody (seen with 9.0)."""
+"""Pauses between the lists after connecting: a libvirtd that was just started may call a guest running that it is about to
+find dead, and tells nobody when it does (seen with 9.0)."""
 
 _AGENT_CALL = "guest agent"
 _WAITS_FOR_GUEST = "waits for a guest"

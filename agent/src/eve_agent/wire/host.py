@@ -69,6 +69,7 @@ class HostFacts:
     cpu: Cpu
     memory_bytes: int
     memory_free_bytes: int
+    """Free, or held by caches that the kernel gives up when a guest needs it."""
     time: dt.datetime
     """The host's clock, UTC."""
     numa_nodes: tuple[NumaNode, ...] = ()
