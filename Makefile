@@ -4,7 +4,7 @@ UV = .venv/bin/uv
 LOCKED = requirements/base.txt requirements/agent.txt requirements/dev.txt
 LOCAL = exec $(PYTHON) -m deploy.local
 
-.PHONY: run test setup lint format lock python
+.PHONY: run test setup lint format lock pictures python
 .NOTPARALLEL:
 
 run: python
@@ -31,6 +31,10 @@ lock: setup
 			--no-emit-index-url --no-emit-find-links --upgrade "$${lock%.txt}.in" -o "$$lock" || exit 1; \
 	done
 	npm install --package-lock-only --ignore-scripts
+
+# Take the pictures of README and docs anew, from a running `make run`.
+pictures:
+	@.venv/bin/python -m deploy.local.pictures
 
 python:
 	@command -v $(PYTHON) >/dev/null || { \
