@@ -8,10 +8,11 @@ from drf_spectacular.utils import extend_schema_field
 from eve_agent.wire.close import RETRYABLE
 from rest_framework import serializers
 
+from accounts.api.serializers import StrictSerializer
 from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
 
 
-class TicketRequestSerializer(serializers.Serializer[Any]):
+class TicketRequestSerializer(StrictSerializer):
     """Which console is wanted."""
 
     mode = serializers.ChoiceField(

@@ -1,0 +1,257 @@
+"""Every address of Eve, taken from its URLconf, as seen by those who have no business there.
+
+A new address is swept by itself; a new kind of id in one has to be entered in :func:`ids_of`, or the sweep fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+from eve_agent.wire.host import Cpu, HostFacts
+
+from accounts.models import AuditEvent, LoginToken, Membership, Project, User
+from accounts.services import audit_record, token_create
+from consoles.models import ConsoleSession
+from hypervisors.inventory import facts_as_plain
+from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
+from operations.models import Operation
+from tests.cast import Cast
+from vms.models import DiscoveredDomain, Vm
+
+PREFIX = "canary"
+STRANGERS = ("anonymous", "outsider", "staff_there")
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+OPEN_TO_ALL = {"api-login", "api-enrol", "healthz", "readyz", "metrics", "login", "logout", "password-reset"}
+OPEN_TO_ALL |= {"password-set", "jsi18n", "api-schema", "api-docs"}
+FACTS = HostFacts(
+    host_name=f"{PREFIX}-fact",
+    agent_version="0",
+    contract_version=1,
+    libvirt_version="9.0.0",
+    hypervisor_version="7.2.0",
+    cpu=Cpu("x86_64", "", 1, 1, 1, 1),
+    memory_bytes=1,
+    memory_free_bytes=1,
+    time=dt.datetime.now(dt.UTC),
+)
+SECOND_CLICKS = {"profile-token-end", "manage-adopt"}
+"""What tells somebody that there is nothing (any more) by sending them to where they came from."""
+FILTERS = ("project", "vm", "target", "target_id", "hypervisor", "site", "search", "q")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address."""
+
+    name: str
+    path: str
+    has_id: bool
+
+    @property
+    def is_admin(self) -> bool:
+        return self.path.startswith("/admin/")
+
+    @property
+    def is_api(self) -> bool:
+        return self.path.startswith("/api/")
+
+
+@pytest.fixture
+def world(cast: Cast) -> Cast:
+    """Whatever is Acme's, or at its site, has a name that can be told."""
+    User.objects.filter(memberships__project=cast.acme).update(name=f"{PREFIX}-person")
+    for user in (cast.owner, cast.operator, cast.viewer, cast.staff_here):
+        User.objects.filter(pk=user.pk).update(email=f"{PREFIX}-{user.email}")
+    Project.objects.filter(memberships__user__email__startswith=PREFIX).update(name=f"{PREFIX}-project")
+    Site.objects.filter(pk=cast.here.pk).update(name=f"{PREFIX}-site", remarks=f"{PREFIX}-remarks")
+    Hypervisor.objects.filter(pk=cast.hypervisor_here.pk).update(
+        name=f"{PREFIX}-host", address="canary.example:1", facts=facts_as_plain(FACTS), eve_pins=[]
+    )
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(name=f"{PREFIX}-vm", remarks=f"{PREFIX}-remarks")
+    for part in (cast.owner, cast.acme, cast.here, cast.hypervisor_here, cast.acme_vm):
+        part.refresh_from_db()
+    DiscoveredDomain.objects.create(hypervisor=cast.hypervisor_here, uuid=cast.ottos_vm.pk, name=f"{PREFIX}-found")
+    Operation.objects.create(
+        kind="vm.start",
+        target_type="vm",
+        target_id=cast.acme_vm.pk,
+        target_label=f"{PREFIX}-vm",
+        project=cast.acme,
+        requested_by=cast.owner,
+    )
+    audit_record(action="vm.start", actor=cast.owner, target=cast.acme_vm, project=cast.acme)
+    ConsoleSession.objects.create(
+        vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name=f"{PREFIX}-vm", user=cast.owner, user_label=cast.owner.email
+    )
+    token_create(user=cast.owner, name=f"{PREFIX}-token")
+    now = timezone.now()
+    Certificate.objects.create(
+        serial="c" * 32,
+        fingerprint="c" * 64,
+        usage=CertificateUsage.AGENT,
+        hypervisor=cast.hypervisor_here,
+        subject=f"CN={PREFIX}-host",
+        not_before=now,
+        not_after=now + dt.timedelta(days=1),
+    )
+    return cast
+
+
+def ids_of(cast: Cast) -> dict[str, Any]:
+    """What stands for Acme in an address."""
+    return {
+        "vm_id": cast.acme_vm.pk,
+        "project_id": cast.acme.pk,
+        "user_id": cast.owner.pk,
+        "site_id": cast.here.pk,
+        "hypervisor_id": cast.hypervisor_here.pk,
+        "discovered_id": DiscoveredDomain.objects.get().pk,
+        "operation_id": Operation.objects.get().pk,
+        "session_id": ConsoleSession.objects.get().pk,
+        "token_id": LoginToken.objects.get().pk,
+        "content_type_id": 1,
+        "url": "canary-none",
+        "app_label": "vms",
+        # Django admin's, by model:
+        "accounts/user": cast.owner.pk,
+        "accounts/project": cast.acme.pk,
+        "accounts/logintoken": LoginToken.objects.get().pk,
+        "accounts/auditevent": AuditEvent.objects.filter(actor=cast.owner).first().pk,  # type: ignore[union-attr]
+        "hypervisors/site": cast.here.pk,
+        "hypervisors/hypervisor": cast.hypervisor_here.pk,
+        "hypervisors/certificate": "c" * 32,
+        "vms/vm": cast.acme_vm.pk,
+        "consoles/consolesession": ConsoleSession.objects.get().pk,
+    }
+
+
+def addresses(cast: Cast) -> list[Address]:
+    """All that the URLconf knows, with Acme's ids. Raises KeyError for an id that this file does not know."""
+    ids = ids_of(cast)
+    return [address_of(pattern, str(route), ids) for route, pattern in routes(get_resolver())]
+
+
+def routes(resolver: URLResolver, start: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    for part in resolver.url_patterns:
+        route = start + str(part.pattern)
+        if isinstance(part, URLPattern):
+            yield route, part
+        else:
+            yield from routes(part, route)
+
+
+def address_of(pattern: URLPattern, route: str, ids: dict[str, Any]) -> Address:
+    model = "/".join(route.split("/")[2:4])
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        return str(ids[model if name == "object_id" and model in ids else "vm_id" if name == "object_id" else name])
+
+    path = re.sub(r"<(?:\w+:)?(\w+)>", fill, re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", route)).replace("^", "")
+    return Address(pattern.name or "", path.rstrip("$"), has_id="<" in route and "app_label" not in route)
+
+
+def client_of(cast: Cast, who: str) -> Client:
+    if who == "anonymous":
+        return cast.pages()
+    user = getattr(cast, who)
+    user.refresh_from_db()  # it may just have signed out everywhere
+    return cast.pages(user)
+
+
+def snapshot() -> dict[str, list[dict[str, Any]]]:
+    """All that is Acme's, or at its site."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for model in (User, Project, Membership, Site, Hypervisor, Vm, DiscoveredDomain, ConsoleSession, Certificate):
+        rows[model.__name__] = list(model._default_manager.order_by("pk").values())
+    rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
+    rows["Operation"] = list(Operation.objects.values("pk", "state"))
+    return rows
+
+
+def statuses(address: Address, who: str, method: str) -> set[int]:
+    """What may be answered there."""
+    if address.name in OPEN_TO_ALL:
+        return {200, 302, 400, 401, 403, 404, 405, 409, 415}
+    if who == "anonymous":
+        return {401, 403, 405} if address.is_api else {302, 404, 405}
+    if address.is_admin:
+        return {200, 302, 400, 403, 404, 405} if who == "staff_there" and not address.has_id else {302, 403, 404, 405}
+    if address.has_id:
+        return {404, 405} | ({302} if address.name in SECOND_CLICKS else set())
+    return {200, 201, 204, 302, 400, 403, 404, 405}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_nothing_is_there_for_strangers(world: Cast, who: str) -> None:
+    wrong: list[tuple[str, str, object]] = []
+    before = snapshot()
+    for address in addresses(world):
+        for method in METHODS if address.is_api else METHODS[:2]:
+            answer = client_of(world, who).generic(method, address.path, "{}", content_type="application/json")
+            if answer.status_code not in statuses(address, who, method):
+                wrong.append((method, address.path, answer.status_code))
+            if tells(answer):
+                wrong.append((method, address.path, "canary"))
+    assert wrong == []
+    after = snapshot()
+    made = {row["id"] for row in after["Project"]} - {row["id"] for row in before["Project"]}
+    after["Project"] = [row for row in after["Project"] if row["id"] not in made]
+    after["Membership"] = [row for row in after["Membership"] if row["project_id"] not in made]
+    for row in (*before["User"], *after["User"]):
+        if row["id"] in (world.outsider.pk, world.staff_there.pk):
+            del row["session_epoch"], row["last_login"]  # they signed in, and out everywhere
+    assert after == before
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_no_filter_leads_there(world: Cast, who: str) -> None:
+    ids = ids_of(world)
+    wanted = {"vm": ids["vm_id"], "target": ids["vm_id"], "target_id": ids["vm_id"], "search": PREFIX[1:], "q": "anary"}
+    wanted |= {name: ids[f"{name}_id"] for name in ("project", "hypervisor", "site")}
+    for address in addresses(world):
+        if address.has_id or address.is_admin:
+            continue
+        for name in FILTERS:
+            answer = client_of(world, who).get(address.path, {name: wanted[name], "part": "1"})
+            assert not tells(answer), (address.path, name)
+
+
+@pytest.mark.parametrize(
+    ("who", "seen"),
+    [
+        (
+            "owner",
+            {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
+            | {"api-projects", "api-project", "api-members", "api-me", "api-tokens"}
+            | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"},
+        ),
+        (
+            "staff_here",
+            {"api-hypervisors", "api-hypervisor", "api-sites", "api-site", "api-discovered-domains"}
+            | {"manage-overview", "manage-hypervisor", "manage-vms", "manage-drift", "manage-operations"}
+            | {"manage-audit", "vms_vm_changelist", "hypervisors_hypervisor_change"},
+        ),
+        ("superuser", {"api-users", "api-user", "accounts_user_changelist", "hypervisors_certificate_changelist"}),
+    ],
+)
+def test_the_canary_sings_for_those_who_may_hear_it(world: Cast, who: str, seen: set[str]) -> None:
+    """Else the sweep above would prove nothing."""
+    heard = {address.name for address in addresses(world) if tells(client_of(world, who).get(address.path))}
+    assert seen <= heard, seen - heard
+
+
+def tells(answer: Any) -> bool:
+    """Whether a name of Acme's is in the answer, its headers included; an address that was asked for is not one."""
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    headers = "".join(f"{name}: {value}\n" for name, value in answer.items())
+    text = (body.decode(errors="replace") + headers).replace("canary-none", "")
+    return PREFIX in text

@@ -1,0 +1,162 @@
+"""Fields that nobody may set, sent to every address of the API that takes any.
+
+Each operation of the OpenAPI schema that changes something stands in :data:`BODIES`; a new one fails until it does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+from accounts.services import token_create
+from hypervisors.models import Hypervisor
+from tests.cast import Cast
+from tests.factories import PASSWORD
+from vms.models import DiscoveredDomain
+
+from .test_objects import snapshot
+
+WRITES = ("post", "put", "patch")
+TAMPERING: dict[str, Any] = {
+    "role": "owner",
+    "owner": "{outsider}",
+    "user": "{outsider}",
+    "personal_owner": "{outsider}",
+    "is_staff": True,
+    "is_superuser": True,
+    "is_site_limited": False,
+    "is_personal": False,
+    "is_active": False,
+    "password": "changed by nobody 7",
+    "session_epoch": 7,
+    "permissions": ["accounts.change_user"],
+    "hypervisor": "{hypervisor}",
+    "project": "{project}",
+    "site": "{site}",
+    "id": "{outsider}",
+    "uuid": "{outsider}",
+    "state": "off",
+    "facts": {"host_name": "elsewhere"},
+    "certificate_fingerprint": "f" * 64,
+    "created_at": "2020-01-01T00:00:00Z",
+    "no_such_field": 1,
+}
+BODIES: dict[str, Any] = {
+    # operationId: a body that is valid but for what is added to it; None where there is none
+    "login": {"email": "sue@eve.example", "password": PASSWORD},
+    "logout": {},
+    "logout_all": None,
+    "me_update": {"name": "Another"},
+    "user_create": {"email": "new@eve.example", "name": "New"},
+    "user_update": {"name": "Another"},
+    "user_password_link": None,
+    "project_create": {"name": "New"},
+    "project_update": {"name": "Another"},
+    "member_add": {"email": "otto@otto.example", "role": "viewer"},
+    "member_update": {"role": "owner"},
+    "site_create": {"name": "new"},
+    "hypervisor_register": {"name": "new", "address": "127.0.0.1:2", "site": "{here}"},
+    "hypervisor_update": {"remarks": "Another"},
+    "hypervisor_enrolment": None,
+    "hypervisor_test": None,
+    "vms_partial_update": {"remarks": "Another"},
+    "vms_state_partial_update": {"action": "start"},
+    "discovered_domains_adopt_create": {"project": "{acme}"},
+    "console_ticket": {"mode": "view"},
+    "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
+}
+
+
+def schema() -> dict[str, Any]:
+    return dict(SchemaGenerator().get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
+
+
+def writes(api: dict[str, Any]) -> dict[str, tuple[str, str, set[str]]]:
+    """By operationId: method, path, and the fields that may be set there."""
+    found = {}
+    for path, operations in api["paths"].items():
+        for method in WRITES:
+            if method in operations:
+                operation = operations[method]
+                found[operation["operationId"].removeprefix("v1_")] = (method, path, fields_of(api, operation))
+    return found
+
+
+def fields_of(api: dict[str, Any], operation: dict[str, Any]) -> set[str]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    reference = content.get("schema", {}).get("$ref", "")
+    component = api["components"]["schemas"].get(reference.rpartition("/")[2], {})
+    return {name for name, rule in component.get("properties", {}).items() if not rule.get("readOnly")}
+
+
+def ids_of(cast: Cast) -> dict[str, str]:
+    return {
+        "vm_id": str(cast.acme_vm.pk),
+        "project_id": str(cast.acme.pk),
+        "user_id": str(cast.operator.pk),
+        "hypervisor_id": str(cast.hypervisor_here.pk),
+        "discovered_id": str(DiscoveredDomain.objects.get().pk),
+        "outsider": str(cast.outsider.pk),
+        "hypervisor": str(cast.hypervisor_there.pk),
+        "project": str(cast.ottos.pk),
+        "site": str(cast.there.pk),
+        "here": str(cast.here.pk),
+        "acme": str(cast.acme.pk),
+    }
+
+
+def filled(value: Any, ids: dict[str, str]) -> Any:
+    return value.format(**ids) if isinstance(value, str) else value
+
+
+@pytest.fixture
+def world(cast: Cast) -> Cast:
+    DiscoveredDomain.objects.create(hypervisor=cast.hypervisor_here, uuid=cast.ottos.pk, name="found")
+    Hypervisor.objects.update(eve_pins=[])
+    token_create(user=cast.owner, name="canary")
+    return cast
+
+
+def test_every_operation_is_known() -> None:
+    assert set(writes(schema())) == set(BODIES)
+
+
+@pytest.mark.parametrize("operation", [name for name, body in BODIES.items() if body is not None])
+def test_what_cannot_be_set_is_refused_aloud(world: Cast, operation: str) -> None:
+    method, path, settable = writes(schema())[operation]
+    ids = ids_of(world)
+    client = world.api(world.superuser)
+    before = snapshot()
+    base = {name: filled(value, ids) for name, value in BODIES[operation].items()}
+    for name, value in TAMPERING.items():
+        if name in settable:
+            continue
+        body = {**base, name: filled(value, ids)}
+        answer = getattr(client, method)(path.format(**ids), data=body, format="json")
+        assert answer.status_code == 400, (name, answer.content)
+        assert name in answer.json().get("errors", {}), (name, answer.content)
+        assert snapshot() == before, name
+
+
+@pytest.mark.parametrize("who", ["owner", "operator", "viewer", "staff_here", "staff_everywhere"])
+def test_nobody_makes_more_of_themselves_or_others(world: Cast, who: str) -> None:
+    user, ids = getattr(world, who), ids_of(world)
+    client = world.api(user)
+    before = {row["id"]: row for row in snapshot()["User"]}
+    for field in ("is_staff", "is_superuser", "is_site_limited"):
+        for value in (True, False):
+            client.patch("/api/v1/me", {field: value}, format="json")
+            for target in (user, world.operator, world.superuser):
+                client.patch(f"/api/v1/users/{target.pk}", {field: value}, format="json")
+        client.post("/api/v1/users", {"email": f"{field}@eve.example", "name": "New", field: True}, format="json")
+    after = {row["id"]: row for row in snapshot()["User"]}
+    for key, row in before.items():
+        assert after[key] == row
+    assert not any(row["is_staff"] or row["is_superuser"] for key, row in after.items() if key not in before)
+    if who in ("operator", "viewer"):
+        members = f"/api/v1/projects/{ids['acme']}/members"
+        client.patch(f"{members}/{user.pk}", {"role": "owner"}, format="json")
+        client.post(members, {"email": user.email, "role": "owner"}, format="json")
+        assert user.memberships.get(project=world.acme).role == who
