@@ -8,6 +8,8 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from .heads import BoundedHttp
+
 MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024
 GRACEFUL_SHUTDOWN_SECONDS = 5
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -22,7 +24,7 @@ def serve(*, host: str, port: int, **options: Any) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="websockets-sansio",
         ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
         ws_per_message_deflate=False,

@@ -1,0 +1,80 @@
+"""How long a request's head may be, and how long it may take: uvicorn's httptools takes any head, and waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = structlog.get_logger(__name__)
+
+MAX_OVERHEAD_BYTES = 64 * 1024
+"""What one request may have beside its body: request line, headers, chunks' borders, trailers. Where requests are sent without
+waiting for answers, those that are read at once count together."""
+HEAD_SECONDS = 20.0
+"""From the connection, or a head's first byte, to the head's end. Between two requests uvicorn's own limit holds."""
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's protocol; a request that goes beyond a limit ends with its connection."""
+
+    _overhead_bytes = 0
+    _read_bytes = 0
+    """Of the present read, less its bodies."""
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """As asyncio."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio."""
+        self._overhead_bytes += len(data)
+        self._read_bytes = len(data)
+        super().data_received(data)
+        if self._overhead_bytes > MAX_OVERHEAD_BYTES:
+            self._refuse("too long")
+
+    def on_message_begin(self) -> None:
+        """As httptools."""
+        super().on_message_begin()
+        self._overhead_bytes = self._read_bytes
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """As httptools."""
+        self._head_came()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """As httptools."""
+        self._overhead_bytes -= len(body)
+        self._read_bytes -= len(body)
+        super().on_body(body)
+
+    def _await_head(self) -> None:
+        self._head_came()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, "too slow")
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, why: str) -> None:
+        if self.transport.is_closing():
+            return
+        log.info("request refused", why=why, address=self.client[0] if self.client else "")
+        if why == "too long" and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        else:
+            self.transport.abort()
