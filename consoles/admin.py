@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.callers import caller
+from accounts.models import User
 
 from .models import ConsoleSession
 from .selectors import sessions_for
@@ -26,6 +27,14 @@ class ConsoleSessionAdmin(admin.ModelAdmin[ConsoleSession]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ConsoleSession]:
         """What the staff member's sites allow."""
         return sessions_for(caller(request))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """All staff."""
+        return isinstance(request.user, User) and request.user.is_active and request.user.is_staff
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """All staff; the queryset says which sessions."""
+        return self.has_module_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds records by hand."""
