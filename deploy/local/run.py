@@ -60,6 +60,8 @@ def django_environment(config: LocalConfig) -> dict[str, str]:
         "EVE_BIND": config.bind,
         "EVE_PORT": str(config.port),
         "EVE_PUBLIC_URL": config.public_url,
+        # Who types localhost, here or at the end of an ssh tunnel, is at the same Eve.
+        "EVE_ALLOWED_ORIGINS": os.environ.get("EVE_ALLOWED_ORIGINS", f"http://localhost:{config.port}"),
     }
 
 
