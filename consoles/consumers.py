@@ -71,7 +71,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             if message.get("bytes") is not None:
                 await self.live.from_viewer(message["bytes"])
             else:
-                await self.live.end(CloseCode.UNSUPPORTED_DATA, "a console takes binary frames only")
+                await self.live.end(CloseCode.UNSUPPORTED_DATA, _("A console takes binary frames only."))
 
     async def disconnect(self, code: int) -> None:
         """The viewer left, or the server stops."""

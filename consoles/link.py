@@ -166,9 +166,7 @@ class AgentLink(asyncio.Protocol):
         """The connection is gone; whoever waits is woken."""
         if self._ping_timer is not None:
             self._ping_timer.cancel()
-        self._fail(
-            HostUnreachable(f"The host ended the connection: {exc}." if exc else "The host ended the connection.")
-        )
+        self._fail(HostUnreachable(_("The host ended the connection.")))
         if self._websocket.state is not State.CLOSED:
             self._websocket.receive_eof()
         self._closed.set()
@@ -251,7 +249,7 @@ class AgentLink(asyncio.Protocol):
             return LinkLost(self._websocket.close_rcvd.code, self._websocket.close_rcvd.reason)
         if self._websocket.close_sent is not None:
             return LinkLost(self._websocket.close_sent.code, self._websocket.close_sent.reason)
-        return LinkLost(CloseCode.HOST_AWAY, "the connection to the host broke")
+        return LinkLost(CloseCode.HOST_AWAY, _("The connection to the host broke."))
 
 
 async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object, timeout_seconds: float) -> AgentLink:

@@ -17,6 +17,7 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
+from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
 from common.publish import LAYER_AWAY
@@ -81,7 +82,7 @@ class LiveConsole:
         except LinkLost as loss:
             await self.end(loss.close_code, loss.reason)
         except TimeoutError:
-            await self.end(CloseCode.STALLED, "the host takes no more bytes")
+            await self.end(CloseCode.STALLED, _("The host takes no more bytes."))
 
     async def end(self, code: int, reason: str = "", *, viewer_is_gone: bool = False) -> None:
         """Ends the session, once: whoever comes second waits until it has ended."""
@@ -109,7 +110,7 @@ class LiveConsole:
             await work()
         except Exception:
             log.exception("console failed", session=str(self.id))
-            await self.end(CloseCode.INTERNAL_ERROR, "a fault inside Eve")
+            await self.end(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))
 
     async def _pump_to_viewer(self) -> None:
         try:
@@ -121,7 +122,7 @@ class LiveConsole:
         except LinkLost as loss:
             await self.end(loss.close_code, loss.reason)
         except TimeoutError:
-            await self.end(CloseCode.STALLED, "the viewer takes no more bytes")
+            await self.end(CloseCode.STALLED, _("The viewer takes no more bytes."))
         except OSError:  # the server says so when the viewer is gone; its disconnect message follows
             return
 
@@ -173,7 +174,7 @@ class LiveConsole:
             except DatabaseFault:
                 missed += 1
                 if missed > 1:
-                    await self.end(CloseCode.SERVICE_RESTART, "Eve's database is away")
+                    await self.end(CloseCode.SERVICE_RESTART, _("Eve's database is away."))
                     return
 
     async def _check(self) -> None:

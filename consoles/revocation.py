@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.dispatch import receiver
+from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
 from accounts.signals import access_revoked
@@ -24,7 +25,7 @@ def on_access_revoked(
     token_id: uuid.UUID | None = None,
     project_id: uuid.UUID | None = None,
     reason: str = "",
-    **_: Any,
+    **_kwargs: Any,
 ) -> None:
     """A login, a token, a membership or a whole user is gone."""
     ended = groups.end_message(CloseCode.ACCESS_ENDED, reason)
@@ -38,18 +39,18 @@ def on_access_revoked(
 
 
 @receiver(vm_deleted)
-def on_vm_deleted(*, vm_id: uuid.UUID, **_: Any) -> None:
+def on_vm_deleted(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     """The VM is gone."""
     publish(groups.vm_group(vm_id), groups.end_message(CloseCode.VM_GONE))
 
 
 @receiver(vm_moved)
-def on_vm_moved(*, vm_id: uuid.UUID, **_: Any) -> None:
+def on_vm_moved(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     """The VM has another project: only those who are in it too may stay."""
     publish(groups.vm_group(vm_id), groups.check_message())
 
 
 @receiver(hypervisor_removed)
-def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, **_: Any) -> None:
+def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, **_kwargs: Any) -> None:
     """The host is not Eve's any more."""
-    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, "the host was removed"))
+    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, _("The host was removed.")))
