@@ -34,6 +34,7 @@ from .services import (
     hypervisor_register,
     hypervisor_update,
     site_create,
+    site_staff_set,
     site_update,
 )
 from .views import enrolment_page, new_line
@@ -77,9 +78,9 @@ class SiteAdmin(ModelAdmin[Site]):
             site_create(site=obj, user=caller(request))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The site's staff, from superusers only."""
+        """The site's staff, from superusers only; by the service, which audits."""
         if caller(request).is_superuser:
-            super().save_related(request, form, formsets, change)
+            site_staff_set(site=form.instance, staff=form.cleaned_data["staff"], user=caller(request))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """All staff."""

@@ -79,9 +79,9 @@ class Mailbox:
     def listed(self, now: float, *, is_complete: bool) -> None:
         """The listing that was handed out is done, or (where it is not complete) has to be done again."""
         self._listed_at = now
-        if not is_complete:
+        if not is_complete and not self._is_listing_wanted:  # else something happened meanwhile that wants one at once
             self._want_listing()
-            self._not_before = max(self._not_before, now + RETRY_SECONDS)
+            self._not_before = now + RETRY_SECONDS
 
     def take(self, now: float) -> Batch:
         """What to do now. Events that arrive after a listing was handed out wait for its end."""

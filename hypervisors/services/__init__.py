@@ -14,6 +14,7 @@ from .hypervisors import (
     hypervisor_state_set,
     hypervisor_update,
     site_create,
+    site_staff_set,
     site_update,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "hypervisor_state_set",
     "hypervisor_update",
     "site_create",
+    "site_staff_set",
     "site_update",
 ]

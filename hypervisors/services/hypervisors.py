@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.services import audit_record
+from accounts.services.announce import announce_revoked
 from hypervisors import signals
 from hypervisors.errors import HypervisorInUse
 from hypervisors.models import Certificate, Hypervisor, HypervisorState, Site
@@ -41,6 +42,22 @@ def site_update(*, site: Site, user: User | None = None, changed: Sequence[str])
             detail = {name: str(getattr(site, name)) for name in fields}
             audit_record(action="site.update", actor=user, target=site, detail=detail)
     return site
+
+
+@transaction.atomic
+def site_staff_set(*, site: Site, staff: Iterable[User], user: User | None = None) -> None:
+    """Says who is staff of a site. Who no longer is loses it at once: what they have open there ends."""
+    before, after = set(site.staff.all()), set(staff)
+    if before == after:
+        return
+    site.staff.set(after)
+    detail = {
+        "added": sorted(str(person.pk) for person in after - before),
+        "removed": sorted(str(person.pk) for person in before - after),
+    }
+    audit_record(action="site.staff", actor=user, target=site, detail=detail)
+    for person in before - after:
+        announce_revoked(user_id=person.pk, site_id=site.pk, reason="role_changed")
 
 
 def hypervisor_register(*, hypervisor: Hypervisor, user: User | None = None) -> Hypervisor:

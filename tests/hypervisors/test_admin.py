@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.urls import reverse
 
+from accounts.models import AuditEvent
+from accounts.signals import access_revoked
 from hypervisors.castore import CaStore
 from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, EnrolmentToken, Hypervisor, HypervisorState, Site
@@ -123,6 +127,30 @@ def test_only_superusers_say_who_is_staff_of_a_site(cast: Cast):
     assert "staff" not in cast.pages(cast.staff_everywhere).get(url).context["adminform"].form.fields
     cast.pages(cast.superuser).post(url, form)
     assert set(cast.there.staff.all()) == {cast.staff_everywhere, cast.staff_here}
+
+
+def test_who_is_taken_off_a_site_loses_it_at_once(
+    cast: Cast, django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[list[object]]]
+):
+    lost: list[dict[str, object]] = []
+
+    def hear(**what: object) -> None:
+        lost.append(what)
+
+    url = reverse("admin:hypervisors_site_change", args=[cast.there.pk])
+    access_revoked.connect(hear)
+    try:
+        for _each in range(2):
+            with django_capture_on_commit_callbacks(execute=True):
+                cast.pages(cast.superuser).post(
+                    url, {"name": "there", "remarks": "", "staff": [str(cast.staff_here.pk)]}
+                )
+    finally:
+        access_revoked.disconnect(hear)
+    assert [(each["user_id"], each["site_id"]) for each in lost] == [(cast.staff_there.pk, cast.there.pk)]
+    event = AuditEvent.objects.get(action="site.staff")
+    assert event.actor == cast.superuser
+    assert event.detail == {"added": [str(cast.staff_here.pk)], "removed": [str(cast.staff_there.pk)]}
 
 
 def test_sites_are_made_by_staff_of_every_site(cast: Cast):

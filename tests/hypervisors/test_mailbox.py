@@ -107,3 +107,12 @@ def test_events_during_a_listing_wait_for_its_end():
     mailbox.put(changed(1))
     mailbox.listed(1, is_complete=True)
     assert len(mailbox.take(1).events) == 1
+
+
+def test_a_libvirt_that_comes_back_during_a_listing_in_vain_is_listed_at_once():
+    mailbox = listed()
+    mailbox.put(Event(EventKind.LIBVIRT_DOWN))
+    assert mailbox.take(1).is_listing
+    mailbox.put(Event(EventKind.LIBVIRT_UP))
+    mailbox.listed(1.5, is_complete=False)
+    assert mailbox.take(1.5).is_listing
