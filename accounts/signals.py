@@ -11,5 +11,6 @@ access_revoked = Signal()
 - ``session_digest`` (str): the login session with that :func:`accounts.sessions.session_digest`
 - ``token_id`` (UUID): that login token
 - ``project_id`` (UUID, with ``user_id``): the user's access through that project (left, removed, or a lesser role)
+- ``site_id`` (UUID, with ``user_id``): the user's access as staff of that site
 - ``reason`` (str): ``logout``, ``token_revoked``, ``user_disabled``, ``membership_lost``, ``role_changed``, ``password_changed``
 """

@@ -24,6 +24,7 @@ def on_access_revoked(
     session_digest: str = "",
     token_id: uuid.UUID | None = None,
     project_id: uuid.UUID | None = None,
+    site_id: uuid.UUID | None = None,
     reason: str = "",
     **_kwargs: Any,
 ) -> None:
@@ -34,7 +35,7 @@ def on_access_revoked(
     if token_id is not None:
         publish(groups.token_group(token_id), ended)
     if user_id is not None:
-        narrow = bool(session_digest or token_id or project_id)
+        narrow = bool(session_digest or token_id or project_id or site_id)
         publish(groups.user_group(user_id), groups.check_message() if narrow else ended)
 
 

@@ -29,6 +29,7 @@ from consoles import consumers, groups, live
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
+from hypervisors.services import site_staff_set
 from hypervisors.signals import hypervisor_removed
 from tests.cast import Cast
 from tests.factories import make_project
@@ -139,6 +140,14 @@ async def test_lost_access_ends_an_open_console(committed_cast: Cast, links: lis
         await in_thread(revoke)(committed_cast)
         assert await close_code(socket) == code
     assert links[0].closed_with is not None
+
+
+async def test_staff_who_are_taken_off_the_site_lose_its_consoles(committed_cast: Cast, links: list[StubLink]) -> None:
+    cast = committed_cast
+    async with viewing(cast) as others, viewing(cast, cast.staff_here) as theirs:
+        await in_thread(site_staff_set)(site=cast.here, staff=[], user=cast.superuser)
+        assert await close_code(theirs) == CloseCode.ACCESS_ENDED
+        assert await others.receive_nothing(timeout=0.3)
 
 
 async def test_a_page_logout_ends_its_consoles_and_no_others(committed_cast: Cast, links: list[StubLink]) -> None:
