@@ -84,7 +84,7 @@ def shows_a_picture(viewer: Viewer) -> bool:
 
 def qemu_pids(vms: list[str]) -> set[str]:
     """Of the processes that run these guests."""
-    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return {
         line.split()[0]
         for line in listed.splitlines()
