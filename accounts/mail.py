@@ -17,6 +17,9 @@ _sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 def password_mail_send(*, address: str, link: str) -> None:
     """Mails a one-use link; a mail server that is away is logged, not told to whoever asked."""
+    if not settings.SENDS_MAIL:
+        log.warning("mail not sent", error="EVE_EMAIL_URL is not set")
+        return
     subject = _("Set your password for Eve")
     text = _(
         "Somebody, probably you, asked to set a new password for your account at %(address)s.\n\n"

@@ -79,7 +79,9 @@ def password_forgotten_view(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error.detail))
             page = render(request, "accounts/password_forgotten.html", {"form": form}, status=error.status)
             return _with_retry(page, error)
-        return render(request, "accounts/password_forgotten_done.html", {"email": email})
+        return render(
+            request, "accounts/password_forgotten_done.html", {"email": email, "sends_mail": settings.SENDS_MAIL}
+        )
     return render(request, "accounts/password_forgotten.html", {"form": form}, status=400 if form.errors else 200)
 
 

@@ -213,7 +213,8 @@ USE_TZ = True
 TIME_ZONE = env.str("EVE_TIME_ZONE", default="UTC")
 
 DEFAULT_FROM_EMAIL = env.str("EVE_EMAIL_FROM", default="eve@localhost")
-_email = env.email_url("EVE_EMAIL_URL", default="consolemail://")
+# Without a mail server nothing is sent: Django's console backend would write links that set passwords into the log.
+_email = env.email_url("EVE_EMAIL_URL", default="dummymail://")
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
 EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _email.get("EMAIL_PORT") or 25
@@ -222,6 +223,7 @@ EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 20
+SENDS_MAIL = bool(env.str("EVE_EMAIL_URL", default=""))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -181,6 +181,19 @@ def test_guessing_the_present_password_is_limited(cast: Cast, settings: Any) -> 
 
 
 @pytest.mark.usefixtures("mails_at_once")
+def test_without_a_mail_server_no_link_is_written_anywhere(
+    cast: Cast, settings: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SENDS_MAIL = False
+    page = Client().post("/password/", {"email": cast.owner.email})
+    assert "sends no mail" in page.content.decode()
+    assert not mail.outbox
+    assert "EVE_EMAIL_URL is not set" in caplog.text
+    written = capfd.readouterr()
+    assert "link=" not in caplog.text + written.out + written.err
+
+
+@pytest.mark.usefixtures("mails_at_once")
 def test_a_forgotten_password_goes_by_mail(cast: Cast) -> None:
     answer = Client().post("/password/", {"email": "Olivia@Acme.Example"})
     assert answer.status_code == 200
