@@ -29,6 +29,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from common.errors import EveError
+from hypervisors.client import clean_words
 from hypervisors.dial import connect_tcp
 from hypervisors.tls import AgentTls
 
@@ -246,7 +247,7 @@ class AgentLink(asyncio.Protocol):
 
     def _loss(self) -> LinkLost:
         if self._websocket.close_rcvd is not None:
-            return LinkLost(self._websocket.close_rcvd.code, self._websocket.close_rcvd.reason)
+            return LinkLost(self._websocket.close_rcvd.code, clean_words(self._websocket.close_rcvd.reason))
         if self._websocket.close_sent is not None:
             return LinkLost(self._websocket.close_sent.code, self._websocket.close_sent.reason)
         return LinkLost(CloseCode.HOST_AWAY, _("The connection to the host broke."))
@@ -293,4 +294,4 @@ def _refusal(response: Response) -> Exception:
         problem = codec.decode(Problem, bytes(response.body or b""))
     except codec.DecodeError:
         return HostUnreachable(_("The host's answer makes no sense."))
-    return DisplayRefused(problem.code, problem.message)
+    return DisplayRefused(problem.code, clean_words(problem.message))

@@ -7,11 +7,17 @@ import dataclasses
 import uuid
 
 import pytest
+from eve_agent.wire import codec
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleMode, ConsoleRequest
+from eve_agent.wire.errors import ErrorCode, Problem
+from websockets.datastructures import Headers
+from websockets.frames import Close
+from websockets.http11 import Response
 
+from consoles import link as link_module
 from consoles.errors import DisplayRefused, HostUnreachable, LinkLost
-from consoles.link import HIGH_WATER_BYTES, open_link
+from consoles.link import HIGH_WATER_BYTES, AgentLink, open_link
 from hypervisors.tls import AgentTls
 from tests.agent.stub import DOMAIN, OFF_DOMAIN
 from tests.agent.transport.conftest import Agent, agent
@@ -90,3 +96,16 @@ async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
     with pytest.raises(LinkLost) as loss:
         await asyncio.wait_for(link.receive(), 5)
     assert loss.value.close_code == CloseCode.SERVICE_RESTART
+
+
+async def test_what_a_host_says_of_an_end_is_fit_to_be_kept_and_shown() -> None:
+    said = "out\x00of\u202eorder" + "x" * 1000
+    link = AgentLink(check_peer=lambda _: None, uri="wss://hv1/")
+    link._websocket.close_rcvd = Close(CloseCode.LIBVIRT_AWAY, said)
+    loss = link._loss()
+    refusal = link_module._refusal(
+        Response(409, "Conflict", Headers(), codec.encode(Problem(ErrorCode.DOMAIN_OFF, said.replace("\x00", "\x01"))))
+    )
+    assert loss.reason == str(refusal)
+    assert loss.reason.startswith("out of order")
+    assert len(loss.reason) <= 300
