@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,3 +132,18 @@ def _copy(source: Path, target: Path) -> None:
     if target.suffix in (".css", ".js"):
         content = _SOURCE_MAP.sub(b"\n", content)  # the map is not shipped
     target.write_bytes(content)
+
+
+def main() -> int:
+    """``python3 -m deploy.local.vendor``: copy what ``npm ci`` installed. Returns the exit code."""
+    try:
+        folders = vendor_copy(root=Path(__file__).resolve().parents[2])
+    except (VendorError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write("\n".join(folders.values()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
