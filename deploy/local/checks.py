@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.local.config import ROOT, LocalConfig
@@ -48,6 +48,9 @@ class Check:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     minutes: float = 5
+    again: tuple[str, ...] = ()
+    """What to run if it fails: the failed tests once more, one after the other. Many tests wait for real programs, and a
+    machine that is busy with something else may make one of them late; the summary names every test that needed this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +80,37 @@ def lint_checks() -> list[Check]:
 
 def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
     """The tests: on SQLite, again on PostgreSQL and Redis, and in a browser."""
-    pytest = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tb=short")
     parallel = ("-n", "2", "--dist", "loadfile")
     checks = [
-        Check("tests", (*pytest, *parallel, f"--ignore={BROWSER_TESTS}", "tests"), minutes=15),
-        Check(
-            "tests on PostgreSQL", (*pytest, *parallel, *_folders(DATABASE_TESTS)), {"DATABASE_URL": database_url}, 10
+        _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=25),
+        _tests(
+            "tests on PostgreSQL",
+            *_folders(DATABASE_TESTS),
+            options=parallel,
+            environment={"DATABASE_URL": database_url},
+            minutes=15,
         ),
-        Check("tests on Redis", (*pytest, *_folders(LAYER_TESTS)), {"REDIS_URL": redis_url}, 5),
+        _tests("tests on Redis", *_folders(LAYER_TESTS), environment={"REDIS_URL": redis_url}, minutes=5),
     ]
     if (ROOT / BROWSER_TESTS).is_dir():
         # A call of its own: Playwright's event loop and pytest-asyncio's do not share a process.
-        checks.append(Check("tests in a browser", (*pytest, BROWSER_TESTS), {"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, 15))
+        checks.append(
+            _tests("tests in a browser", BROWSER_TESTS, environment={"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, minutes=15)
+        )
     return checks
+
+
+def _tests(
+    name: str,
+    *what: str,
+    minutes: float,
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Check:
+    cache = f"cache_dir={ROOT / 'build' / 'pytest' / name.replace(' ', '-').lower()}"
+    pytest = (sys.executable, "-m", "pytest", "-o", cache, "-q", "--tb=short")
+    again = (*pytest, "--last-failed", "--last-failed-no-failures", "none", *what)
+    return Check(name, (*pytest, *options, *what), environment or {}, minutes, again)
 
 
 def test(config: LocalConfig, *, console: Console) -> int:
@@ -114,6 +135,8 @@ def run_checks(checks: list[Check], *, console: Console, log_dir: Path) -> list[
         log = log_dir / f"{check.name.replace(' ', '-').lower()}.log"
         console.begin(check.name)
         outcome = _run(check, log=log, console=console)
+        if not outcome.is_good and check.again:
+            outcome = _run_again(outcome, log=log, console=console)
         outcomes.append(outcome)
         console.end(outcome.words)
         if not outcome.is_good:
@@ -150,6 +173,20 @@ def _run(check: Check, *, log: Path, console: Console) -> Outcome:
     if process.returncode == 0:
         return Outcome(check, True, seconds, f"ok: {last_line(log)}" if "pytest" in check.command else "ok")
     return Outcome(check, False, seconds, f"FAILED with code {process.returncode}")
+
+
+def _run_again(first: Outcome, *, log: Path, console: Console) -> Outcome:
+    late = [line.removeprefix("FAILED ").split(" - ")[0] for line in last_lines(log, count=400) if _names_failed(line)]
+    if not late:
+        return first
+    log.rename(log.with_suffix(".first.log"))
+    second = _run(replace(first.check, command=first.check.again), log=log, console=console)
+    words = f"{second.words}; at the second try, one by one: {', '.join(late)}" if second.is_good else second.words
+    return Outcome(first.check, second.is_good, first.seconds + second.seconds, words)
+
+
+def _names_failed(line: str) -> bool:
+    return line.startswith(("FAILED ", "ERROR tests/"))
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
