@@ -18,6 +18,7 @@ from .leases import LEASE, Assignment, leases_release, leases_take
 from .link import HostLink
 from .services.certificates import ca_ensure, eve_certificate_renew
 from .signals import hypervisor_removed
+from .transport import drop_session
 from .workers import Workers
 
 log = structlog.get_logger(__name__)
@@ -71,10 +72,13 @@ class _Watcher:
                 self._wake.clear()
         finally:
             stopped.cancel()
+            hosts = [assignment.hypervisor_id for assignment in self._tasks]
             await self._end(set(self._tasks))
+            for hypervisor_id in hosts:
+                drop_session(hypervisor_id)  # threads that wait for a slow host end now
             with contextlib.suppress(Exception):  # without a database the leases run out by themselves
                 await asyncio.wait_for(self._workers.write(leases_release, watcher=self.name), STOP_SECONDS)
-            self._workers.close()
+            await self._workers.close(seconds=STOP_SECONDS)
 
     async def _tick(self) -> None:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections
 
@@ -26,28 +26,33 @@ class Workers:
         self._hosts = ThreadPoolExecutor(HOST_THREADS, thread_name_prefix="eve-host")
         self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="eve-watch")
         self._slow = asyncio.Semaphore(SLOW_HOSTS)
+        self._running: set[Future[Any]] = set()
 
     async def ask_host(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what talks to an agent."""
-        return await _run(self._hosts, partial(function, *args, **kwargs))
+        return await self._run(self._hosts, partial(function, *args, **kwargs))
 
     async def ask_slow_host(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """As :meth:`ask_host`, for a host that was slow or wrong the last time: such hosts wait for one another."""
         async with self._slow:
-            return await _run(self._hosts, partial(function, *args, **kwargs))
+            return await self._run(self._hosts, partial(function, *args, **kwargs))
 
     async def write(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what only uses the database and files."""
-        return await _run(self._database, partial(function, *args, **kwargs))
+        return await self._run(self._database, partial(function, *args, **kwargs))
 
-    def close(self) -> None:
-        """Takes no more work; what runs ends by itself."""
+    async def close(self, *, seconds: float) -> None:
+        """Takes no more work, and waits that long at most for what runs."""
         self._hosts.shutdown(wait=False, cancel_futures=True)
         self._database.shutdown(wait=False, cancel_futures=True)
+        if running := [asyncio.wrap_future(future) for future in self._running.copy()]:
+            await asyncio.wait(running, timeout=seconds)
 
-
-async def _run(pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, _with_connections, function)
+    async def _run(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        future = pool.submit(_with_connections, function)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return await asyncio.wrap_future(future)
 
 
 def _with_connections(function: Callable[[], T]) -> T:

@@ -41,7 +41,8 @@ def test_a_host_comes_online_with_its_facts_and_domains(agent: RealAgent, heard:
     (seen,) = heard.of("inventory_seen")
     assert seen["hypervisor_id"] == row.pk
     assert [domain.name for domain in seen["domains"]] == ["fake-0001", "fake-0002", "fake-0003"]
-    assert heard.of("hypervisor_state_changed")[-1]["state"] == "online"
+    (online,) = eventually(lambda: heard.of("hypervisor_state_changed"))
+    assert online["state"] == "online"
 
 
 def test_what_happens_on_the_host_is_known_within_a_second(agent: RealAgent, heard: Heard, watch):
