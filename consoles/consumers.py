@@ -8,7 +8,6 @@ import uuid
 from typing import Any
 
 import structlog
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from eve_agent.wire.errors import ErrorCode
 
 from common.context import RequestContext, clean_address, request_context
 from common.errors import EveError
+from common.threads import in_database_thread
 from hypervisors.client import AgentClient
 from hypervisors.tls import agent_tls
 from vms.models import Vm
@@ -52,7 +52,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         with request_context(RequestContext(address=clean_address(client[0]))):
             try:
                 handshake = Handshake.of(self.scope)
-                grant = await database_sync_to_async(authorise)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
+                grant = await in_database_thread(authorise)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
             except BadCredential as error:
                 log.info("console handshake refused", why=str(error), address=clean_address(client[0]))
                 await self.close()
@@ -79,12 +79,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             await self.live.end(code, viewer_is_gone=True)
 
     async def _open(self, grant: Grant, session_key: str) -> None:
-        session = await database_sync_to_async(session_begin)(grant=grant)
+        session = await in_database_thread(session_begin)(grant=grant)
         try:
             link = await display_link(grant, session)
         except Exception as error:
             refusal = refusal_of(error, session)
-            await database_sync_to_async(session_end)(
+            await in_database_thread(session_end)(
                 session_id=session.id,
                 code=refusal.close_code,
                 reason=str(refusal.detail),
@@ -116,7 +116,7 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
         ConsoleRefused: with the close code that says why.
     """
     try:
-        trust = await database_sync_to_async(agent_tls)(grant.vm.hypervisor)
+        trust = await in_database_thread(agent_tls)(grant.vm.hypervisor)
     except EveError as error:
         log.warning("agent not trusted", why=str(error.detail))
         raise HostUnreachable(_("The host of this virtual machine is not connected to Eve just now.")) from error
@@ -134,7 +134,7 @@ async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
         if refusal.agent_code is not ErrorCode.SESSION_EXISTS:
             raise
     # Not in the one thread that all consumers share: the host may take its time.
-    await database_sync_to_async(left_over_end, thread_sensitive=False)(grant.vm, session.id)
+    await in_database_thread(left_over_end)(grant.vm, session.id)
     return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
@@ -21,6 +20,7 @@ from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
 from common.publish import LAYER_AWAY
+from common.threads import in_database_thread
 
 from . import groups
 from .errors import LinkLost
@@ -179,7 +179,7 @@ class LiveConsole:
 
     async def _check(self) -> None:
         await self._meter()
-        code = await database_sync_to_async(reason_to_end)(
+        code = await in_database_thread(reason_to_end)(
             self.id, request_id=self._request_id, session_key=self._session_key
         )
         if code is not None:
@@ -188,7 +188,7 @@ class LiveConsole:
     async def _meter(self) -> None:
         to_viewer, from_viewer = self._take_counts()
         try:
-            await database_sync_to_async(session_meter)(
+            await in_database_thread(session_meter)(
                 session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
             )
         except DatabaseFault:
@@ -199,7 +199,7 @@ class LiveConsole:
     async def _record_end(self, code: int, reason: str) -> None:
         to_viewer, from_viewer = self._take_counts()
         try:
-            await database_sync_to_async(session_end)(
+            await in_database_thread(session_end)(
                 session_id=self.id,
                 code=code,
                 reason=reason,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from channels.db import database_sync_to_async
+from common.threads import in_database_thread
 
 from .services import sessions_sweep
 
@@ -15,6 +15,6 @@ SWEEP_SECONDS = 30.0
 async def sweep_forever(stop: asyncio.Event) -> None:
     """Sweeps console sessions and tickets every half minute until `stop`."""
     while not stop.is_set():
-        await database_sync_to_async(sessions_sweep)()
+        await in_database_thread(sessions_sweep)()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
