@@ -52,7 +52,7 @@ def test_a_failure_names_step_remedy_and_log_in_one_sentence_and_stops(output: i
 
 def test_a_command_that_fails_gives_its_last_line(output: io.StringIO, tmp_path: Path):
     log = tmp_path / "log"
-    script = "import sys; print('before'); print('no space left\\n', file=sys.stderr); sys.exit(3)"
+    script = "import sys; print('before', flush=True); print('no space left\\n', file=sys.stderr); sys.exit(3)"
     with pytest.raises(StepError, match="packing failed: no space left") as caught:
         run_logged([sys.executable, "-c", script], log=log, console=Console(output), what="packing", remedy="Tidy up")
 

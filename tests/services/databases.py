@@ -49,6 +49,7 @@ def postgres() -> Iterator[str]:
         command = [*user, str(binaries / "postgres"), "-D", str(data), "-h", ""]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with _guarded(command, log=root.path / "log", socket_path=sockets / ".s.PGSQL.5432"):
+            _wait_until_ready([str(binaries / "pg_isready"), "-q", "-h", str(sockets)])
             yield f"postgres://eve@/{sockets}/postgres"  # two slashes: a folder of sockets, not a host
     finally:
         root.close()
@@ -126,3 +127,12 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _wait_until_ready(question: list[str]) -> None:
+    """A server that listens may still be starting up."""
+    deadline = time.monotonic() + START_SECONDS
+    while subprocess.run(question, check=False).returncode != 0:
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{Path(question[0]).name} says no after {START_SECONDS} s")
+        time.sleep(0.05)
