@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, status
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from .context import current_context
-from .errors import EveError
+from .errors import EveError, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -47,6 +48,8 @@ def from_error(error: EveError) -> dict[str, Any]:
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler: every error leaves as problem details; a fault of ours stays an exception."""
     headers: dict[str, str] = {}
+    if isinstance(error, OperationalError | InterfaceError):
+        error = Unavailable(_("Eve's database does not answer. Nothing was changed; try again in a moment."))
     if isinstance(error, EveError):
         body = from_error(error)
     elif isinstance(error, Http404 | ObjectDoesNotExist):

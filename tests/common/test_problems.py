@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions
@@ -17,6 +18,8 @@ from common.problems import exception_handler
     [
         (Conflict("it runs"), 409, "conflict"),
         (Unavailable("away"), 503, "unavailable"),
+        (OperationalError("server closed the connection"), 503, "unavailable"),
+        (InterfaceError("connection already closed"), 503, "unavailable"),
         (Http404(), 404, "not_found"),
         (exceptions.NotFound(), 404, "not_found"),
         (PermissionDenied("no"), 403, "permission_denied"),
