@@ -33,6 +33,10 @@ class BudgetSpentError(OSError):
     """The peer sent more than an exchange allows."""
 
 
+_CLOSED = _(
+    "%(name)s closed the connection. If it does so each time, its agent does not know this Eve: "
+    "make a new enrolment line and run it there."
+)
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[AgentError], str | Promise], ...] = (
     ((BudgetSpentError,), BadAnswer, _("%(name)s sends more than Eve takes in one answer.")),
     (
@@ -49,10 +53,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[AgentError], str | 
     (
         (ConnectionResetError, BrokenPipeError, EOFError),
         HostAway,
-        _(
-            "%(name)s closed the connection. If it does so each time, its agent does not know this Eve: "
-            "make a new enrolment line and run it there."
-        ),
+        _CLOSED,
     ),
 )
 _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH)
@@ -90,7 +91,7 @@ def _of_tls(error: ssl.SSLError, where: dict[str, str]) -> EveError:
     if any(text in reason for text in _NOT_TLS):
         return NotTrusted(_("What answers at %(address)s does not speak TLS 1.3, as an agent does.") % where)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return HostAway(_("%(name)s closed the connection while it was being secured.") % where)
+        return HostAway(_CLOSED % where)
     return NotTrusted(
         _("The connection to %(name)s at %(address)s could not be secured: %(why)s.")
         % {**where, "why": reason.replace("_", " ").lower() or error}

@@ -76,9 +76,16 @@ class BoundedSocket(ssl.SSLSocket):
         return count
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """As ssl.SSLSocket; sendall calls it. Raises TimeoutError too."""
+        """As ssl.SSLSocket; sendall calls it. Raises TimeoutError and BrokenPipeError too.
+
+        A peer that refuses Eve's certificate closes while Eve already sends (TLS 1.3). After BrokenPipeError urllib3
+        still reads, and so learns why.
+        """
         self._keep_time()
-        return super().send(data, flags)
+        try:
+            return super().send(data, flags)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError("the peer has closed the connection") from error
 
     def _keep_time(self) -> None:
         if self.deadline is not None:
