@@ -137,6 +137,9 @@ class LiveConsole:
                 log.warning("no database; the periodic check goes on", error=str(error))
             else:
                 return
+            task = asyncio.current_task()
+            if self._ended or (task is not None and task.cancelling()):
+                return  # a client of Redis that is cancelled may say that its connection broke
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     async def _hear(self) -> None:
@@ -154,9 +157,10 @@ class LiveConsole:
                     return
                 await self._check()
         finally:
-            with contextlib.suppress(*LAYER_AWAY):
-                for name in names:
-                    await layer.group_discard(name, channel)
+            with contextlib.suppress(*LAYER_AWAY, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    for name in names:
+                        await layer.group_discard(name, channel)
 
     async def _recheck(self) -> None:
         """Re-authorises every 30 s; a session that could not be re-authorised for twice that long ends."""

@@ -33,8 +33,8 @@ TYPED = (
 )
 DATABASE_TESTS = ("accounts", "hypervisors", "operations", "vms", "consoles")
 """Folders under tests/ with models and API, which run again on PostgreSQL."""
-LAYER_TESTS = ("common", "consoles")
-"""Folders under tests/ that use the channel layer, which run again on Redis."""
+LAYER_TESTS = ("common",)
+"""Folders under tests/ that run again with Redis as the channel layer. tests/security starts a Redis of its own."""
 BROWSER_TESTS = "tests/e2e"
 SHOWN_LINES = 60
 CLEARED = ("EVE_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
