@@ -16,6 +16,7 @@ from common.errors import EveError
 
 from .leases import LEASE, Assignment, leases_release, leases_take
 from .link import HostLink
+from .presence import Presence, dead_watchers
 from .services.certificates import ca_ensure, eve_certificate_renew
 from .signals import hypervisor_removed
 from .transport import drop_session
@@ -61,8 +62,12 @@ class _Watcher:
         """Until `stop`, or cancelled."""
         stopped = asyncio.create_task(stop.wait())
         stopped.add_done_callback(lambda _task: self._wake.set())
+        presence = Presence(self.name)
         try:
             await self._workers.write(ca_ensure)
+            for name in dead_watchers():
+                log.info("watcher_was_killed", watcher=name)
+                await self._workers.write(leases_release, watcher=name)
             log.info("watching", watcher=self.name)
             while not stop.is_set():
                 await self._tick()
@@ -79,6 +84,7 @@ class _Watcher:
             with contextlib.suppress(Exception):  # without a database the leases run out by themselves
                 await asyncio.wait_for(self._workers.write(leases_release, watcher=self.name), STOP_SECONDS)
             await self._workers.close(seconds=STOP_SECONDS)
+            presence.end()
 
     async def _tick(self) -> None:
         try:

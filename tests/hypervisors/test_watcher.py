@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -15,6 +18,7 @@ from tests.hypervisors.conftest import Heard, eventually
 from tests.hypervisors.peers import Peer, answering, http, make_leaf, pin, server_context
 from tests.hypervisors.real_agent import RealAgent
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -175,6 +179,34 @@ def test_the_hosts_of_a_killed_watcher_are_taken_over(agent: RealAgent, watch):
     time.sleep(1)
     assert Hypervisor.objects.get(pk=agent.hypervisor.pk).watcher == "killed"
     eventually(is_in(HypervisorState.ONLINE, agent.hypervisor), 5)
+
+
+def test_a_killed_watcher_of_this_machine_is_not_waited_for(agent: RealAgent, watch, settings, tmp_path):
+    settings.STATE_DIR = tmp_path
+    code = f"""
+from django.conf import settings
+settings.configure(STATE_DIR={str(tmp_path)!r})
+from hypervisors.presence import Presence
+presence = Presence("killed")
+print("there", flush=True)
+input()
+"""
+    until = timezone.now() + dt.timedelta(hours=1)
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        Hypervisor.objects.filter(pk=agent.hypervisor.pk).update(watcher="killed", watcher_lease_until=until)
+        Watcher.objects.create(name="killed", seen_until=until)
+        first = watch()
+        time.sleep(1)
+        first.stop()
+        assert Hypervisor.objects.get(pk=agent.hypervisor.pk).watcher == "killed"
+        process.kill()
+    watch()
+    eventually(is_in(HypervisorState.ONLINE, agent.hypervisor), 5)
+    assert len(list((tmp_path / "watchers").iterdir())) == 1
 
 
 def test_a_new_address_is_followed(agent: RealAgent, watch):
