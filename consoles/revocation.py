@@ -11,7 +11,7 @@ from eve_agent.wire.close import CloseCode
 
 from accounts.signals import access_revoked
 from common.publish import publish
-from hypervisors.signals import hypervisor_removed
+from hypervisors.signals import hypervisor_moved, hypervisor_removed
 from vms.signals import vm_deleted, vm_moved
 
 from . import groups
@@ -51,7 +51,18 @@ def on_vm_moved(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     publish(groups.vm_group(vm_id), groups.check_message())
 
 
+@receiver(hypervisor_moved)
+def on_hypervisor_moved(*, hypervisor_id: uuid.UUID, **_kwargs: Any) -> None:
+    """The host stands at another site: staff who are limited to the old one may stay no longer."""
+    publish(groups.hypervisor_group(hypervisor_id), groups.check_message())
+
+
 @receiver(hypervisor_removed)
-def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, **_kwargs: Any) -> None:
-    """The host is not Eve's any more."""
-    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, _("The host was removed.")))
+def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, reason: str = "", **_kwargs: Any) -> None:
+    """The host is not Eve's any more, or has to be reached anew: it enrolled again."""
+    words = (
+        _("The host was enrolled anew: what was open there has to be opened again.")
+        if reason == "enrolled"
+        else _("The host was removed.")
+    )
+    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, words))

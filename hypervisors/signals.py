@@ -19,6 +19,12 @@ domain_vanished = Signal()
 hypervisor_state_changed = Signal()
 """``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
 
+hypervisor_moved = Signal()
+"""A hypervisor stands at another site now: its staff are others.
+
+``hypervisor_id`` (UUID), ``site_id`` (UUID of the new one), ``old_site_id`` (UUID).
+"""
+
 hypervisor_removed = Signal()
 """A hypervisor was deleted, its certificate revoked, or the host enrolled anew: links to it must end now.
 

@@ -82,6 +82,12 @@ def announce_host(*, hypervisor_id: UUID, site_id: UUID, state: str) -> None:
     transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": message}))
 
 
+def publish_site_change(*site_ids: UUID) -> None:
+    """Tells the staff of these sites, now, that they may see other hosts and VMs than before."""
+    for site_id in site_ids:
+        publish(site_group(site_id), {"type": "live.message", "message": {"type": "access"}})
+
+
 def publish_operation(*, message: dict[str, Any], project_id: UUID | None, site_id: UUID | None) -> None:
     """Tells a project and a site about an operation, now."""
     groups = [project_group(project_id)] if project_id else []

@@ -13,7 +13,13 @@ from eve_agent.wire.domain import Domain
 from accounts.models import User
 from accounts.signals import access_revoked
 from common.publish import publish
-from hypervisors.signals import domain_seen, domain_vanished, hypervisor_state_changed, inventory_seen
+from hypervisors.signals import (
+    domain_seen,
+    domain_vanished,
+    hypervisor_moved,
+    hypervisor_state_changed,
+    inventory_seen,
+)
 from operations.models import Operation
 from operations.selectors import register_scope
 from operations.signals import operation_changed
@@ -45,6 +51,12 @@ def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> N
 def on_hypervisor_state_changed(*, hypervisor_id: UUID, state: str, since: dt.datetime, **_: Any) -> None:
     """A host is away, or back."""
     inventory.host_state_apply(hypervisor_id=hypervisor_id, state=state, since=since)
+
+
+@receiver(hypervisor_moved)
+def on_hypervisor_moved(*, site_id: UUID, old_site_id: UUID, **_: Any) -> None:
+    """A host stands at another site: the staff of both look again at what is theirs."""
+    live.publish_site_change(old_site_id, site_id)
 
 
 @receiver(operation_changed)

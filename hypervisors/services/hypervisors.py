@@ -73,7 +73,8 @@ def hypervisor_register(*, hypervisor: Hypervisor, user: User | None = None) -> 
 
 def hypervisor_update(*, hypervisor: Hypervisor, user: User | None = None, **changes: Any) -> Hypervisor:
     """Changes name, site, address or remarks. An enrolled host keeps its pin: whoever answers at another address has to
-    prove to be the same host. Raises ValidationError.
+    prove to be the same host. At another site its staff are others: who no longer manages it loses it at once.
+    Raises ValidationError.
     """
     unknown = set(changes) - set(_EDITABLE)
     if unknown:
@@ -87,8 +88,11 @@ def hypervisor_update(*, hypervisor: Hypervisor, user: User | None = None, **cha
     }
     if detail:
         with transaction.atomic():
+            present = Hypervisor.objects.select_for_update().only("site_id").get(pk=hypervisor.pk)
             hypervisor.save(update_fields=list(detail))
             audit_record(action="hypervisor.update", actor=user, target=hypervisor, detail=detail)
+            if "site" in detail and present.site_id != hypervisor.site_id:
+                announce_moved(hypervisor, old_site_id=present.site_id)
     return hypervisor
 
 
@@ -150,6 +154,19 @@ def announce_state(hypervisor_id: uuid.UUID, state: HypervisorState, since: Any)
             hypervisor_id=hypervisor_id,
             state=state.value,
             since=since,
+        )
+    )
+
+
+def announce_moved(hypervisor: Hypervisor, *, old_site_id: uuid.UUID) -> None:
+    """Tells the apps above, on commit, that the staff of another site manage the host now."""
+    transaction.on_commit(
+        partial(
+            signals.hypervisor_moved.send_robust,
+            Hypervisor,
+            hypervisor_id=hypervisor.pk,
+            site_id=hypervisor.site_id,
+            old_site_id=old_site_id,
         )
     )
 

@@ -29,7 +29,7 @@ from consoles import consumers, groups, live
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
-from hypervisors.services import site_staff_set
+from hypervisors.services import hypervisor_update, site_staff_set
 from hypervisors.signals import hypervisor_removed
 from tests.cast import Cast
 from tests.factories import make_project
@@ -148,6 +148,28 @@ async def test_staff_who_are_taken_off_the_site_lose_its_consoles(committed_cast
         await in_thread(site_staff_set)(site=cast.here, staff=[], user=cast.superuser)
         assert await close_code(theirs) == CloseCode.ACCESS_ENDED
         assert await others.receive_nothing(timeout=0.3)
+
+
+async def test_staff_of_the_site_that_a_host_leaves_lose_its_consoles(
+    committed_cast: Cast, links: list[StubLink]
+) -> None:
+    cast = committed_cast
+    async with viewing(cast) as others, viewing(cast, cast.staff_here) as theirs:
+        await in_thread(hypervisor_update)(hypervisor=cast.hypervisor_here, user=cast.superuser, site=cast.there)
+        assert await close_code(theirs) == CloseCode.ACCESS_ENDED
+        assert await others.receive_nothing(timeout=0.3)
+
+
+@pytest.mark.parametrize(("reason", "words"), [("enrolled", "enrolled anew"), ("deleted", "removed")])
+async def test_an_enrolment_is_not_called_a_removal(
+    committed_cast: Cast, links: list[StubLink], reason: str, words: str
+) -> None:
+    async with viewing(committed_cast) as socket:
+        host = committed_cast.hypervisor_here.pk
+        await in_thread(hypervisor_removed.send)(None, hypervisor_id=host, reason=reason)
+        message = await socket.receive_output(timeout=5)
+        assert (message["type"], message["code"]) == ("websocket.close", CloseCode.HOST_AWAY)
+        assert words in message["reason"]
 
 
 async def test_a_page_logout_ends_its_consoles_and_no_others(committed_cast: Cast, links: list[StubLink]) -> None:

@@ -20,6 +20,7 @@ from accounts.session_store import SessionStore
 from accounts.sessions import session_digest
 from accounts.signals import access_revoked
 from hypervisors.models import HypervisorState
+from hypervisors.services import hypervisor_update
 from hypervisors.signals import domain_seen, hypervisor_state_changed
 from tests.factories import make_member
 from tests.vms.conftest import domain_of_vm, make_domain
@@ -159,6 +160,22 @@ async def test_operations_hosts_and_drift_are_heard_by_whom_they_concern(cast):
     assert await heard(staff) == [{"type": "host", "id": str(cast.hypervisor_here.pk), "state": "online"}]
     assert await heard(member) == []
     assert await heard(other) == []
+
+
+async def test_a_host_that_moves_is_heard_by_the_staff_of_both_sites(cast):
+    leaving, _cookie = await listen(cast.staff_here)
+    coming, _cookie = await listen(cast.staff_there)
+    member, _cookie = await listen(cast.viewer)
+    move = database_sync_to_async(hypervisor_update)
+    await move(hypervisor=cast.hypervisor_here, user=cast.superuser, site=cast.there)
+    assert await heard(leaving) == [{"type": "access"}]
+    assert await heard(coming) == [{"type": "access"}]
+    await move(hypervisor=cast.hypervisor_here, user=cast.superuser, remarks="Stays where it is")
+    assert await heard(coming) == []
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert await heard(leaving) == []
+    assert len(await heard(coming)) == 1
+    assert len(await heard(member)) == 1
 
 
 async def test_what_a_page_sends_is_ignored(cast):
