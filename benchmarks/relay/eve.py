@@ -1,0 +1,116 @@
+"""A whole Eve with its agent on a console of one's choice, in processes of their own, started as the end-to-end tests start it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.house import ADMIN, House
+
+from .client import Address
+
+LIMITS = {"EVE_CONSOLES_PER_VM": "1000", "EVE_CONSOLES_PER_USER": "1000"}
+"""One user opens all consoles of one VM here; everything else is as shipped."""
+HYPERVISOR = "bench"
+FIRST_VM_SECONDS = 30
+FEW_GUESTS = 3
+"""As many as ``--driver fake`` makes up."""
+MANY_GUESTS = 500
+ADOPT = """
+import json, time
+from accounts.models import Project
+from vms.models import DiscoveredDomain
+from vms.services import vm_adopt
+project = Project.objects.get(personal_owner__email=%(email)r)
+until = time.monotonic() + %(seconds)d
+while DiscoveredDomain.objects.count() < %(guests)d and time.monotonic() < until:
+    time.sleep(0.1)
+print(json.dumps([
+    str(vm_adopt(discovered=found, project=project, user=None).pk)
+    for found in DiscoveredDomain.objects.select_related("hypervisor").order_by("name")
+]))
+"""
+
+
+class ManyGuestsHouse(House):
+    """A house whose agent makes up 500 guests."""
+
+    def start_agent(self, name: str = HYPERVISOR) -> None:
+        """Starts the agent, and waits until Eve sees it."""
+        config = str(self.folder / "agent" / "agent.toml")
+        module = [sys.executable, "-m", "benchmarks.relay.agent_of_many", config, self.fake_console, str(MANY_GUESTS)]
+        self.agent = self._start("agent", module)
+        self.manage("hypervisor_wait", name, "--seconds", "60")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEve:
+    """Eve and agent, and a VM whose console may be opened."""
+
+    house: House
+    token: str
+    vm_ids: list[str]
+    processes: tuple[subprocess.Popen[bytes], ...]
+
+    @property
+    def websocket_url(self) -> str:
+        """The first VM's console, with a login token in its query."""
+        return f"{self.house.url.replace('http', 'ws', 1)}/ws/vms/{self.vm_ids[0]}/console?token={self.token}"
+
+    @property
+    def address(self) -> Address:
+        """As the client takes it."""
+        return Address.of(self.websocket_url)
+
+    @property
+    def pids(self) -> list[int]:
+        """Eve's process and the agent's."""
+        return [process.pid for process in self.processes]
+
+
+@contextmanager
+def running_eve(
+    console: str, *, many_guests: bool = False, settings: dict[str, str] | None = None
+) -> Iterator[RunningEve]:
+    """Eve and an agent whose consoles are `console` (``tcp:HOST:PORT``), in a folder that goes away with them.
+
+    Args:
+        console: an RFB 3.8 server without authentication.
+        many_guests: makes up 500 guests instead of three.
+        settings: variables for Eve beside :data:`LIMITS`.
+    """
+    with tempfile.TemporaryDirectory(prefix="eve-bench-") as folder:
+        make = ManyGuestsHouse if many_guests else House
+        home = make(Path(folder), fake_console=console, settings={**LIMITS, **(settings or {})})
+        password = secrets.token_urlsafe(18)
+        (home.folder / "password").write_text(password)
+        try:
+            home.set_up()
+            home.start_eve()
+            home.enrol(HYPERVISOR)
+            home.start_agent(HYPERVISOR)
+            token = home.token(ADMIN, password)
+            vm_ids = _adopt(home, MANY_GUESTS if many_guests else FEW_GUESTS)
+            assert home.eve is not None
+            assert home.agent is not None
+            yield RunningEve(home, token, vm_ids, (home.eve, home.agent))
+        finally:
+            home.close()
+
+
+def _adopt(home: House, guests: int) -> list[str]:
+    """Makes all guests of the made-up hypervisor VMs of the administrator's. Returns their ids."""
+    answer = home.shell(ADOPT % {"email": ADMIN, "guests": guests, "seconds": FIRST_VM_SECONDS})
+    vm_ids: list[str] = json.loads(answer.strip().splitlines()[-1])
+    if len(vm_ids) != guests:
+        raise SystemExit(
+            f"Eve learned of {len(vm_ids)} guests of {guests} within {FIRST_VM_SECONDS} s:\n{home.logs()[-4000:]}"
+        )
+    return vm_ids

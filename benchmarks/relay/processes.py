@@ -1,0 +1,124 @@
+"""Starting and ending the benchmark's helpers, and what the operating system accounts to processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 10
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class StubPorts:
+    """Where the stub console listens on loopback."""
+
+    tcp: int
+    websocket: int
+
+    @property
+    def console(self) -> str:
+        """As ``--fake-console`` takes it."""
+        return f"tcp:127.0.0.1:{self.tcp}"
+
+
+@contextmanager
+def running(command: Sequence[str], *, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block; its output goes to `log`, or can be read where there is none."""
+    output = log.open("ab") if log else subprocess.PIPE
+    try:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output if log else None)
+    finally:
+        if not isinstance(output, int):
+            output.close()
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+@contextmanager
+def running_stub() -> Iterator[StubPorts]:
+    """A stub console in a process of its own."""
+    with running([sys.executable, "-m", "benchmarks.relay.stub"]) as process:
+        assert process.stdout is not None
+        yield StubPorts(**json.loads(process.stdout.readline()))
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ends it, by force where it does not want to."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def family(pids: Iterable[int]) -> list[int]:
+    """`pids` and all that descends from them, as far as it lives."""
+    found: list[int] = []
+    waiting = list(pids)
+    while waiting:
+        pid = waiting.pop()
+        try:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+        found.append(pid)
+    return found
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time of processes and their descendants, ended ones included (proc(5), fields 14 to 17)."""
+    ticks = 0
+    for pid in family(pids):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            continue
+        ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
+    return ticks / _TICKS
+
+
+def memory_bytes(pids: Iterable[int]) -> int:
+    """Proportional set size of processes and their descendants (proc(5), smaps_rollup)."""
+    total = 0
+    for pid in family(pids):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a process holds."""
+
+    descriptors: int
+    threads: int
+    resident_bytes: int
+
+    @classmethod
+    def of(cls, pid: int) -> Footprint:
+        """Right now. Raises OSError where it has ended."""
+        process = Path(f"/proc/{pid}")
+        fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        return cls(
+            descriptors=sum(1 for _ in (process / "fd").iterdir()),
+            threads=int(fields["Threads"]),
+            resident_bytes=int(fields["VmRSS"].split()[0]) * 1024,
+        )
