@@ -274,6 +274,11 @@ AGENT_CONNECT_TIMEOUT_SECONDS = env.float("EVE_AGENT_CONNECT_TIMEOUT_SECONDS", d
 AGENT_REQUEST_TIMEOUT_SECONDS = env.float("EVE_AGENT_REQUEST_TIMEOUT_SECONDS", default=30.0)
 RESYNC_SECONDS = env.int("EVE_RESYNC_SECONDS", default=60)
 
+# ---------------------------------------------------------------------------------------------- Live pages
+
+LIVE_SOCKETS_PER_USER = env.int("EVE_LIVE_SOCKETS_PER_USER", default=64)
+"""Of open pages, in one process; further ones go on without being live."""
+
 # ---------------------------------------------------------------------------------------------- Consoles
 
 CONSOLE_TICKET_SECONDS = env.int("EVE_CONSOLE_TICKET_SECONDS", default=30)

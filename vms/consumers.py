@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import structlog
-from channels.db import database_sync_to_async
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseFault
@@ -19,6 +21,7 @@ from accounts.selectors import projects_for
 from accounts.sessions import session_digest, session_user
 from common.origins import origin_is_good
 from common.publish import LAYER_AWAY
+from common.threads import in_database_thread
 from hypervisors.selectors import sites_for
 
 from . import live
@@ -27,11 +30,15 @@ log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 30
 
+_open_sockets: Counter[UUID] = Counter()
+"""How many of these websockets each user has open in this process; the server's loop alone touches it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Which groups a login session hears."""
 
+    user_id: UUID
     personal: frozenset[str]
     """For revocation: of the user and of the login session."""
     shared: frozenset[str]
@@ -47,7 +54,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     """Tells a signed-in page of Eve's own what changed; takes no messages.
 
     Only with the cookie of a living login session and an Origin of :data:`settings.ALLOWED_ORIGINS`. At each revocation, and
-    every 30 s, it looks whether that still holds.
+    every 30 s, it looks whether that still holds. One beyond :data:`settings.LIVE_SOCKETS_PER_USER` is closed with 4012.
 
     ======================================================  =====================================================
     ``{"type": "vm", "id", "state"}``                       a VM is other than it was
@@ -59,15 +66,38 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     _audience: Audience | None = None
     _recheck: asyncio.Task[None] | None = None
+    _user_id: UUID | None = None
+    """Whose count it is part of."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._checking = asyncio.Lock()
+        self._joined: set[str] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serves the websocket; however that ends, it counts no more and looks no more."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stop()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Straight to the handler: what asks the database does so in a thread that looks after its own connection."""
+        await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         """Refuses the handshake without saying why, or joins the user's groups."""
         if not origin_is_good(self.scope["headers"], is_required=True):
             await self.close()
             return
-        audience = await database_sync_to_async(audience_of)(self._session_key)
+        audience = await in_database_thread(audience_of)(self._session_key)
         if audience is None:
             await self.close()
+            return
+        if not self._count_in(audience.user_id):
+            log.info("too many live websockets", user=str(audience.user_id))
+            await self.accept()
+            await self.close(code=CloseCode.TOO_MANY)
             return
         await self._join(audience.groups)
         self._audience = audience
@@ -79,10 +109,8 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         """The page is gone."""
-        if self._recheck is not None:
-            self._recheck.cancel()
-        if self._audience is not None:
-            await self._leave(self._audience.groups)
+        self._stop()
+        await self._leave(set(self._joined))
 
     async def live_vms(self, event: dict[str, Any]) -> None:
         """VMs changed."""
@@ -95,19 +123,26 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     async def live_check(self, event: dict[str, Any]) -> None:
         """Somebody's access was revoked, perhaps this one's."""
-        await self._check()
+        await self._look()
 
     async def _recheck_forever(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Looks whether it may go on. One look at a time: each compares with what the last one found."""
+        async with self._checking:
             with contextlib.suppress(DatabaseFault, *LAYER_AWAY):  # one of them is away; the next look will tell
                 await self._check()
 
     async def _check(self) -> None:
-        before = self._audience
-        if before is None:
+        if self._audience is None:
             return
-        now = await database_sync_to_async(audience_of)(self._session_key)
+        now = await in_database_thread(audience_of)(self._session_key)
+        before = self._audience
+        if before is None:  # the page left meanwhile
+            return
         if now is None:
             await self._leave(before.groups)
             self._audience = None
@@ -121,11 +156,30 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     async def _join(self, groups: Iterable[str]) -> None:
         for group in groups:
+            self._joined.add(group)
             await self.channel_layer.group_add(group, self.channel_name)
 
     async def _leave(self, groups: Iterable[str]) -> None:
         for group in groups:
             await self.channel_layer.group_discard(group, self.channel_name)
+            self._joined.discard(group)
+
+    def _count_in(self, user_id: UUID) -> bool:
+        if _open_sockets[user_id] >= settings.LIVE_SOCKETS_PER_USER:
+            return False
+        self._user_id = user_id
+        _open_sockets[user_id] += 1
+        return True
+
+    def _stop(self) -> None:
+        self._audience = None
+        if self._recheck is not None:
+            self._recheck.cancel()
+        if self._user_id is not None:
+            _open_sockets[self._user_id] -= 1
+            if not _open_sockets[self._user_id]:
+                del _open_sockets[self._user_id]
+            self._user_id = None
 
     @property
     def _session_key(self) -> str:
@@ -141,6 +195,7 @@ def audience_of(session_key: str) -> Audience | None:
     projects = projects_for(user).values_list("pk", flat=True)
     sites = sites_for(user).values_list("pk", flat=True)
     return Audience(
+        user_id=user.pk,
         personal=frozenset({live.user_group(user.pk), live.login_group(session_digest(session_key))}),
         shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites)}),
     )

@@ -9,6 +9,8 @@ const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
 const GATHER_MS = 120; // changes that come together are fetched together
 const CATCH_UP_MS = 60_000; // a message may have been dropped
+const ACCESS_ENDED = 4001; // eve_agent/wire/close.py
+const TOO_MANY = 4012;
 const SCREEN_MS = 10_000;
 const FETCHES = 4;
 
@@ -179,10 +181,19 @@ function connect() {
     heard[message?.type]?.(message);
   });
   socket.addEventListener("close", ({ code }) => {
-    if (code === 4001) location.reload(); // signed out, or access ended: the page itself says so
+    if (code === ACCESS_ENDED) location.reload(); // signed out, or access ended: the page itself says so
+    else if (code === TOO_MANY) waitForRoom();
     else retryLater();
   });
 }
+
+/** Too many pages of this person's are open: this one goes on by what it fetches each minute. */
+function waitForRoom() {
+  if (!toldOfMany) toast(config.dataset.many, { kind: "warn" });
+  toldOfMany = true;
+  retryTimer = setTimeout(connect, CATCH_UP_MS);
+}
+let toldOfMany = false;
 
 function retryLater() {
   lostAt ??= new Date();

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 
 import pytest
 from channels.db import database_sync_to_async
@@ -13,6 +15,7 @@ from channels.sessions import CookieMiddleware
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
+from eve_agent.wire.close import CloseCode
 from eve_agent.wire.domain import DomainState
 
 from accounts.models import Membership, User
@@ -114,6 +117,34 @@ async def test_a_disabled_users_session_is_refused(cast):
 async def test_a_login_token_is_no_cookie(cast):
     token = await database_sync_to_async(cast.token)(cast.owner)
     assert not (await websocket(token).connect())[0]
+
+
+async def test_one_user_keeps_so_many_and_no_more(cast, settings):
+    settings.LIVE_SOCKETS_PER_USER = 2
+    (first, cookie), (_second, _cookie) = await listen(cast.owner), await listen(cast.owner)
+    for _ in range(2):
+        beyond = websocket(cookie)
+        assert (await beyond.connect())[0]
+        assert await heard(beyond) == [CloseCode.TOO_MANY]
+        await beyond.disconnect()
+    await listen(cast.operator)
+    await first.disconnect()
+    again, _cookie = await listen(cast.owner)
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert len(await heard(again)) == 1
+
+
+async def test_one_that_fails_counts_no_more(cast, monkeypatch):
+    async def fail(*_):
+        raise RuntimeError("a bug")
+
+    socket, _cookie = await listen(cast.owner)
+    monkeypatch.setattr(consumers.LiveConsumer, "live_message", fail)
+    assert consumers._open_sockets[cast.owner.pk] == 1
+    await get_channel_layer().group_send(live.user_group(cast.owner.pk), {"type": "live.message", "message": {}})
+    with pytest.raises(RuntimeError):
+        await socket.wait(1)
+    assert cast.owner.pk not in consumers._open_sockets
 
 
 # ------------------------------------------------------------------------------------------------ What is heard
@@ -226,6 +257,46 @@ async def test_it_looks_by_itself_whether_it_may_go_on(cast, monkeypatch):
     assert await heard(joined) == [{"type": "access"}]
     await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
     assert len(await heard(joined)) == 1
+
+
+async def test_it_looks_once_at_a_time(cast, monkeypatch):
+    monkeypatch.setattr(consumers, "RECHECK_SECONDS", 0.01)
+    audience_of, looking, most = consumers.audience_of, [], []
+
+    def slow_audience(session_key):
+        looking.append(session_key)
+        most.append(len(looking))
+        time.sleep(0.05)
+        looking.pop()
+        return audience_of(session_key)
+
+    socket, _cookie = await listen(cast.operator)
+    await Membership.objects.filter(user=cast.operator, project=cast.acme).adelete()
+    monkeypatch.setattr(consumers, "audience_of", slow_audience)
+    for _ in range(5):
+        await get_channel_layer().group_send(live.user_group(cast.operator.pk), {"type": "live.check"})
+    assert await heard(socket) == [{"type": "access"}]
+    assert len(most) > 5
+    assert set(most) == {1}
+    await socket.disconnect()
+
+
+async def test_it_waits_for_no_other_websocket(cast):
+    """What holds up the one thread that Channels has of its own holds up neither a handshake nor a message."""
+    cookie = await database_sync_to_async(login)(cast.owner)
+    release = threading.Event()
+    held_up = asyncio.create_task(database_sync_to_async(release.wait)(10))
+    try:
+        await asyncio.sleep(0.05)
+        socket = websocket(cookie)
+        assert (await socket.connect(timeout=3))[0]
+        message = {"type": "live.message", "message": {"type": "drift"}}
+        await get_channel_layer().group_send(live.user_group(cast.owner.pk), message)
+        assert await heard(socket, 1) == [{"type": "drift"}]
+    finally:
+        release.set()
+        await held_up
+    await socket.disconnect()
 
 
 async def test_nothing_is_left_behind(cast, monkeypatch):
