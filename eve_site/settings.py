@@ -6,6 +6,7 @@ said by the numbered checks of :mod:`eve_site.checks`. docs/settings.md lists al
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,12 +126,22 @@ else:
 DATABASES = {"default": _database}
 
 REDIS_URL = env.str("REDIS_URL", default="")
-_REDIS_SOCKET_SECONDS = 20
-"""Longer than the 5 s for which a channel waits: with redis-py's own 5 s, every quiet websocket ended in a timeout."""
+_REDIS_CONNECTION: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None}
+"""No timeout of the client's own: redis-py's default of 5 s ends the channel layer's waits, which take as long, and on Python 3.11 any
+timeout makes it forget cancellations (asyncio.wait_for), so that a console which has ended would listen on for ever. That Redis' host
+is gone, the kernel notices within half a minute."""
+if not REDIS_URL.startswith("unix:"):
+    _REDIS_CONNECTION["socket_keepalive"] = True
+    _REDIS_CONNECTION["socket_keepalive_options"] = {
+        socket.TCP_KEEPIDLE: 15,
+        socket.TCP_KEEPINTVL: 5,
+        socket.TCP_KEEPCNT: 3,
+        socket.TCP_USER_TIMEOUT: 30_000,
+    }
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": _REDIS_SOCKET_SECONDS}], "capacity": 1000},
+        "CONFIG": {"hosts": [_REDIS_CONNECTION], "capacity": 1000},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}

@@ -33,7 +33,7 @@ TYPED = (
 )
 DATABASE_TESTS = ("accounts", "hypervisors", "operations", "vms", "consoles")
 """Folders under tests/ with models and API, which run again on PostgreSQL."""
-LAYER_TESTS = ("common",)
+LAYER_TESTS = ("common", "consoles")
 """Folders under tests/ that run again with Redis as the channel layer. tests/security starts a Redis of its own."""
 BROWSER_TESTS = "tests/e2e"
 SHOWN_LINES = 60
