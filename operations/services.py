@@ -86,18 +86,24 @@ def operation_create(
     return operation
 
 
-def operation_claim(*, worker: str) -> Operation | None:
+def operation_claim(*, worker: str, takes_over: bool = True, but: Collection[UUID] = ()) -> Operation | None:
     """The oldest operation that waits, or that a killed worker left behind; it is `worker`'s now. None where there is none.
 
     On the way it ends what waited too long, and what was interrupted and must not be done twice.
+
+    Args:
+        takes_over: whether to look for what killed workers left behind.
+        but: what the worker is still at, however late its lease.
     """
     for operation in Operation.objects.filter(state=OperationState.QUEUED).order_by("created_at", "id")[:_CANDIDATES]:
         if timezone.now() - operation.created_at > dt.timedelta(seconds=QUEUE_SECONDS):
             _expire(operation)
         elif _take(operation, worker):
             return operation
+    if not takes_over:
+        return None
     late = Operation.objects.filter(state=OperationState.RUNNING, lease_until__lt=timezone.now())
-    for operation in late.order_by("lease_until", "id")[:_CANDIDATES]:
+    for operation in late.exclude(pk__in=but).order_by("lease_until", "id")[:_CANDIDATES]:
         if not _may_begin_again(operation):
             _interrupt(operation)
         elif _take(operation, worker):

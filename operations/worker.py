@@ -9,15 +9,15 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseFault
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils.translation import gettext as _
 
 from common.context import RequestContext, request_context
@@ -35,6 +35,9 @@ T = TypeVar("T")
 SLOTS = 8
 """How many operations one worker does at a time: a host that answers slowly holds up its own VMs only."""
 POLL_SECONDS = 1.0
+BEAT_SECONDS = LEASE_SECONDS / 3
+"""How often a worker prolongs its leases; and how long it leaves others' alone after the database was away, which
+kept them from prolonging theirs."""
 STOP_SECONDS = 4.0
 """How long a worker that was told to stop waits for what it has begun; the rest is taken over after the lease."""
 
@@ -64,8 +67,19 @@ def operation_run(operation: Operation) -> None:
                 ),
                 retryable=False,
             )
-        if not operation_end(operation=operation, problem=outcome):
+        if not _end_as_found(operation, outcome):
             log.warning("operation was taken over meanwhile", operation=str(operation.pk), kind=operation.kind)
+
+
+def _end_as_found(operation: Operation, outcome: Mapping[str, Any] | None) -> bool:
+    """Ends it, once the database is there: what is known of it must not be audited as an interruption later."""
+    while True:
+        try:
+            return operation_end(operation=operation, problem=outcome)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("operation's end waits for the database", operation=str(operation.pk), error=str(error))
+            time.sleep(POLL_SECONDS)
+            close_old_connections()
 
 
 class Worker:
@@ -76,7 +90,9 @@ class Worker:
         self._slots = slots
         self._running: dict[UUID, asyncio.Future[None]] = {}
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operations")
-        self._beat_at = 0.0
+        self._beat_at = float("-inf")
+        self._away_at = float("-inf")
+        """When the database was last seen to be away."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`, then waits :data:`STOP_SECONDS` for what it has begun."""
@@ -84,10 +100,13 @@ class Worker:
             while not stop.is_set():
                 woken.clear()
                 try:
+                    await self._keep_leases()  # first: a lease may have run out while database or machine slept
                     await self._begin_what_waits(woken)
-                    await self._keep_leases()
                 except DatabaseFault as error:
                     log.warning("operations wait for the database", error=str(error))
+                    self._beat_at, self._away_at = float("-inf"), time.monotonic()
+                except Exception:  # another worker in its place would not know what this one still does
+                    log.exception("operations: a look for work failed")
                 await stopping.or_until(woken, seconds=POLL_SECONDS)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=STOP_SECONDS)
@@ -95,7 +114,9 @@ class Worker:
 
     async def _begin_what_waits(self, woken: asyncio.Event) -> None:
         while len(self._running) < self._slots:
-            operation = await self._ask(lambda: operation_claim(worker=self.name))
+            takes_over = time.monotonic() - self._away_at >= BEAT_SECONDS
+            claim = partial(operation_claim, worker=self.name, takes_over=takes_over, but=tuple(self._running))
+            operation = await self._ask(claim)
             if operation is None:
                 return
             running = _in_daemon_thread(partial(operation_run, operation), f"operation {operation.kind}")
@@ -109,7 +130,7 @@ class Worker:
             log.warning("operation could not be ended; it is taken over later", operation=str(key), error=str(error))
 
     async def _keep_leases(self) -> None:
-        if time.monotonic() - self._beat_at >= LEASE_SECONDS / 3:
+        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
             keys = tuple(self._running)
             await self._ask(lambda: operation_heartbeat(worker=self.name, operations=keys))
             self._beat_at = time.monotonic()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import threading
 import time
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
+from accounts.models import AuditEvent
 from common.context import current_context
 from common.errors import NotAllowed
 from operations import handlers, worker
@@ -136,7 +139,7 @@ async def test_a_slow_one_does_not_hold_up_the_others_and_slots_are_kept(cast, k
 
 @pytest.mark.django_db(transaction=True)
 async def test_it_keeps_the_lease_of_what_it_does(cast, kinds, working, monkeypatch):
-    monkeypatch.setattr(worker, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.1)
     release = threading.Event()
     handlers.register("test.wait")(lambda operation: release.wait(10))
     await database_sync_to_async(queue)(cast, "test.wait")
@@ -160,6 +163,77 @@ async def test_it_outlives_a_database_that_is_away(cast, kinds, working, monkeyp
     await database_sync_to_async(queue)(cast)
     await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
     assert len(failures) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_it_does_not_interrupt_itself_where_a_lease_ran_out(cast, kinds, working):
+    """The database was away, or the machine slept, for longer than a lease."""
+    release = threading.Event()
+    handlers.register("test.wait")(lambda operation: release.wait(10))
+    await database_sync_to_async(queue)(cast, "test.wait")
+    await until(lambda: Operation.objects.get().state == OperationState.RUNNING)
+    await Operation.objects.aupdate(lease_until=timezone.now() - dt.timedelta(minutes=5))
+    await asyncio.sleep(worker.POLL_SECONDS * 1.5)
+    assert (await Operation.objects.aget()).state == OperationState.RUNNING
+    release.set()
+    await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
+    assert await AuditEvent.objects.filter(action="test.wait").acount() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_after_the_database_was_away_others_get_time_to_prolong_their_leases(cast, kinds, working, monkeypatch):
+    real, failures = worker.operation_claim, []
+
+    def away_once(**arguments):
+        if not failures:
+            failures.append(1)
+            raise OperationalError("the database is away")
+        return real(**arguments)
+
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 3 * worker.POLL_SECONDS)
+    monkeypatch.setattr(worker, "operation_claim", away_once)
+    await until(lambda: failures)
+    await database_sync_to_async(queue)(cast, "test.once")
+    await Operation.objects.aupdate(
+        state=OperationState.RUNNING, worker="another", lease_until=timezone.now() - dt.timedelta(minutes=5)
+    )
+    await asyncio.sleep(worker.POLL_SECONDS * 1.5)
+    assert (await Operation.objects.aget()).state == OperationState.RUNNING
+    await until(lambda: Operation.objects.get().state == OperationState.FAILED)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_an_outcome_that_is_known_waits_for_the_database(cast, kinds, working, monkeypatch):
+    real, failures = worker.operation_end, []
+
+    def away_twice(**arguments):
+        if len(failures) < 2:
+            failures.append(1)
+            raise InterfaceError("the connection is closed")
+        return real(**arguments)
+
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "operation_end", away_twice)
+    await database_sync_to_async(queue)(cast, "test.once")
+    await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
+    assert len(failures) == 2
+    assert await AuditEvent.objects.filter(action="test.once").acount() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_fault_of_its_own_does_not_end_it(cast, kinds, working, monkeypatch):
+    real, failures = worker.operation_claim, []
+
+    def fail_once(**arguments):
+        if not failures:
+            failures.append(1)
+            raise RuntimeError("a bug")
+        return real(**arguments)
+
+    monkeypatch.setattr(worker, "operation_claim", fail_once)
+    await database_sync_to_async(queue)(cast)
+    await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
+    assert failures
 
 
 @pytest.mark.django_db(transaction=True)
