@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
-from smtplib import SMTPException
 
 import structlog
 from django.conf import settings
@@ -32,5 +32,7 @@ def password_mail_send(*, address: str, link: str) -> None:
 def _send(subject: str, text: str, address: str) -> None:
     try:
         send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [address])
-    except (OSError, SMTPException) as error:
-        log.error("mail not sent", error=type(error).__name__)
+    except Exception as error:  # of a pool's thread nobody else would hear
+        # Neither its text nor a traceback: the mail that could not be sent, with its link, may be quoted there.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("mail not sent", error=type(error).__name__, where=f"{last.filename}:{last.lineno}")
