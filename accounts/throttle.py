@@ -1,4 +1,4 @@
-"""Limits on attempts, counted in the database so that all processes count together.
+"""Limits on attempts, counted in the database so that all processes count together, and go on counting without Redis.
 
 A sign-in is counted three times: by the address it comes from, by account *and* address, and by account alone. The last is
 ten times as wide and passes over addresses from which that account has signed in before, so that nobody can lock a user out

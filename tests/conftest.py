@@ -10,6 +10,8 @@ import pytest
 from tests.services import databases
 
 if TYPE_CHECKING:
+    from pytest_django.fixtures import SettingsWrapper
+
     from tests.services.libvirt import LibvirtSandbox
 
 pytest_plugins = ["tests.cast"]
@@ -48,6 +50,22 @@ def redis_server() -> Iterator[str]:
     """REDIS_URL of a throw-away Redis."""
     with databases.redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def stopped_redis() -> str:
+    """REDIS_URL of a Redis that was there and is no more."""
+    with databases.redis() as url:
+        return url
+
+
+@pytest.fixture
+def redis_away(settings: SettingsWrapper, stopped_redis: str) -> None:
+    """Cache and channel layer as with many processes, while their Redis is away."""
+    cache = {"BACKEND": "common.cache.DispensableRedisCache", "LOCATION": stopped_redis}
+    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [stopped_redis]}}
+    settings.CACHES = {"default": cache}
+    settings.CHANNEL_LAYERS = {"default": layer}
 
 
 @pytest.fixture(scope="session")

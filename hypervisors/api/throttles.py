@@ -11,7 +11,10 @@ from common.context import current_context
 
 
 class EnrolThrottle(SimpleRateThrottle):
-    """By address as Eve itself sees it (an IPv6 network of 64 bits counts as one); no header of the caller's matters."""
+    """By address as Eve itself sees it (an IPv6 network of 64 bits counts as one); no header of the caller's matters.
+
+    It protects from load, not from guessing: a token is 256 random bits. So hosts enrol, unlimited, while the cache is away.
+    """
 
     scope = "enrol"
     rate = "60/min"

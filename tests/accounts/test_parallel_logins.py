@@ -112,3 +112,13 @@ def test_who_waits_too_long_for_a_hash_is_told_and_not_counted(monkeypatch: pyte
         assert attempt("olivia@acme.example", PASSWORD) == 503
     assert set(AttemptCounter.objects.values_list("count", flat=True)) == {0}
     assert attempt("olivia@acme.example", PASSWORD) == 200
+
+
+@pytest.mark.usefixtures("redis_away")
+def test_guesses_are_limited_while_redis_is_away(settings: Any) -> None:
+    cast = make_cast()
+    settings.LOGIN_LIMIT_PER_ACCOUNT = 3
+    assert attempt(cast.owner.email, PASSWORD) == 200
+    assert [attempt(cast.owner.email, "a guess") for _ in range(5)] == [401] * 3 + [429] * 2
+    page = Client().post("/login/", {"email": cast.operator.email, "password": PASSWORD})
+    assert (page.status_code, page["Location"]) == (302, "/")

@@ -103,6 +103,12 @@ def test_a_token_works_once(hypervisor, token):
     assert Hypervisor.objects.get(pk=hypervisor.pk).certificate_fingerprint == first
 
 
+@pytest.mark.usefixtures("redis_away")
+def test_a_host_enrols_while_redis_is_away(hypervisor, token):
+    assert enrol(wish(token)).status_code == 200
+    refused(wish(token), 403, "enrolment_refused", "used already")
+
+
 def test_an_expired_token(hypervisor, token):
     hypervisor.enrolment_tokens.update(expires_at=timezone.now() - dt.timedelta(seconds=1))
     refused(wish(token), 403, "enrolment_refused", "expired")
