@@ -41,6 +41,7 @@ HANDSHAKE = ((len(BANNER), SECURITY_TYPES), (1, SECURITY_RESULT), (1, SERVER_INI
 BURST_BYTES = 256 * 1024
 """As much is sent to one viewer before the next has its turn."""
 BACKLOG = 1024
+_BINARY, _CLOSE = 2, 8
 _ACCEPT_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -152,7 +153,7 @@ class Viewer:
         return True
 
     def _unmasked(self) -> bytes:
-        """The payload of all binary frames that are complete; the benchmark's client sends short ones only."""
+        """The payload of all binary frames that are complete (the client sends short ones only). Raises OSError at a close frame."""
         raw, at, parts = self._raw, 0, []
         while len(raw) - at >= 6:
             length = raw[at + 1] & 0x7F
@@ -163,7 +164,9 @@ class Viewer:
             end = at + header + length
             if len(raw) < end:
                 break
-            if raw[at] & 0x0F == 2:
+            if raw[at] & 0x0F == _CLOSE:
+                raise ConnectionError("the client has closed")
+            if raw[at] & 0x0F == _BINARY:
                 parts.append(_unmask(raw[at + header - 4 : at + header], raw[at + header : end]))
             at = end
         self._raw = raw[at:]
