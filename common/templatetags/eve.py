@@ -81,6 +81,18 @@ def csrf_cookie_name() -> str:
     return settings.CSRF_COOKIE_NAME
 
 
+@register.simple_tag
+def public_url() -> str:
+    """The address that people use."""
+    return str(settings.PUBLIC_URL)
+
+
+@register.simple_tag
+def allowed_origins() -> str:
+    """The origins whose pages may open websockets, with spaces between."""
+    return " ".join(settings.ALLOWED_ORIGINS)
+
+
 def _badge(tone: str, shape: str, word: Any, size: str) -> SafeString:
     mark = (
         format_html('<i class="{}"></i>', {"dot": "dot", "spin": "spin"}.get(shape, f"dot {shape}"))

@@ -1,5 +1,7 @@
 // What every page can do: toasts, announcements, copying, ages that stay true, menus, the dialog that asks, shortcuts.
 
+import { isAtHome, pointHome } from "./address.js";
+
 const ERROR_TOAST_MS = 0; // stays until closed
 const TOAST_MS = 6000;
 const AGES_EVERY_MS = 20_000;
@@ -274,6 +276,12 @@ document.addEventListener("htmx:error", (event) => {
 
 // Other scripts may ask for a toast without importing this module.
 document.addEventListener("eve:toast", (event) => toast(event.detail.text, event.detail));
+
+const elsewhere = document.getElementById("elsewhere");
+if (elsewhere && !isAtHome) {
+  elsewhere.hidden = false;
+  pointHome(elsewhere);
+}
 
 refreshAges();
 setInterval(refreshAges, AGES_EVERY_MS);

@@ -3,6 +3,7 @@
 // A part names what it shows by data-live ("vm ID", "vms", "operations", "hosts", "drift", several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
+import { isAtHome } from "./address.js";
 import { toast } from "./eve.js";
 
 const LIVE_URL = "/ws/live";
@@ -234,13 +235,13 @@ function connectNow() {
 }
 
 if (config) {
-  connect();
+  if (isAtHome) connect(); // elsewhere the page says why it is not live
   setInterval(() => {
     if (!document.hidden) refresh(document.querySelectorAll("[data-live]"));
   }, CATCH_UP_MS);
   setInterval(renewScreens, SCREEN_MS);
   addEventListener("online", () => {
-    if (socket?.readyState !== WebSocket.OPEN && socket?.readyState !== WebSocket.CONNECTING) connectNow();
+    if (isAtHome && socket?.readyState !== WebSocket.OPEN && socket?.readyState !== WebSocket.CONNECTING) connectNow();
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

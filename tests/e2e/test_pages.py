@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from .conftest import World
-from .house import ADMIN
+from .house import ADMIN, PASSWORD
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
@@ -59,3 +59,29 @@ def test_pages(world: World, browse: Callable[..., Page], picture: Callable[[Pag
                 faults.append(f"{name} is wider than the window")
             picture(page, f"{name}-{look}")
     assert [fault for fault in faults if "404" not in fault] == []
+
+
+def test_at_another_address_the_pages_say_which_to_open(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    """The same server under another name: signing in works there, consoles do not."""
+    elsewhere = world.house.url.replace("127.0.0.1", "localhost")
+    page = browse("olivia@acme.example")
+    assert not page.is_visible("#elsewhere")
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.goto(f"{elsewhere}/login/")
+    assert world.house.url in page.inner_text("#elsewhere")
+    picture(page, "elsewhere-sign-in")
+    page.fill("input[name=email]", "olivia@acme.example")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url(f"{elsewhere}/")
+    page.goto(world.vm_url.replace("127.0.0.1", "localhost"))
+    assert page.get_attribute("#elsewhere a", "href") == world.vm_url
+    page.goto(world.console_url.replace("127.0.0.1", "localhost"))
+    assert world.house.url in page.inner_text("#card")
+    assert page.get_attribute("#card a[data-home]", "href") == world.console_url
+    picture(page, "elsewhere-console")
+    page.wait_for_timeout(1500)
+    assert sockets == []

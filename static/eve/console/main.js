@@ -1,5 +1,6 @@
 // The console page's composition root: events of the page, of noVNC, of Eve go to the session; its effects are carried out here.
 
+import { isAtHome, pointHome } from "../address.js";
 import { ask } from "../eve.js";
 import { Refused, sessionOf, stateOf, ticket } from "./api.js";
 import { combination } from "./keys.js";
@@ -44,6 +45,7 @@ let waitTimer = 0;
 // ------------------------------------------------------------------------------------------------ events and effects
 
 function dispatch(event) {
+  if (!isAtHome) return;
   const before = session.phase;
   const effects = session.dispatch(event);
   for (const effect of effects) carry(effect);
@@ -305,7 +307,12 @@ setQuality(remembered("quality") ?? "balanced");
 setScale(remembered("scale") !== "1:1");
 view.showState(page.state);
 view.allowKeys(false);
-if (document.hidden) dispatch({ type: "hidden" });
-dispatch({ type: "start" });
-watch.start();
-screen.load().catch(() => view.showOnly("library"));
+if (isAtHome) {
+  if (document.hidden) dispatch({ type: "hidden" });
+  dispatch({ type: "start" });
+  watch.start();
+  screen.load().catch(() => view.showOnly("library"));
+} else {
+  view.showOnly("elsewhere");
+  pointHome(document.getElementById("card-body"));
+}
