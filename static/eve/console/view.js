@@ -6,7 +6,9 @@ import { hasWord, reason, word } from "./words.js";
 /** A connection that comes at once needs no card: it would only flicker. */
 const CARD_AFTER_MS = 300;
 const COUNT_EVERY_MS = 250;
-const TOAST_MS = 9000;
+/** How long a sentence stays: time to see it, and to read a long one. */
+const TOAST_MS = 3000;
+const TOAST_MS_PER_CHARACTER = 60;
 
 const OFF_CARD = { crashed: "crashed", missing: "missing" };
 
@@ -143,11 +145,12 @@ export class View {
 
   /** A sentence at the foot of the screen, for a while. */
   tell(name, values = {}, detail = "") {
-    this.progress.textContent = detail || (hasWord(name) ? word(name, { name: this.name, ...values }) : name);
+    const text = detail || (hasWord(name) ? word(name, { name: this.name, ...values }) : name);
+    this.progress.textContent = text;
     this.progress.hidden = false;
     clearTimeout(this.#toast);
     this.#toast = setTimeout(() => {
       this.progress.hidden = true;
-    }, TOAST_MS);
+    }, Math.max(TOAST_MS, text.length * TOAST_MS_PER_CHARACTER));
   }
 }
