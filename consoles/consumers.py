@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -23,10 +23,13 @@ from hypervisors.tls import agent_tls
 from vms.models import Vm
 
 from .credentials import Handshake, principal_of_token
-from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable
+from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable, LinkLost
+from .frames import FrameRelay
 from .link import AgentLink, open_link
 from .live import LiveConsole
 from .models import ConsoleSession
+from .pump import splice
+from .relay import HANDOVER, Ending, Relay, ViewerLeft, ViewerSpokeEarly
 from .services import Grant, grant_for, session_begin, session_end, ticket_redeem
 
 log = structlog.get_logger(__name__)
@@ -45,6 +48,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     channel_layer_alias = ""
     """None of Channels' own: its end would be the console's. What must be heard, :class:`LiveConsole` hears."""
     live: LiveConsole | None = None
+    frames: FrameRelay | None = None
+    """Where the server does not hand its socket over."""
 
     async def connect(self) -> None:
         """The handshake."""
@@ -64,24 +69,26 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """The viewer's frames go straight to the relay: it looks nothing up in the database."""
+        """The viewer's messages go straight to the relay: nothing is looked up in the database for them."""
         if message["type"] != "websocket.receive":
             await super().dispatch(message)
-        elif self.live is not None:
+        elif self.frames is not None:
             if message.get("bytes") is not None:
-                await self.live.from_viewer(message["bytes"])
+                await self.frames.from_viewer(message["bytes"])
             else:
-                await self.live.end(CloseCode.UNSUPPORTED_DATA, _("A console takes binary frames only."))
+                self.frames.finish(Ending(CloseCode.UNSUPPORTED_DATA, _("A console takes binary frames only.")))
 
     async def disconnect(self, code: int) -> None:
         """The viewer left, or the server stops."""
+        if self.frames is not None:
+            self.frames.finish(Ending(code, viewer_is_gone=True))
         if self.live is not None:
-            await self.live.end(code, viewer_is_gone=True)
+            await self.live.end(code)
 
     async def _open(self, grant: Grant, session_key: str) -> None:
         session = await in_database_thread(session_begin)(grant=grant)
         try:
-            link = await display_link(grant, session)
+            relay = self._relay(await display_link(grant, session))
         except Exception as error:
             refusal = refusal_of(error, session)
             await in_database_thread(session_end)(
@@ -94,12 +101,26 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         self.live = LiveConsole(
             grant=grant,
             session=session,
-            link=link,
+            relay=relay,
             session_key=session_key if session.session_digest else "",
-            send_bytes=lambda data: self.send(bytes_data=data),
-            close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
         )
         self.live.start()
+
+    def _relay(self, link: AgentLink) -> Relay:
+        """From socket to socket where the server hands its own over, else message by message. Raises ConsoleRefused."""
+        handover = cast("dict[str, Any]", self.scope.get("extensions") or {}).get(HANDOVER)
+        try:
+            if handover is not None:
+                return splice(handover, link)
+            self.frames = FrameRelay(
+                link,
+                send_bytes=lambda data: self.send(bytes_data=data),
+                close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
+            )
+        except (LinkLost, ViewerLeft, ViewerSpokeEarly) as error:
+            link.abort()
+            raise refusal_to_splice(error) from error
+        return self.frames
 
 
 def authorise(handshake: Handshake, vm_id: uuid.UUID) -> Grant:
@@ -144,6 +165,15 @@ def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:
         return error
     log.error("console failed", session=str(session.id), exc_info=error)
     return ConsoleRefused(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))
+
+
+def refusal_to_splice(error: Exception) -> ConsoleRefused:
+    """Why the two sockets could not be joined."""
+    if isinstance(error, LinkLost):
+        return ConsoleRefused(CloseCode.HOST_AWAY, error.reason)
+    if isinstance(error, ViewerSpokeEarly):
+        return ConsoleRefused(CloseCode.BAD_MESSAGE, _("In this protocol the display speaks first."))
+    return ConsoleRefused(CloseCode.NORMAL)
 
 
 def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:

@@ -1,7 +1,8 @@
 """The link from Eve to an agent's console: a websocket whose peer is verified before a byte is sent.
 
 An asyncio protocol over the sans-IO :class:`websockets.client.ClientProtocol`. It is opened for one console session and never
-pooled or reused; no header, path or query of the user travels on it.
+pooled or reused; no header, path or query of the user travels on it. Once it is open it waits: either its transport is taken
+(:meth:`AgentLink.take`), or its messages are fetched (:meth:`AgentLink.start`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ HIGH_WATER_BYTES = 256 * 1024
 """As much of the agent's bytes may wait for a slow viewer before reading from the agent stops."""
 LOW_WATER_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_HEAD_BYTES = 16 * 1024
+"""Of the handshake's answer. An agent's has a few hundred."""
 CLOSE_SECONDS = 2.0
 PING_SECONDS = 20.0
 SILENCE_SECONDS = 45.0
@@ -55,6 +58,10 @@ class AgentLink(asyncio.Protocol):
         self._websocket = ClientProtocol(parse_uri(uri), max_size=MAX_MESSAGE_BYTES)
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._has_head = False
+        self._head = b""
+        self._rest = b""
+        self._is_started = False
         self._received: deque[bytes] = deque()
         self._received_bytes = 0
         self._reading_paused = False
@@ -75,6 +82,26 @@ class AgentLink(asyncio.Protocol):
     async def opened(self) -> None:
         """Returns once the agent answered 101. Raises DisplayRefused or HostUnreachable."""
         await self._opened
+
+    def take(self, protocol: asyncio.BaseProtocol) -> tuple[asyncio.Transport, bytes]:
+        """The transport of an open link, and the frames that came already. From now on `protocol` gets what arrives.
+
+        Raises:
+            LinkLost: the agent ended it meanwhile.
+        """
+        if self._transport is None or self._closed.is_set() or self._transport.is_closing():
+            raise self._loss()
+        self._transport.set_protocol(protocol)
+        return self._transport, self._rest
+
+    def start(self) -> None:
+        """Lets messages come."""
+        self._is_started = True
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+        self._resume_to_drain()
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._frames_received(rest)
 
     async def receive(self) -> bytes:
         """The next bytes of the display. Raises LinkLost at the end, once everything was received."""
@@ -140,17 +167,12 @@ class AgentLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the agent: the handshake's answer, then frames."""
         self._alive_at = asyncio.get_running_loop().time()
-        self._websocket.receive_data(data)
-        for event in self._websocket.events_received():
-            if isinstance(event, Response):
-                self._answered(event)
-            elif isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.CONT):
-                self._keep(bytes(event.data))
-        self._flush()
-        if self._websocket.handshake_exc is not None:
-            self._refused(self._websocket.handshake_exc)
-        if self._websocket.state in (State.CLOSING, State.CLOSED) and self._transport is not None:
-            self._resume_to_drain()
+        if self._is_started:
+            self._frames_received(data)
+        elif self._opened.done():
+            self._rest += data  # uvloop may read once more after it was told not to
+        else:
+            self._answer_received(data)
 
     def eof_received(self) -> bool:
         """The agent has no more to say."""
@@ -184,10 +206,40 @@ class AgentLink(asyncio.Protocol):
 
     # ------------------------------------------------------------------------------------------ inside
 
+    def _answer_received(self, data: bytes) -> None:
+        """Up to the end of a 101's head the sans-IO protocol reads; what follows is kept as it came. A refusal it reads whole."""
+        if not self._has_head:
+            self._head += data
+            head, end, rest = self._head.partition(b"\r\n\r\n")
+            if not end and len(head) <= MAX_HEAD_BYTES:
+                return
+            self._has_head = True
+            data, self._head = self._head, b""
+            if end and head.startswith(b"HTTP/1.1 101 "):
+                data, self._rest = head + end, rest
+        self._websocket.receive_data(data)
+        for event in self._websocket.events_received():
+            if isinstance(event, Response):
+                self._answered(event)
+        self._flush()
+        if self._websocket.handshake_exc is not None:
+            self._refused(self._websocket.handshake_exc)
+        elif self._opened.done() and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _frames_received(self, data: bytes) -> None:
+        self._websocket.receive_data(data)
+        for event in self._websocket.events_received():
+            if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.CONT):
+                self._keep(bytes(event.data))
+        self._flush()
+        if self._websocket.state in (State.CLOSING, State.CLOSED):
+            self._resume_to_drain()
+
     def _answered(self, response: Response) -> None:
         if self._websocket.handshake_exc is None and not self._opened.done():
             self._opened.set_result(None)
-            self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
 
     def _refused(self, error: Exception) -> None:
         if isinstance(error, InvalidStatus):

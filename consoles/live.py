@@ -1,4 +1,4 @@
-"""One live console: the link to the agent, the pump in both directions, and everything that may end it.
+"""One live console: its relay, and everything that may end it.
 
 A session ends exactly once, for one reason, and :meth:`LiveConsole.end` is the only way: the viewer left, the agent closed,
 access was revoked, the viewer was too slow, or Eve stops.
@@ -23,68 +23,38 @@ from common.publish import LAYER_AWAY
 from common.threads import in_database_thread
 
 from . import groups
-from .errors import LinkLost
-from .link import AgentLink
 from .models import ConsoleSession
+from .relay import Relay
 from .selectors import reason_to_end
 from .services import Grant, session_end, session_meter
 
 log = structlog.get_logger(__name__)
 
-SendBytes = Callable[[bytes], Awaitable[None]]
-Close = Callable[[int, str], Awaitable[None]]
-
-STALLED_SECONDS = 45.0
-"""A peer that takes nothing for that long is treated as gone."""
-CLOSE_SECONDS = 2.0
-"""A viewer that does not even take the close frame is left to the server."""
+DISCARD_SECONDS = 2.0
 LISTEN_AGAIN_SECONDS = 5.0
 """After the channel layer or the database went away."""
 
 
 class LiveConsole:
-    """Moves bytes between one viewer and one agent, and ends when it must."""
+    """Lets a relay run, and ends it when it must."""
 
-    def __init__(
-        self,
-        *,
-        grant: Grant,
-        session: ConsoleSession,
-        link: AgentLink,
-        session_key: str,
-        send_bytes: SendBytes,
-        close_viewer: Close,
-    ) -> None:
+    def __init__(self, *, grant: Grant, session: ConsoleSession, relay: Relay, session_key: str) -> None:
         self.id: uuid.UUID = session.id
         self._request_id = session.request_id
         self._grant = grant
-        self._link = link
+        self._relay = relay
         self._session_key = session_key
-        self._send_bytes = send_bytes
-        self._close_viewer = close_viewer
-        self._to_viewer = 0
-        self._from_viewer = 0
+        self._metered = (0, 0)
         self._ended = False
         self._over = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Starts to pump, to listen for revocations and to re-check."""
-        for work in (self._pump_to_viewer, self._listen, self._recheck):
+        """Starts to forward, to listen for revocations and to re-check."""
+        for work in (self._forward, self._listen, self._recheck):
             self._tasks.append(asyncio.create_task(self._guarded(work), name=f"console-{work.__name__}"))
 
-    async def from_viewer(self, data: bytes) -> None:
-        """Hands the viewer's bytes to the agent, and waits while it takes none."""
-        self._from_viewer += len(data)
-        try:
-            async with asyncio.timeout(STALLED_SECONDS):
-                await self._link.send(data)
-        except LinkLost as loss:
-            await self.end(loss.close_code, loss.reason)
-        except TimeoutError:
-            await self.end(CloseCode.STALLED, _("The host takes no more bytes."))
-
-    async def end(self, code: int, reason: str = "", *, viewer_is_gone: bool = False) -> None:
+    async def end(self, code: int, reason: str = "") -> None:
         """Ends the session, once: whoever comes second waits until it has ended."""
         if self._ended:
             await self._over.wait()
@@ -94,11 +64,8 @@ class LiveConsole:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        closing = [self._link.close(CloseCode.NORMAL if viewer_is_gone else _sendable(code))]
-        if not viewer_is_gone:
-            closing.append(asyncio.wait_for(self._close_viewer(_sendable(code), reason), CLOSE_SECONDS))
         try:
-            await asyncio.gather(*closing, return_exceptions=True)
+            await self._relay.close(_sendable(code), reason)
             await self._record_end(code, reason)
         finally:
             self._over.set()
@@ -112,19 +79,9 @@ class LiveConsole:
             log.exception("console failed", session=str(self.id))
             await self.end(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))
 
-    async def _pump_to_viewer(self) -> None:
-        try:
-            while True:
-                data = await self._link.receive()
-                self._to_viewer += len(data)
-                async with asyncio.timeout(STALLED_SECONDS):
-                    await self._send_bytes(data)
-        except LinkLost as loss:
-            await self.end(loss.close_code, loss.reason)
-        except TimeoutError:
-            await self.end(CloseCode.STALLED, _("The viewer takes no more bytes."))
-        except OSError:  # the server says so when the viewer is gone; its disconnect message follows
-            return
+    async def _forward(self) -> None:
+        ending = await self._relay.run()
+        await self.end(ending.code, ending.reason)
 
     async def _listen(self) -> None:
         """Hears of revocations on a channel of its own, so that a stalled viewer cannot delay them."""
@@ -158,7 +115,7 @@ class LiveConsole:
                 await self._check()
         finally:
             with contextlib.suppress(*LAYER_AWAY, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
+                async with asyncio.timeout(DISCARD_SECONDS):
                     for name in names:
                         await layer.group_discard(name, channel)
 
@@ -190,18 +147,14 @@ class LiveConsole:
             await self.end(code)
 
     async def _meter(self) -> None:
-        to_viewer, from_viewer = self._take_counts()
-        try:
-            await in_database_thread(session_meter)(
-                session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
-            )
-        except DatabaseFault:
-            self._to_viewer += to_viewer
-            self._from_viewer += from_viewer
-            raise
+        to_viewer, from_viewer, counted = self._unmetered()
+        await in_database_thread(session_meter)(
+            session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
+        )
+        self._metered = counted
 
     async def _record_end(self, code: int, reason: str) -> None:
-        to_viewer, from_viewer = self._take_counts()
+        to_viewer, from_viewer, _counted = self._unmetered()
         try:
             await in_database_thread(session_end)(
                 session_id=self.id,
@@ -214,10 +167,10 @@ class LiveConsole:
         except DatabaseFault:
             log.exception("a console's end could not be written; the sweeper will", session=str(self.id))
 
-    def _take_counts(self) -> tuple[int, int]:
-        counts = self._to_viewer, self._from_viewer
-        self._to_viewer = self._from_viewer = 0
-        return counts
+    def _unmetered(self) -> tuple[int, int, tuple[int, int]]:
+        """Bytes each way that are not on record, and all that will be with them."""
+        counted = (self._relay.bytes_to_viewer, self._relay.bytes_from_viewer)
+        return counted[0] - self._metered[0], counted[1] - self._metered[1], counted
 
 
 def _sendable(code: int) -> int:

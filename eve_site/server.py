@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from .handover import HandoverWebsocket
 from .heads import BoundedHttp
 
 MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024
@@ -25,7 +26,7 @@ def serve(*, host: str, port: int, **options: Any) -> None:
         port=port,
         loop="uvloop",
         http=BoundedHttp,
-        ws="websockets-sansio",
+        ws=HandoverWebsocket,
         ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=20,

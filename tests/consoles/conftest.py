@@ -32,6 +32,9 @@ class StubLink:
         self.closed_with: int | None = None
         self._incoming: asyncio.Queue[bytes | LinkLost] = asyncio.Queue()
 
+    def start(self) -> None:
+        """Messages may come."""
+
     async def receive(self) -> bytes:
         item = await self._incoming.get()
         if isinstance(item, LinkLost):

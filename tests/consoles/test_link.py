@@ -43,6 +43,7 @@ def wanted() -> ConsoleRequest:
 
 async def test_bytes_go_both_ways(agent: Agent) -> None:
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    link.start()
     display = await agent.display()
     await display.send(b"RFB 003.008\n")
     assert await link.receive() == b"RFB 003.008\n"
@@ -73,6 +74,7 @@ async def test_a_host_that_is_away_says_so(agent: Agent) -> None:
 
 async def test_what_waits_for_a_slow_viewer_is_bounded(agent: Agent) -> None:
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    link.start()
     display = await agent.display()
     flood = bytes(range(256)) * 4096 * 16
     writing = asyncio.create_task(display.send(flood))
@@ -88,6 +90,7 @@ async def test_what_waits_for_a_slow_viewer_is_bounded(agent: Agent) -> None:
 
 async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    link.start()
     display = await agent.display()
     await display.send(b"last words")
     await asyncio.sleep(0.1)

@@ -1,0 +1,227 @@
+"""The pump: bytes between a viewer's socket and an agent's, forwarded as they are, with back-pressure.
+
+Both sides have finished their websocket handshakes without an extension, so the viewer's masked frames are valid towards the agent and
+the agent's unmasked ones towards the viewer. Eve parses no payload. Towards the viewer it follows the frames' headers, so that it
+can end the session at a frame's border with a close frame of its own; towards the agent it follows nothing, and ends by cutting.
+
+Memory of one console: :data:`HIGH_WATER_BYTES` in either direction, and beyond it one read of the other side (uvloop: 256 KiB).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from django.utils.translation import gettext as _
+from eve_agent.wire.close import CloseCode
+
+from hypervisors.client import clean_words
+
+from .framing import BadFrame, FrameTracker, close_frame, close_words
+from .link import AgentLink
+from .pulse import Pulse
+from .relay import Ending, Handover
+
+HIGH_WATER_BYTES = 256 * 1024
+CLOSE_SECONDS = 2.0
+"""How long a viewer may take to answer a close frame."""
+TICK_SECONDS = 2.5
+SILENT_SECONDS = 42.5
+"""The agent pings through the pump every 20 s: one that says nothing for that long is gone."""
+
+
+CLOSED_WITHOUT_A_WORD = 1006
+"""RFC 6455, 7.1.5."""
+
+
+class Pump:
+    """One console, spliced. Make it with :func:`splice`; it is a :class:`consoles.relay.Relay`."""
+
+    def __init__(self) -> None:
+        self.bytes_to_viewer = 0
+        self.bytes_from_viewer = 0
+        self._loop = asyncio.get_running_loop()
+        self._viewer: asyncio.Transport | None = None
+        self._agent: asyncio.Transport | None = None
+        self._viewer_pulse: Pulse
+        self._agent_pulse: Pulse
+        self._tracker = FrameTracker()
+        self._ending: asyncio.Future[Ending] = self._loop.create_future()
+        self._viewer_lost = asyncio.Event()
+        self._is_closing = False
+        self._is_viewer_full = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connect(self, viewer: asyncio.Transport, agent: asyncio.Transport, first: bytes) -> None:
+        """Begins to forward; `first` is what the agent said already."""
+        self._viewer, self._agent = viewer, agent
+        now = self._loop.time()
+        self._viewer_pulse, self._agent_pulse = Pulse(viewer, now), Pulse(agent, now)
+        for transport in (viewer, agent):
+            transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        if first:
+            self.from_agent(first)
+        viewer.resume_reading()
+        agent.resume_reading()
+
+    async def run(self) -> Ending:
+        """As :class:`consoles.relay.Relay`."""
+        return await asyncio.shield(self._ending)
+
+    async def close(self, code: int, reason: str) -> None:
+        """As :class:`consoles.relay.Relay`."""
+        self._is_closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._agent is not None:
+            self._agent.abort()
+        viewer = self._viewer
+        if viewer is None or viewer.is_closing():
+            return
+        viewer.write(self._tracker.padding() + close_frame(code, reason))
+        viewer.resume_reading()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._viewer_lost.wait()
+        except TimeoutError:
+            viewer.abort()
+
+    def stop(self) -> None:
+        """The server stops."""
+        self.finish(Ending(CloseCode.SERVICE_RESTART, _("Eve restarts.")))
+
+    # ------------------------------------------------------------------------------------------ what the sides say
+
+    def from_agent(self, data: bytes) -> None:
+        """Bytes of the agent, on to the viewer, up to a close frame."""
+        if self._is_closing or self._viewer is None:
+            return
+        self._agent_pulse.heard(self._loop.time())
+        try:
+            passed = self._tracker.feed(data)
+        except BadFrame as fault:
+            self.finish(Ending(CloseCode.INTERNAL_ERROR, _("The host broke the protocol (%s).") % fault))
+            return
+        if passed:
+            self.bytes_to_viewer += len(passed)
+            self._viewer.write(passed)
+        if self._tracker.close_payload is not None:
+            self.finish(_agents_ending(self._tracker.close_payload))
+
+    def from_viewer(self, data: bytes) -> None:
+        """Bytes of the viewer, on to the agent."""
+        if self._is_closing:
+            return  # all there is to wait for is the end of the connection
+        self._viewer_pulse.heard(self._loop.time())
+        self.bytes_from_viewer += len(data)
+        if self._agent is not None:
+            self._agent.write(data)
+
+    def viewer_lost(self) -> None:
+        """The viewer's connection is gone."""
+        self._viewer_lost.set()
+        self.finish(Ending(CLOSED_WITHOUT_A_WORD, viewer_is_gone=True))
+
+    def agent_lost(self) -> None:
+        """The agent's connection is gone, and it did not say why."""
+        self.finish(Ending(CloseCode.HOST_AWAY, _("The connection to the host broke.")))
+
+    def viewer_is_full(self, is_full: bool) -> None:
+        """The viewer takes no more for now, or takes again."""
+        self._is_viewer_full = is_full
+        if self._agent is None or self._agent.is_closing():
+            return
+        if is_full:
+            self._agent.pause_reading()
+        else:
+            self._agent_pulse.heard(self._loop.time())  # its silence was Eve's own choice
+            self._agent.resume_reading()
+
+    def agent_is_full(self, is_full: bool) -> None:
+        """The agent takes no more for now, or takes again."""
+        if self._viewer is None or self._viewer.is_closing():
+            return
+        if is_full:
+            self._viewer.pause_reading()
+        else:
+            self._viewer_pulse.heard(self._loop.time())
+            self._viewer.resume_reading()
+
+    def finish(self, ending: Ending) -> None:
+        """The first ending counts."""
+        if not self._ending.done():
+            self._ending.set_result(ending)
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        if self._viewer_pulse.is_stalled(now):
+            self.finish(Ending(CloseCode.STALLED, _("The viewer takes no more bytes.")))
+        elif self._agent_pulse.is_stalled(now):
+            self.finish(Ending(CloseCode.STALLED, _("The host takes no more bytes.")))
+        elif now - self._agent_pulse.seen_at >= SILENT_SECONDS and not self._is_viewer_full:
+            self.finish(Ending(CloseCode.HOST_AWAY, _("The host says nothing any more.")))
+        else:
+            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+
+
+class ViewerSide(asyncio.Protocol):
+    """The viewer's connection, once its websocket handshake is done."""
+
+    def __init__(self, pump: Pump, handover: Handover) -> None:
+        self._handover = handover
+        self._pump = pump
+        self.data_received = pump.from_viewer  # type: ignore[method-assign] # one call less for every read
+
+    def pause_writing(self) -> None:
+        """As asyncio."""
+        self._pump.viewer_is_full(True)
+
+    def resume_writing(self) -> None:
+        """As asyncio."""
+        self._pump.viewer_is_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio; the server learns of it too."""
+        self._pump.viewer_lost()
+        self._handover.lost(exc)
+
+
+class AgentSide(asyncio.Protocol):
+    """The agent's connection, once its websocket handshake is done."""
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+        self.data_received = pump.from_agent  # type: ignore[method-assign] # one call less for every read
+
+    def pause_writing(self) -> None:
+        """As asyncio."""
+        self._pump.agent_is_full(True)
+
+    def resume_writing(self) -> None:
+        """As asyncio."""
+        self._pump.agent_is_full(False)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """As asyncio."""
+        self._pump.agent_lost()
+
+
+def splice(handover: Handover, link: AgentLink) -> Pump:
+    """Takes both sockets out of their protocols' hands and lets the bytes flow.
+
+    Raises:
+        ViewerLeft: there is nobody to show anything to.
+        ViewerSpokeEarly: what it said would reach the agent before the agent said anything.
+    """
+    pump = Pump()
+    viewer = handover.take(ViewerSide(pump, handover), pump.stop)
+    agent, first = link.take(AgentSide(pump))
+    pump.connect(viewer, agent, first)
+    return pump
+
+
+def _agents_ending(payload: bytes) -> Ending:
+    code, reason = close_words(payload)
+    return Ending(code, clean_words(reason))
