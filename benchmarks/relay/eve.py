@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import requests
 
 from tests.e2e.house import ADMIN, House
 
@@ -55,6 +58,7 @@ class RunningEve:
     """Eve and agent, and a VM whose console may be opened."""
 
     house: House
+    password: str
     token: str
     vm_ids: list[str]
     processes: tuple[subprocess.Popen[bytes], ...]
@@ -68,6 +72,31 @@ class RunningEve:
     def address(self) -> Address:
         """As the client takes it."""
         return Address.of(self.websocket_url)
+
+    def ticket(self) -> tuple[Address, str]:
+        """A one-use way to the first VM's console, and the id of the session that it opens."""
+        answer = self.house.api("POST", f"/vms/{self.vm_ids[0]}/console", token=self.token).json()
+        return Address.of(self.house.url.replace("http", "ws", 1) + answer["url"]), answer["session"]
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """What Eve says of a console session."""
+        answer: dict[str, Any] = self.house.api("GET", f"/consoles/{session_id}", token=self.token).json()
+        return answer
+
+    def page_cookie(self) -> str:
+        """The header of a browser that signed in."""
+        with requests.Session() as browser:
+            browser.get(f"{self.house.url}/login/", timeout=10)
+            fields = {
+                "email": ADMIN,
+                "password": self.password,
+                "csrfmiddlewaretoken": browser.cookies["eve-csrf"],
+            }
+            answer = browser.post(
+                f"{self.house.url}/login/", data=fields, headers={"Referer": f"{self.house.url}/login/"}, timeout=10
+            )
+            answer.raise_for_status()
+            return f"eve-session={browser.cookies['eve-session']}"
 
     @property
     def pids(self) -> list[int]:
@@ -100,7 +129,7 @@ def running_eve(
             vm_ids = _adopt(home, MANY_GUESTS if many_guests else FEW_GUESTS)
             assert home.eve is not None
             assert home.agent is not None
-            yield RunningEve(home, token, vm_ids, (home.eve, home.agent))
+            yield RunningEve(home, password, token, vm_ids, (home.eve, home.agent))
         finally:
             home.close()
 

@@ -34,7 +34,13 @@ def running(command: Sequence[str], *, log: Path | None = None) -> Iterator[subp
     """A process that ends with the block; its output goes to `log`, or can be read where there is none."""
     output = log.open("ab") if log else subprocess.PIPE
     try:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output if log else None)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=output,
+            stderr=output if log else None,
+            start_new_session=True,  # Ctrl-C is for the benchmark, which ends its helpers
+        )
     finally:
         if not isinstance(output, int):
             output.close()
