@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
@@ -16,21 +18,19 @@ from .errors import ActionNotAllowed, VmNotFound
 from .inventory import domain_apply
 from .models import Vm
 from .selectors import role_on
-from .states import REPEATABLE, action_of, kind_of
+from .states import REPEATABLE, kind_of
 
 
-def power_action(operation: Operation) -> None:
+def power_action(operation: Operation, *, action: StateAction) -> None:
     """Does one. Raises what the agent's client raises; VmNotFound or ActionNotAllowed where that changed since it was asked for."""
-    action = action_of(operation.kind)
     vm = Vm.objects.select_related("hypervisor", "project").filter(pk=operation.target_id).first()
-    if vm is None or action is None:
+    if vm is None:
         raise VmNotFound()
     _require_still_allowed(operation, vm)
     asked_at = timezone.now()
     with AgentClient(vm.hypervisor) as agent:
         domain = agent.change_state(vm.pk, action, operation_id=str(operation.pk))
-    if domain.uuid == vm.pk:
-        domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain, unless_seen_since=asked_at)
+    domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain, unless_seen_since=asked_at)
 
 
 def _require_still_allowed(operation: Operation, vm: Vm) -> None:
@@ -41,4 +41,4 @@ def _require_still_allowed(operation: Operation, vm: Vm) -> None:
 
 
 for _action in StateAction:
-    register(kind_of(_action), is_idempotent=_action in REPEATABLE)(power_action)
+    register(kind_of(_action), is_idempotent=_action in REPEATABLE)(partial(power_action, action=_action))
