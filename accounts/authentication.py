@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from .errors import CHALLENGE
 from .models import LoginToken, User
 from .tokens import token_from_header, token_resolve
 
@@ -30,7 +31,7 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""
-        return "Bearer"
+        return CHALLENGE
 
 
 class PageSessionAuthentication(SessionAuthentication):

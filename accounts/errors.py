@@ -17,13 +17,20 @@ from django.utils.translation import ngettext
 
 from common.errors import Conflict, EveError, Invalid, LimitReached
 
+CHALLENGE = "Bearer"
+"""How programs sign in (RFC 6750)."""
+
 
 class BadLogin(EveError):
     """Wrong password, unknown user, disabled user: all the same, in words and in time."""
 
     status = 401
     code = "bad_login"
-    title = _("The e-mail address or the password is wrong")
+    title = _("You are not signed in")
+    challenge = CHALLENGE
+
+    def __init__(self) -> None:
+        super().__init__(_("The e-mail address or the password is wrong."))
 
 
 class TooManyAttempts(LimitReached):

@@ -19,6 +19,8 @@ class EveError(Exception):
     code: ClassVar[str] = "internal"
     """Stable, for programs; the last part of the problem's type."""
     title: ClassVar[str | Promise] = _("Something went wrong")
+    challenge: ClassVar[str] = ""
+    """With status 401: ``WWW-Authenticate``, how to sign in (RFC 9110, 11.6.1)."""
     retryable: ClassVar[bool] = False
     """Whether the same request may succeed later without anybody changing it."""
 

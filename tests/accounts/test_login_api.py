@@ -66,13 +66,14 @@ def test_refusals_look_the_same_and_cost_one_hash(cast: Cast, hashes: Hashes, ca
         answer = login(email, password)
     assert count() == 1
     assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == "Bearer"
     body = answer.json()
     body.pop("request_id")
     assert body == {
         "type": "/problems/bad_login",
-        "title": "The e-mail address or the password is wrong",
+        "title": "You are not signed in",
         "status": 401,
-        "detail": "The e-mail address or the password is wrong",
+        "detail": "The e-mail address or the password is wrong.",
         "code": "bad_login",
         "retryable": False,
     }
