@@ -27,8 +27,12 @@ SEEN_EVERY = dt.timedelta(seconds=10)
 def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, seconds: float | None = None) -> bool:
     """Asks the host for its facts and all its domains, and announces them; the host is online then.
 
-    `seconds` is what each request may take. `enrolled_at` names the enrolment for which this is done. Returns False, with nothing announced, where that is not
-    the present one any more, or the hypervisor is gone.
+    Args:
+        enrolled_at: names the enrolment for which this is done.
+        seconds: what each request may take; None for the client's own limit.
+
+    Returns:
+        False, with nothing announced, where that enrolment is not the present one any more, or the hypervisor is gone.
 
     Raises:
         AgentError: the host did not answer as it should.
