@@ -6,6 +6,7 @@ import datetime as dt
 import re
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from eve_agent.wire import codec
 from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool, NumaNode
@@ -288,3 +289,23 @@ def test_django_admin_shows_the_vms_of_ones_sites_and_changes_nothing(cast, part
         assert browser.post(f"/admin/vms/vm/{vm.pk}/delete/", {"post": "yes"}).status_code != 200
     assert set(Vm.objects.values_list("name", flat=True)) == {"acme-web", "otto-mail"}
     assert browser.get("/admin/vms/vm/add/").status_code == 403
+
+
+@pytest.mark.parametrize("address", ["/manage/vms/", "/manage/operations/", "/manage/audit/"])
+def test_a_search_that_finds_nothing_leads_back_to_everything(cast, address):
+    vm_change_state(vm=cast.acme_vm, action="stop", user=cast.owner)
+    page = cast.pages(cast.superuser).get(address, {"q": "no such thing"}).content.decode()
+    assert "Nothing found" in page
+    assert f'href="{address}"' in page.split("Nothing found")[1]
+    assert "Show all" in page
+
+
+def test_a_row_that_is_fetched_again_is_the_row_of_its_list(cast):
+    for user, address, shape in ((cast.owner, "/vms/", "row"), (cast.superuser, "/manage/vms/", "managed")):
+        page = cast.pages(user).get(address).content.decode()
+        part = f"{reverse('vm-card', args=[cast.acme_vm.pk])}?as={shape}"
+        assert f'data-part="{part}"' in page
+        row = cast.pages(user).get(part).content.decode()
+        assert f'data-part="{part}"' in row
+        assert ("hv-here" in row) == (shape == "managed")
+        assert f"?as={shape}" in row.split("<form")[1]

@@ -21,7 +21,7 @@ from vms.selectors import vm_for
 TEMPLATES: Final[Mapping[str, str]] = {
     "card": "vms/parts/card.html",
     "row": "vms/parts/row.html",
-    "managed": "manage/parts/vm_row.html",
+    "managed": "vms/parts/row.html",
     "header": "vms/parts/header.html",
     "screen": "vms/parts/screen_card.html",
     "overview": "vms/parts/overview.html",
@@ -57,7 +57,7 @@ def part_response(request: HttpRequest, vm: Vm, *, shape: str, error: EveError |
 
 def part_context(request: HttpRequest, card: VmCard, *, shape: str) -> dict[str, Any]:
     """What that part's template needs."""
-    context: dict[str, Any] = {"card": card, "vm": card.vm}
+    context: dict[str, Any] = {"card": card, "vm": card.vm, "shape": shape}
     if shape == "activity":
         context["events"] = entries(events_of(caller(request), card.vm)[:EVENTS], link=False)
     return context
