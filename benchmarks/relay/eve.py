@@ -26,18 +26,26 @@ FIRST_VM_SECONDS = 30
 FEW_GUESTS = 3
 """As many as ``--driver fake`` makes up."""
 MANY_GUESTS = 500
+CUSTOMER = "customer@eve.local"
+CUSTOMERS_GUESTS = 10
+"""Of the many guests; the rest, and all of the few, are the administrator's."""
 ADOPT = """
 import json, time
 from accounts.models import Project
+from accounts.services import password_set, user_create
 from vms.models import DiscoveredDomain
 from vms.services import vm_adopt
-project = Project.objects.get(personal_owner__email=%(email)r)
+customer = user_create(email=%(customer)r, name="Customer")
+password_set(user=customer, password=open(%(password_file)r).read(), by=None)
+theirs, ours = (Project.objects.get(personal_owner__email=email) for email in (%(customer)r, %(admin)r))
 until = time.monotonic() + %(seconds)d
 while DiscoveredDomain.objects.count() < %(guests)d and time.monotonic() < until:
     time.sleep(0.1)
+found = list(DiscoveredDomain.objects.select_related("hypervisor").order_by("name"))
+border = len(found) - %(customers_guests)d
 print(json.dumps([
-    str(vm_adopt(discovered=found, project=project, user=None).pk)
-    for found in DiscoveredDomain.objects.select_related("hypervisor").order_by("name")
+    str(vm_adopt(discovered=guest, project=ours if number < border else theirs, user=None).pk)
+    for number, guest in enumerate(found)
 ]))
 """
 
@@ -84,11 +92,11 @@ class RunningEve:
         return answer
 
     def page_cookie(self) -> str:
-        """The header of a browser that signed in."""
+        """The header of a browser in which the customer signed in."""
         with requests.Session() as browser:
             browser.get(f"{self.house.url}/login/", timeout=10)
             fields = {
-                "email": ADMIN,
+                "email": CUSTOMER,
                 "password": self.password,
                 "csrfmiddlewaretoken": browser.cookies["eve-csrf"],
             }
@@ -135,8 +143,18 @@ def running_eve(
 
 
 def _adopt(home: House, guests: int) -> list[str]:
-    """Makes all guests of the made-up hypervisor VMs of the administrator's. Returns their ids."""
-    answer = home.shell(ADOPT % {"email": ADMIN, "guests": guests, "seconds": FIRST_VM_SECONDS})
+    """Makes all guests of the made-up hypervisor VMs of the administrator's and the customer's. Returns their ids."""
+    answer = home.shell(
+        ADOPT
+        % {
+            "admin": ADMIN,
+            "customer": CUSTOMER,
+            "customers_guests": CUSTOMERS_GUESTS if guests == MANY_GUESTS else 0,
+            "guests": guests,
+            "password_file": str(home.folder / "password"),
+            "seconds": FIRST_VM_SECONDS,
+        }
+    )
     vm_ids: list[str] = json.loads(answer.strip().splitlines()[-1])
     if len(vm_ids) != guests:
         raise SystemExit(

@@ -37,9 +37,9 @@ def draining(address: Address, viewers: int) -> Iterator[Load]:
 
 
 @contextmanager
-def visiting(address: Address, cookie: str, path: str, per_second: float) -> Iterator[Load]:
-    """Requests of a page, `per_second` whether or not the last is answered in time; reports ``pages``, ``per_second``, ``median_ms``."""
-    wish = {"address": asdict(address), "cookie": cookie, "path": path, "per_second": per_second}
+def visiting(address: Address, cookie: str, paths: list[str], per_second: float) -> Iterator[Load]:
+    """Requests of pages in turn, `per_second` whether or not the last is answered in time; reports ``pages``, ``per_second``, ``median_ms``."""
+    wish = {"address": asdict(address), "cookie": cookie, "paths": paths, "per_second": per_second}
     with _load(wish) as load:
         yield load
 
@@ -94,13 +94,13 @@ def _visit(wish: dict[str, Any]) -> dict[str, Any]:
     millis: list[float] = []
     with selectors.DefaultSelector() as selector, contextlib.closing(connection):
         selector.register(sys.stdin, selectors.EVENT_READ)
-        _get(connection, wish)
+        _get(connection, wish["paths"][0], wish["cookie"])
         _say_ready()
         started = due = time.perf_counter()
         while not selector.select(max(0.0, due - time.perf_counter())):
             due += 1 / wish["per_second"]
             asked = time.perf_counter()
-            _get(connection, wish)
+            _get(connection, wish["paths"][len(millis) % len(wish["paths"])], wish["cookie"])
             millis.append((time.perf_counter() - asked) * 1e3)
         seconds = time.perf_counter() - started
     millis.sort()
@@ -111,12 +111,12 @@ def _visit(wish: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _get(connection: http.client.HTTPConnection, wish: dict[str, Any]) -> None:
-    connection.request("GET", wish["path"], headers={"Cookie": wish["cookie"]})
+def _get(connection: http.client.HTTPConnection, path: str, cookie: str) -> None:
+    connection.request("GET", path, headers={"Cookie": cookie})
     answer = connection.getresponse()
     answer.read()
     if answer.status != 200:
-        raise SystemExit(f"GET {wish['path']}: {answer.status}")
+        raise SystemExit(f"GET {path}: {answer.status}")
 
 
 def _address(wish: dict[str, Any]) -> Address:
@@ -131,7 +131,7 @@ def _say_ready() -> None:
 def main() -> None:
     """The command line."""
     wish = json.loads(sys.stdin.readline())
-    done = _visit(wish) if "path" in wish else _drain(wish)
+    done = _visit(wish) if "paths" in wish else _drain(wish)
     print(json.dumps(done), flush=True)
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +73,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def family(pids: Iterable[int]) -> list[int]:
     """`pids` and all that descends from them, as far as it lives."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            children.setdefault(int(_after_name(path)[1]), []).append(int(path.parent.name))
     found: list[int] = []
     waiting = list(pids)
     while waiting:
-        pid = waiting.pop()
-        try:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                waiting += [int(child) for child in (task / "children").read_text().split()]
-        except OSError:
-            continue
-        found.append(pid)
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], [])
     return found
 
 
@@ -90,11 +89,8 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of processes and their descendants, ended ones included (proc(5), fields 14 to 17)."""
     ticks = 0
     for pid in family(pids):
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            continue
-        ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
+        with suppress(OSError):
+            ticks += sum(int(field) for field in _after_name(Path(f"/proc/{pid}/stat"))[11:15])
     return ticks / _TICKS
 
 
@@ -102,11 +98,9 @@ def memory_bytes(pids: Iterable[int]) -> int:
     """Proportional set size of processes and their descendants (proc(5), smaps_rollup)."""
     total = 0
     for pid in family(pids):
-        try:
+        with suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
 
 
@@ -128,3 +122,8 @@ class Footprint:
             threads=int(fields["Threads"]),
             resident_bytes=int(fields["VmRSS"].split()[0]) * 1024,
         )
+
+
+def _after_name(stat: Path) -> list[str]:
+    """The fields of a stat file from the third on; the second, a name in parentheses, may hold spaces. Raises OSError."""
+    return stat.read_text().rpartition(")")[2].split()
