@@ -8,7 +8,7 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.utils.translation import gettext_lazy as _
 
-from .models import Role, User
+from .models import Project, Role, User
 
 
 class LoginForm(forms.Form):
@@ -81,6 +81,27 @@ class NameForm(forms.ModelForm[User]):
         model = User
         fields = ["name"]
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name", "class": "form-control"})}
+
+
+class ProjectForm(forms.ModelForm[Project]):
+    """A new project of `owner`'s."""
+
+    def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._owner = owner
+
+    class Meta:
+        model = Project
+        fields = ["name"]
+        help_texts = {"name": _("Such as “Shop” or “Test machines”. Its members see it too.")}
+        widgets = {"name": forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "class": "form-control"})}
+
+    def clean_name(self) -> str:
+        """A second one of the same name is a second click, or nobody could tell them apart."""
+        name: str = self.cleaned_data["name"]
+        if Project.objects.filter(name=name, memberships__user=self._owner, memberships__role=Role.OWNER).exists():
+            raise forms.ValidationError(_("You have a project with this name already. Choose another name."))
+        return name
 
 
 class MemberForm(forms.Form):

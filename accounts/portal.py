@@ -13,13 +13,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from common.errors import EveError, Invalid
 
 from .callers import caller
 from .errors import PasswordTooWeak
-from .forms import MemberForm, NameForm, PasswordChangeForm
+from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm
 from .models import Role, User
 from .selectors import projects_for, role_in, tokens_for
 from .services import (
@@ -28,6 +28,7 @@ from .services import (
     member_invite,
     membership_remove,
     password_set,
+    project_create,
     token_revoke,
     user_update,
 )
@@ -92,6 +93,21 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
     logout_everywhere(user=caller(request))
     messages.success(request, _("You are signed out everywhere."))
     return redirect("login")
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def project_new(request: HttpRequest) -> HttpResponse:
+    """Makes a project, whose owner one is."""
+    user = caller(request)
+    form = ProjectForm(request.POST or None, owner=user)
+    if request.method == "POST" and form.is_valid():
+        project = project_create(name=form.cleaned_data["name"], owner=user, by=user)
+        messages.success(request, _("%(project)s is there. Take in whoever works with you.") % {"project": project})
+        return redirect("project-detail", project_id=project.pk)
+    context = {"form": form, "projects": projects_for(user).order_by("name", "id")}
+    return render(request, "accounts/project_new.html", context, status=400 if form.errors else 200)
 
 
 @login_required

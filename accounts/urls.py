@@ -16,6 +16,7 @@ urlpatterns = [
     path("profile/password/", portal.password_change, name="profile-password"),
     path("profile/tokens/<uuid:token_id>/end/", portal.token_end, name="profile-token-end"),
     path("profile/sign-out-everywhere/", portal.sign_out_everywhere, name="profile-sign-out-everywhere"),
+    path("projects/new/", portal.project_new, name="project-new"),
     path("projects/<uuid:project_id>/", portal.project_detail, name="project-detail"),
     path("projects/<uuid:project_id>/members/", portal.member_add, name="member-add"),
     path("projects/<uuid:project_id>/members/<uuid:user_id>/remove/", portal.member_remove, name="member-remove"),

@@ -262,3 +262,41 @@ def test_lists_take_the_same_queries_for_many(cast: Cast, django_assert_max_num_
         assert len(api.get(f"{URL}/{cast.acme.pk}/members").json()["results"]) == 23
     with django_assert_max_num_queries(2):
         assert len(api.get("/api/v1/me").json()["projects"]) == 22
+
+
+def test_a_customer_makes_a_project_on_a_page(cast: Cast) -> None:
+    browser = cast.pages(cast.viewer)
+    assert "/projects/new/" in browser.get("/profile/").content.decode()
+    assert browser.get("/projects/new/").status_code == 200
+    answer = browser.post("/projects/new/", {"name": "  Shop ", "remarks": "x", "is_active": "", "personal_owner": "x"})
+    project = Project.objects.get(name="Shop")
+    assert answer["Location"] == f"/projects/{project.pk}/"
+    assert members_of(project) == {cast.viewer.email: "owner"}
+    assert (project.is_active, project.personal_owner, project.remarks) == (True, None, "")
+    event = AuditEvent.objects.get(action="project.create", target_id=str(project.pk))
+    assert event.actor == cast.viewer
+    assert "Shop is there" in browser.get(answer["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "required"),
+        ("   ", "required"),
+        ("x" * 151, "150"),
+        ("a\x00b", "Null"),
+        ("Acme", "already"),
+    ],
+)
+def test_a_name_that_is_refused_says_why(cast: Cast, name: str, words: str) -> None:
+    before = Project.objects.count()
+    answer = cast.pages(cast.owner).post("/projects/new/", {"name": name})
+    assert answer.status_code == 400
+    assert words in answer.content.decode()
+    assert Project.objects.count() == before
+
+
+def test_others_may_have_a_project_of_the_same_name(cast: Cast) -> None:
+    for user in (cast.operator, cast.outsider):
+        assert cast.pages(user).post("/projects/new/", {"name": "Acme"}).status_code == 302
+    assert Project.objects.filter(name="Acme").count() == 3

@@ -22,6 +22,7 @@ PAGES = {
     "vm": ("olivia@acme.example", "/vms/{vm}/"),
     "profile": ("olivia@acme.example", "/profile/"),
     "project": ("olivia@acme.example", "/projects/{acme}/"),
+    "project-new": ("olivia@acme.example", "/projects/new/"),
     "not-found": ("otto@otto.example", "/vms/{vm}/"),
     "empty-dashboard": ("otto@otto.example", "/"),
     "manage": (ADMIN, "/manage/"),
