@@ -289,6 +289,11 @@ AGENT_CONNECT_TIMEOUT_SECONDS = env.float("EVE_AGENT_CONNECT_TIMEOUT_SECONDS", d
 AGENT_REQUEST_TIMEOUT_SECONDS = env.float("EVE_AGENT_REQUEST_TIMEOUT_SECONDS", default=30.0)
 RESYNC_SECONDS = env.int("EVE_RESYNC_SECONDS", default=60)
 
+# ---------------------------------------------------------------------------------------------- Operations
+
+OPERATION_DAYS = env.int("EVE_OPERATION_DAYS", default=90)
+"""As long an operation is kept after it ended; 0: for ever."""
+
 # ---------------------------------------------------------------------------------------------- Live pages
 
 LIVE_SOCKETS_PER_USER = env.int("EVE_LIVE_SOCKETS_PER_USER", default=64)

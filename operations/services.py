@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -36,6 +37,7 @@ QUEUE_SECONDS = 300
 MAX_ATTEMPTS = 3
 """An operation whose workers are killed that often may be what kills them."""
 _CANDIDATES = 20
+_SWEPT_AT_ONCE = 500
 
 
 def operation_create(
@@ -126,6 +128,19 @@ def operation_end(*, operation: Operation, problem: Mapping[str, Any] | None = N
     False, and nothing is changed, where it is no longer that worker's.
     """
     return _end(operation, problem, state=OperationState.RUNNING, worker=operation.worker)
+
+
+def operations_sweep() -> int:
+    """Deletes some of those that ended longer than :data:`settings.OPERATION_DAYS` ago; the audit keeps what was done.
+
+    Returns how many: 0 once none is left.
+    """
+    if not settings.OPERATION_DAYS:
+        return 0
+    before = timezone.now() - dt.timedelta(days=settings.OPERATION_DAYS)
+    old = Operation.objects.exclude(state__in=ACTIVE_STATES).filter(created_at__lt=before, finished_at__lt=before)
+    keys = list(old.order_by("created_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
+    return Operation.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 def _take(operation: Operation, worker: str) -> bool:

@@ -26,7 +26,7 @@ from common.problems import from_error, problem
 
 from . import handlers, wakeup
 from .models import Operation
-from .services import LEASE_SECONDS, operation_claim, operation_end, operation_heartbeat
+from .services import LEASE_SECONDS, operation_claim, operation_end, operation_heartbeat, operations_sweep
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,8 @@ POLL_SECONDS = 1.0
 BEAT_SECONDS = LEASE_SECONDS / 3
 """How often a worker prolongs its leases; and how long it leaves others' alone after the database was away, which
 kept them from prolonging theirs."""
+SWEEP_SECONDS = 3600.0
+"""How often old operations are looked for."""
 STOP_SECONDS = 4.0
 """How long a worker that was told to stop waits for what it has begun; the rest is taken over after the lease."""
 
@@ -93,6 +95,7 @@ class Worker:
         self._beat_at = float("-inf")
         self._away_at = float("-inf")
         """When the database was last seen to be away."""
+        self._swept_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop`, then waits :data:`STOP_SECONDS` for what it has begun."""
@@ -102,6 +105,7 @@ class Worker:
                 try:
                     await self._keep_leases()  # first: a lease may have run out while database or machine slept
                     await self._begin_what_waits(woken)
+                    await self._sweep()
                 except DatabaseFault as error:
                     log.warning("operations wait for the database", error=str(error))
                     self._beat_at, self._away_at = float("-inf"), time.monotonic()
@@ -134,6 +138,11 @@ class Worker:
             keys = tuple(self._running)
             await self._ask(lambda: operation_heartbeat(worker=self.name, operations=keys))
             self._beat_at = time.monotonic()
+
+    async def _sweep(self) -> None:
+        """Deletes some old operations at each look, until none is left for now."""
+        if time.monotonic() - self._swept_at >= SWEEP_SECONDS and not await self._ask(operations_sweep):
+            self._swept_at = time.monotonic()
 
     async def _ask(self, query: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, _with_fresh_connections, query)

@@ -228,3 +228,25 @@ def test_a_refused_operation_leaves_the_callers_transaction_usable(cast, kinds):
         with pytest.raises(OperationRunning):
             queue(cast, kind="test.once")
         assert Operation.objects.count() == 1
+
+
+def test_what_ended_long_ago_is_swept_and_its_audit_kept(cast, kinds, settings, monkeypatch):
+    monkeypatch.setattr(services, "_SWEPT_AT_ONCE", 2)
+    long_ago = timezone.now() - dt.timedelta(days=91)
+    old = []
+    for _ in range(3):
+        operation = queue(cast)
+        operation_end(operation=operation_claim(worker="a"))
+        old.append(operation.pk)
+    Operation.objects.update(created_at=long_ago, finished_at=long_ago)
+    late = queue(cast)
+    operation_end(operation=operation_claim(worker="a"))
+    Operation.objects.filter(pk=late.pk).update(created_at=long_ago)
+    active = queue(cast)
+    Operation.objects.filter(pk=active.pk).update(created_at=long_ago)
+    settings.OPERATION_DAYS = 0
+    assert services.operations_sweep() == 0
+    settings.OPERATION_DAYS = 90
+    assert [services.operations_sweep() for _ in range(3)] == [2, 1, 0]
+    assert set(Operation.objects.values_list("pk", flat=True)) == {late.pk, active.pk}
+    assert AuditEvent.objects.filter(action="test.do", detail__operation=str(old[0])).exists()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEvent
@@ -192,11 +192,15 @@ async def test_after_the_database_was_away_others_get_time_to_prolong_their_leas
 
     monkeypatch.setattr(worker, "BEAT_SECONDS", 3 * worker.POLL_SECONDS)
     monkeypatch.setattr(worker, "operation_claim", away_once)
+
+    def leave_behind():
+        with transaction.atomic():
+            queue(cast, "test.once")
+            late = timezone.now() - dt.timedelta(minutes=5)
+            Operation.objects.update(state=OperationState.RUNNING, worker="another", lease_until=late)
+
     await until(lambda: failures)
-    await database_sync_to_async(queue)(cast, "test.once")
-    await Operation.objects.aupdate(
-        state=OperationState.RUNNING, worker="another", lease_until=timezone.now() - dt.timedelta(minutes=5)
-    )
+    await database_sync_to_async(leave_behind)()
     await asyncio.sleep(worker.POLL_SECONDS * 1.5)
     assert (await Operation.objects.aget()).state == OperationState.RUNNING
     await until(lambda: Operation.objects.get().state == OperationState.FAILED)
@@ -234,6 +238,18 @@ async def test_a_fault_of_its_own_does_not_end_it(cast, kinds, working, monkeypa
     await database_sync_to_async(queue)(cast)
     await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
     assert failures
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_it_sweeps_what_ended_long_ago(cast, kinds, monkeypatch):
+    long_ago = timezone.now() - dt.timedelta(days=400)
+    operation = await database_sync_to_async(queue)(cast)
+    await Operation.objects.aupdate(state=OperationState.SUCCEEDED, created_at=long_ago, finished_at=long_ago)
+    stop = asyncio.Event()
+    task = asyncio.create_task(Worker().run(stop))
+    await until(lambda: not Operation.objects.filter(pk=operation.pk).exists())
+    stop.set()
+    await asyncio.wait_for(task, 5)
 
 
 @pytest.mark.django_db(transaction=True)
