@@ -4,7 +4,7 @@ UV = .venv/bin/uv
 LOCKED = requirements/base.txt requirements/agent.txt requirements/dev.txt
 LOCAL = exec $(PYTHON) -m deploy.local
 
-.PHONY: run test setup lint format lock pictures python
+.PHONY: run test setup bench lint format lock pictures python
 .NOTPARALLEL:
 
 run: python
@@ -16,6 +16,10 @@ test: python
 # Everything that `make test` needs, without testing.
 setup: python
 	@$(LOCAL) setup
+
+# What the console relay costs, beside nginx, Go and websockify; QUICK=1 for a first look, BENCH="--only echo" for more options.
+bench: setup
+	@.venv/bin/python -m benchmarks.console_relay $(if $(QUICK),--quick) $(BENCH)
 
 lint: setup
 	@.venv/bin/python -m deploy.local.checks lint
