@@ -72,6 +72,16 @@ def test_sign_verify_revoke_by_hand(ca: CaStore, tmp_path: Path):
         run("ca_revoke", "1234")
 
 
+@pytest.mark.parametrize(("redis_url", "is_said"), [("", True), ("redis://redis.example", False)])
+def test_ca_revoke_says_when_a_running_eve_learns_of_it(redis_url, is_said, ca: CaStore, settings, tmp_path: Path):
+    settings.REDIS_URL = redis_url
+    settings.CONSOLE_RECHECK_SECONDS = 17
+    csr = tmp_path / "csr.pem"
+    csr.write_text(signing_request())
+    certificate = pki.load_certificate(run("ca_sign", str(csr), "--name", "www.example.org"))
+    assert ("within 17 seconds" in run("ca_revoke", pki.serial_text(certificate))) is is_said
+
+
 def test_a_strangers_certificate_does_not_verify(ca: CaStore, hypervisor: Hypervisor, tmp_path: Path):
     from django.utils import timezone
 

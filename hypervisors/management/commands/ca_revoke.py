@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
@@ -28,3 +29,6 @@ class Command(BaseCommand):
         except EveError as error:
             raise CommandError(str(error.detail)) from error
         self.stdout.write(_("Revoked %(serial)s (%(subject)s).") % {"serial": row.serial, "subject": row.subject})
+        if not settings.REDIS_URL:
+            words = _("Without Redis a running Eve is not told: consoles that are open end within %(seconds)d seconds.")
+            self.stdout.write(words % {"seconds": settings.CONSOLE_RECHECK_SECONDS})
