@@ -102,7 +102,7 @@ class AgentClient:
         return self._decoded(ConsoleStatus, self._ask("PATCH", _session_path(domain_uuid, session), body=body))
 
     def console_end(self, domain_uuid: uuid.UUID, session: uuid.UUID) -> ConsoleStatus:
-        """``DELETE …/console/{session}``"""
+        """``DELETE …/console/{session}``: its viewer is told ENDED_BY_STAFF; the contract has no room for another code."""
         return self._decoded(ConsoleStatus, self._ask("DELETE", _session_path(domain_uuid, session)))
 
     def certificate_status(self) -> CertificateStatus:
