@@ -120,7 +120,7 @@ class Viewer:
             at += self._expected[0]
             self._say(self._expected[1])
             self._expected = next(self._handshakes, None)
-        while self._expected is None and len(data) - at >= KEY_BYTES:
+        while self._expected is None and self.is_reading and len(data) - at >= KEY_BYTES:
             self._command(data[at + 4], int.from_bytes(data[at + 5 : at + 8], "big"))
             at += KEY_BYTES
         self._rfb = data[at:]

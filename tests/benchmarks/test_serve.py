@@ -14,17 +14,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.relay.client import Address, Viewer
-from benchmarks.relay.processes import StubPorts, running_stub
+from benchmarks.relay.processes import StubPorts
 
 COMMAND = Path(__file__).resolve().parents[2] / "benchmarks" / "console_relay.py"
 START_SECONDS = 90
 END_SECONDS = 30
-
-
-@pytest.fixture
-def stub() -> Iterator[StubPorts]:
-    with running_stub() as ports:
-        yield ports
 
 
 @pytest.fixture
