@@ -19,6 +19,7 @@ from .conftest import RECHECK_SECONDS, Estate, populate
 from .rfb import Display, Viewer
 
 PUSHED_SECONDS = 5.0
+HERA = "hera@eve.example"
 SPARES = """
 from django.contrib.auth.hashers import make_password
 from accounts.models import Membership, Project, Role, User
@@ -52,7 +53,7 @@ class Place:
 
 
 def place_in(estate: Estate) -> Place:
-    estate.home.shell(SPARES.format(acme=estate.acme, count=9, password=PASSWORD))
+    estate.home.shell(SPARES.format(acme=estate.acme, count=10, password=PASSWORD))
     return Place(estate)
 
 
@@ -165,6 +166,23 @@ def test_a_vm_is_removed(place: Place) -> None:
     assert viewer.rings()
     assert staff.send_form(f"/manage/drift/forget/{vm_id}/").status_code == 302
     ends(viewer, CloseCode.VM_GONE)
+
+
+def test_a_host_moves_to_another_site(place: Place) -> None:
+    """Staff of the old site lose what they have open there; members of the VM's project keep it."""
+    estate = place.estate
+    token = estate.token(ADMIN)
+    host = estate.home.api("GET", "/hypervisors", token=token).json()["results"][0]
+    sites = {row["name"]: row["id"] for row in estate.home.api("GET", "/sites", token=token).json()["results"]}
+    staff, member = estate.watch(HERA, estate.vms[0]), estate.watch(place.spare(), estate.vms[0])
+    assert staff.rings()
+    try:
+        admin(estate, "PATCH", f"/hypervisors/{host['id']}", json={"site": sites["there"]})
+        ends(staff, CloseCode.ACCESS_ENDED)
+        assert member.rings()
+    finally:
+        member.close()
+        admin(estate, "PATCH", f"/hypervisors/{host['id']}", json={"site": sites["here"]})
 
 
 def test_a_host_is_shut_out_by_another_process(place: Place, request: pytest.FixtureRequest) -> None:
