@@ -30,7 +30,8 @@ SETTLE_SECONDS = 8.0
 """An agent's session ends within two seconds of its viewer, Eve's record of it soon after."""
 GROWTH_DESCRIPTORS = 4
 GROWTH_THREADS = 4
-GROWTH_BYTES_PER_CYCLE = 256
+GROWTH_BYTES = 4 * 2**20
+"""As much as allocators move by themselves; what leaks leaks more than 500 bytes a cycle."""
 REPORTS = 10
 
 
@@ -95,7 +96,7 @@ def grown(before: dict[str, Footprint], after: dict[str, Footprint], cycles: int
         for what, growth, limit in (
             ("file descriptors", last.descriptors - first.descriptors, GROWTH_DESCRIPTORS),
             ("threads", last.threads - first.threads, GROWTH_THREADS),
-            ("bytes of memory", last.resident_bytes - first.resident_bytes, GROWTH_BYTES_PER_CYCLE * cycles),
+            ("bytes of memory", last.resident_bytes - first.resident_bytes, GROWTH_BYTES),
         ):
             if growth > limit:
                 found.append(f"{name}: {what} grew by {growth} in {cycles} cycles (at most {limit})")

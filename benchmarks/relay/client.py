@@ -1,7 +1,7 @@
 """The benchmark's viewer: a websocket on a raw socket that speaks RFB, the same for every chain.
 
-It reads what it is sent in pieces of up to 256 KiB, counts the payload of data frames and answers pings; it keeps no payload
-beyond the handshake's. Everything blocks, with a time limit; :func:`bulk` serves many viewers at once.
+It reads what it is sent in pieces of up to 256 KiB, counts the payload of data frames and answers pings; after the handshake it keeps
+no payload. Everything blocks, with a time limit; :func:`bulk` serves many viewers at once.
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ class Viewer:
     """One open console. Raises Ended wherever it is not."""
 
     def __init__(
-        self, address: Address, *, receive_buffer_bytes: int = 0, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        address: Address,
+        *,
+        receive_buffer_bytes: int = 0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """Opens it up to RFB's banner; `receive_buffer_bytes` narrows what the kernel takes in advance (for a slow reader)."""
         self.received_bytes = 0
@@ -108,7 +112,9 @@ class Viewer:
             self.socket.connect((address.host, address.port))
             self.socket.sendall(address.request())
             self._upgrade()
-            self._expect(len(BANNER))
+            banner = self.take(len(BANNER))
+            if banner != BANNER:
+                raise Ended(f"no RFB banner but {banner!r}")
             self.setup_seconds = time.perf_counter() - started
         except BaseException:
             self.socket.close()
@@ -122,7 +128,7 @@ class Viewer:
         """Ends RFB's handshake."""
         for answer, (_, reply) in zip(_ANSWERS, HANDSHAKE, strict=True):
             self.socket.sendall(masked_frame(answer))
-            self._expect(len(reply))
+            self.take(len(reply))
         self._kept = None
 
     def command(self, letter: str, number: int = 0) -> None:
@@ -172,14 +178,14 @@ class Viewer:
             raise Ended(f"refused: {status}")
         self._walk(memoryview(rest))
 
-    def _expect(self, count: int) -> None:
-        """Waits for that many bytes of the handshake."""
+    def take(self, count: int) -> bytes:
+        """Exactly so many bytes of the display, before :meth:`greet` has ended, or where that is never called."""
         assert self._kept is not None
         while len(self._kept) < count:
             self.receive()
-        if not self._kept.startswith(BANNER[:count]) and count == len(BANNER):
-            raise Ended(f"no RFB banner but {bytes(self._kept[:count])!r}")
+        found = bytes(self._kept[:count])
         del self._kept[:count]
+        return found
 
     def _walk(self, data: memoryview) -> None:
         """Follows the frames' headers; payload is counted, not looked at."""

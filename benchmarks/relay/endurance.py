@@ -265,7 +265,7 @@ def measure_busy(stub: StubPorts, seconds: float) -> Finding:
         f"Echo beside {PAGES_PER_SECOND:g} pages/s and a resync of {MANY_GUESTS} guests every {RESYNC_SECONDS} s",
         ["p50 ms", "p99 ms", "max ms"],
     )
-    with running_eve(stub.console, many_guests=True, settings={"EVE_RESYNC_SECONDS": str(RESYNC_SECONDS)}) as eve:
+    with running_eve(stub.console, guests=MANY_GUESTS, settings={"EVE_RESYNC_SECONDS": str(RESYNC_SECONDS)}) as eve:
         viewers = open_viewers(eve.address, 1)
         try:
             resync_only = _echo_row(viewers, seconds)

@@ -114,18 +114,25 @@ class RunningEve:
 
 @contextmanager
 def running_eve(
-    console: str, *, many_guests: bool = False, settings: dict[str, str] | None = None
+    console: str = "",
+    *,
+    libvirt_uri: str = "",
+    guests: int = FEW_GUESTS,
+    settings: dict[str, str] | None = None,
 ) -> Iterator[RunningEve]:
-    """Eve and an agent whose consoles are `console` (``tcp:HOST:PORT``), in a folder that goes away with them.
+    """Eve and an agent, in a folder that goes away with them.
 
     Args:
-        console: an RFB 3.8 server without authentication.
-        many_guests: makes up 500 guests instead of three.
+        console: ``tcp:HOST:PORT`` of an RFB 3.8 server without authentication, which is every made-up guest's screen.
+        libvirt_uri: instead of `console`, a libvirt with real guests.
+        guests: how many there are: :data:`FEW_GUESTS` or :data:`MANY_GUESTS` are made up, or as many as libvirt has.
         settings: variables for Eve beside :data:`LIMITS`.
     """
     with tempfile.TemporaryDirectory(prefix="eve-bench-") as folder:
-        make = ManyGuestsHouse if many_guests else House
-        home = make(Path(folder), fake_console=console, settings={**LIMITS, **(settings or {})})
+        make = ManyGuestsHouse if guests == MANY_GUESTS else House
+        home = make(
+            Path(folder), fake_console=console, libvirt_uri=libvirt_uri, settings={**LIMITS, **(settings or {})}
+        )
         password = secrets.token_urlsafe(18)
         (home.folder / "password").write_text(password)
         try:
@@ -134,7 +141,7 @@ def running_eve(
             home.enrol(HYPERVISOR)
             home.start_agent(HYPERVISOR)
             token = home.token(ADMIN, password)
-            vm_ids = _adopt(home, MANY_GUESTS if many_guests else FEW_GUESTS)
+            vm_ids = _adopt(home, guests)
             assert home.eve is not None
             assert home.agent is not None
             yield RunningEve(home, password, token, vm_ids, (home.eve, home.agent))
