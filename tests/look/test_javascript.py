@@ -74,7 +74,12 @@ def test_every_word_of_the_scripts_is_in_the_page():
 
 
 def test_scripts_never_write_html_or_read_addresses_from_the_page():
-    for path in [*CONSOLE.glob("*.js"), ROOT / "static/eve/eve.js", ROOT / "static/eve/address.js", ROOT / "static/eve/theme.js"]:
+    for path in [
+        *CONSOLE.glob("*.js"),
+        ROOT / "static/eve/eve.js",
+        ROOT / "static/eve/address.js",
+        ROOT / "static/eve/theme.js",
+    ]:
         text = path.read_text()
         for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
             assert forbidden not in text, f"{path.name}: {forbidden}"
