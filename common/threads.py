@@ -1,4 +1,4 @@
-"""Database work for websockets, off the event loop."""
+"""Database work off the event loop."""
 
 from __future__ import annotations
 
@@ -7,11 +7,34 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="websocket-database")
+
+class DatabaseThreads(ThreadPoolExecutor):
+    """A few threads that keep their database connections for a while.
+
+    Django's default under ASGI is a connection for each piece of work, and opening one costs more than most queries do. Connections
+    are checked before they are used again (``CONN_HEALTH_CHECKS``).
+    """
+
+    def __init__(self, max_workers: int, name: str) -> None:
+        super().__init__(max_workers, thread_name_prefix=name, initializer=_keep_connections)
+
+
+def _keep_connections() -> None:
+    for connection in connections.all():  # this thread's own
+        connection.settings_dict = {
+            **connection.settings_dict,
+            "CONN_MAX_AGE": settings.THREADS_KEEP_CONNECTIONS_SECONDS,
+            "CONN_HEALTH_CHECKS": True,
+        }
+
+
+_pool = DatabaseThreads(8, "websocket-database")
 
 
 def in_database_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:

@@ -124,6 +124,8 @@ else:
     _database.setdefault("CONN_MAX_AGE", 0)
     _database.setdefault("CONN_HEALTH_CHECKS", True)
 DATABASES = {"default": _database}
+THREADS_KEEP_CONNECTIONS_SECONDS = 60
+"""For threads that live as long as the process (:class:`common.threads.DatabaseThreads`)."""
 
 REDIS_URL = env.str("REDIS_URL", default="")
 _REDIS_CONNECTION: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None}

@@ -10,6 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import close_old_connections
 
+from common.threads import DatabaseThreads
+
 HOST_THREADS = 10
 SLOW_HOSTS = 3
 """As many threads at most wait for hosts that were slow the last time."""
@@ -24,7 +26,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._hosts = ThreadPoolExecutor(HOST_THREADS, thread_name_prefix="eve-host")
-        self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="eve-watch")
+        self._database = DatabaseThreads(DATABASE_THREADS, "eve-watch")
         self._slow = asyncio.Semaphore(SLOW_HOSTS)
         self._running: set[Future[Any]] = set()
 

@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,6 +22,7 @@ from django.utils.translation import gettext as _
 from common.context import RequestContext, request_context
 from common.errors import EveError
 from common.problems import from_error, problem
+from common.threads import DatabaseThreads
 
 from . import handlers, wakeup
 from .models import Operation
@@ -91,7 +91,7 @@ class Worker:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._slots = slots
         self._running: dict[UUID, asyncio.Future[None]] = {}
-        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operations")
+        self._database = DatabaseThreads(1, "operations")
         self._beat_at = float("-inf")
         self._away_at = float("-inf")
         """When the database was last seen to be away."""

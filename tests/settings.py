@@ -13,3 +13,5 @@ from eve_site.settings import DATABASES, STATE_DIR
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, as in production: connections of several threads wait for each other instead of failing.
     DATABASES["default"]["TEST"] = {"NAME": str(STATE_DIR / "test.sqlite3")}
+
+THREADS_KEEP_CONNECTIONS_SECONDS = 0  # a test database is not dropped while somebody is connected
