@@ -71,10 +71,14 @@ class Measure:
 
 MEASURES = {
     "bulk": Measure(lambda lab: throughput.measure_bulk(lab.chains, lab.sizes), 3),
-    "echo": Measure(lambda lab: throughput.measure_echo(lab.chains, lab.sizes), 0.8),
+    "echo": Measure(lambda lab: throughput.measure_echo(lab.chains, lab.sizes), 1),
     "echo-beside-bulk": Measure(lambda lab: throughput.measure_echo_beside_bulk(lab.chains, lab.sizes), 4),
-    "setup": Measure(lambda lab: throughput.measure_setup(lab.chains, lab.sizes), 1),
-    "idle": Measure(lambda lab: endurance.measure_idle(lab.chains), 0, lambda lab: 15.0 * len(lab.chains) + 15),
+    "setup": Measure(lambda lab: throughput.measure_setup(lab.chains, lab.sizes), 0.5),
+    "idle": Measure(
+        lambda lab: endurance.measure_idle(lab.stub, [chain.name for chain in lab.chains]),
+        0,
+        lambda lab: 10.0 * len(lab.chains) + 30,
+    ),
     "slow-reader": Measure(
         lambda lab: endurance.measure_slow_reader(lab.eve, lab.slow_seconds), 0, lambda lab: lab.slow_seconds + 12
     ),

@@ -6,11 +6,12 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from eve_agent.wire.close import CloseCode
 
-from .chains import EVE, Chain
+from .chains import EVE, MAKERS, Chain
 from .client import Address, Ended, Viewer, close_all, masked_frame, open_viewers
 from .eve import CUSTOMERS_GUESTS, MANY_GUESTS, RunningEve, running_eve
 from .load import visiting
@@ -38,32 +39,45 @@ RESYNC_SECONDS = 5
 _MIB = 2**20
 
 
-def measure_idle(chains: Sequence[Chain]) -> Finding:
-    """Memory of open consoles on which nothing happens, over all processes of the chain; then each of 500 has to answer."""
+def measure_idle(stub: StubPorts, names: Sequence[str]) -> Finding:
+    """Memory of open consoles on which nothing happens, over all processes of the chain; then each of 500 has to answer.
+
+    Every chain is a fresh one: what was freed after other measures would be used again, and hide what a console takes.
+    """
     finding = Finding("Idle consoles", [f"KiB each of {count}" for count in IDLE_CONSOLES] + ["answer"])
-    for chain in chains:
-        close_all(open_viewers(chain.address, 5), politely=True)
-        time.sleep(SETTLE_SECONDS)
-        before = memory_bytes(chain.pids)
-        viewers: list[Viewer] = []
-        figures: list[float | str] = []
-        try:
-            for count in IDLE_CONSOLES:
-                if chain.name == FORKING and count > min(IDLE_CONSOLES):
-                    figures.append("–")
-                    continue
-                viewers += open_viewers(chain.address, count - len(viewers))
-                time.sleep(SETTLE_SECONDS)
-                figures.append((memory_bytes(chain.pids) - before) / count / 1024)
-            live = sum(answers(viewer) for viewer in viewers)
-            finding.rows[chain.name] = [*figures, f"{live} of {len(viewers)}"]
-            if chain.name == EVE:
-                finding.aims.append(Aim("open consoles that do not answer", float(len(viewers) - live), 0))
-        finally:
-            close_all(viewers, politely=True)
+    for name in names:
+        with ExitStack() as stack:
+            if name == EVE:
+                eve = stack.enter_context(running_eve(stub.console))
+                chain = Chain(EVE, eve.address, eve.pids)
+            else:
+                chain = stack.enter_context(MAKERS[name](stub))
+            figures, live, opened = _idle(chain)
+        finding.rows[name] = [*figures, f"{live} of {opened}"]
+        if name == EVE:
+            finding.aims.append(Aim("open consoles that do not answer", float(opened - live), 0))
     for count in IDLE_CONSOLES:
         finding.limit(f"KiB each of {count}", f"memory per idle console, {count} open", 96, "KiB")
     return finding
+
+
+def _idle(chain: Chain) -> tuple[list[float | str], int, int]:
+    close_all(open_viewers(chain.address, 5), politely=True)
+    time.sleep(SETTLE_SECONDS)
+    before = memory_bytes(chain.pids)
+    viewers: list[Viewer] = []
+    figures: list[float | str] = []
+    try:
+        for count in IDLE_CONSOLES:
+            if chain.name == FORKING and count > min(IDLE_CONSOLES):
+                figures.append("–")
+                continue
+            viewers += open_viewers(chain.address, count - len(viewers))
+            time.sleep(SETTLE_SECONDS)
+            figures.append((memory_bytes(chain.pids) - before) / count / 1024)
+        return figures, sum(answers(viewer) for viewer in viewers), len(viewers)
+    finally:
+        close_all(viewers, politely=True)
 
 
 def answers(viewer: Viewer) -> bool:
