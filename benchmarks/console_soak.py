@@ -4,7 +4,8 @@
 
 Against an Eve and an agent of its own, as benchmarks.console_relay has them. Each cycle opens a console, answers RFB's handshake, has one
 key answered, and leaves, in turn politely, by cutting the connection, and in the middle of a stream. File descriptors, threads and resident memory
-of both processes are compared: after a first tenth, which fills caches and pools, and at the end. The exit code is 1 where something grew.
+of both processes are compared, and the gauges that Eve has at /metrics: after a first tenth, which fills caches and pools, and at the end.
+No session may be open then. The exit code is 1 where something grew or stayed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from pathlib import Path
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.console_relay import allow_open_files
 from benchmarks.relay.client import Address, Viewer
@@ -79,6 +83,25 @@ def footprints(eve: RunningEve) -> dict[str, Footprint]:
     return {name: Footprint.of(pid) for name, pid in zip(("eve", "agent"), eve.pids, strict=True)}
 
 
+def gauges(eve: RunningEve) -> dict[str, float]:
+    """Eve's own gauges at /metrics, by name and labels; clocks (seconds) left out, which go on by themselves."""
+    answer = requests.get(f"{eve.house.url}/metrics", headers={"Authorization": f"Bearer {eve.token}"}, timeout=10)
+    answer.raise_for_status()
+    return {
+        f"{sample.name}{sample.labels or ''}": sample.value
+        for family in text_string_to_metric_families(answer.text)
+        if family.type == "gauge" and family.name.startswith("eve_") and not family.name.endswith("_seconds")
+        for sample in family.samples
+    }
+
+
+def sessions_left(eve: RunningEve) -> list[str]:
+    """Sessions that Eve holds for open."""
+    answer = eve.house.api("GET", "/consoles", token=eve.token, params={"open": "true"})
+    answer.raise_for_status()
+    return [session["session"] for session in answer.json()["results"]]
+
+
 def show(cycles: int, found: dict[str, Footprint], rate: float | None = None) -> None:
     """One line."""
     cells = [
@@ -106,7 +129,9 @@ def grown(before: dict[str, Footprint], after: dict[str, Footprint], cycles: int
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", type=int, default=10_000, help="how often (%(default)s)")
+    parser.add_argument(
+        "--cycles", type=int, default=10_000, help="how often (%(default)s; fewer than 5,000 say little about memory)"
+    )
     parser.add_argument("--parallel", type=int, default=8, help="how many at a time (%(default)s)")
     options = parser.parse_args()
     allow_open_files()
@@ -115,12 +140,17 @@ def main() -> None:
         show(0, footprints(eve))
         rate = soak(eve, numbers, part, options.parallel)
         warm = last = footprints(eve)
+        gauges_before = gauges(eve)
         show(part, warm, rate)
         for done in range(2 * part, options.cycles + 1, part):
             rate = soak(eve, numbers, part, options.parallel)
             last = footprints(eve)
             show(done, last, rate)
-    findings = grown(warm, last, options.cycles - part)
+        findings = grown(warm, last, options.cycles - part)
+        now = gauges(eve)
+        findings += [f"{name}: {was:g} became {now[name]:g}" for name, was in gauges_before.items() if now[name] > was]
+        if left := sessions_left(eve):
+            findings.append(f"sessions that are still open: {len(left)} or more, such as {left[0]}")
     print("Flat." if not findings else "\n".join(["Not flat:", *findings]))
     raise SystemExit(bool(findings))
 
