@@ -93,6 +93,25 @@ async def test_text_ends_the_session(committed_cast: Cast, links: list[StubLink]
     assert links[0].sent == []
 
 
+async def test_a_viewer_that_says_nothing_while_its_screen_comes_is_too_slow(
+    committed_cast: Cast, links: list[StubLink]
+) -> None:
+    mib = bytes(1024 * 1024)
+    async with viewing(committed_cast) as talks, viewing(committed_cast) as keeps_silent:
+        for _ in range(12):
+            for link in links:
+                link.show(mib)
+            await asyncio.sleep(0.01)
+            await talks.send_to(bytes_data=b"next, please")
+        received = 0
+        while (message := await keeps_silent.receive_output(timeout=5))["type"] == "websocket.send":
+            received += len(message["bytes"])
+        assert message["code"] == CloseCode.TOO_SLOW
+        assert received < 8 * 1024 * 1024
+        for _ in range(12):
+            assert await talks.receive_from(timeout=5) == mib
+
+
 def _drop_membership(cast: Cast) -> None:
     membership_remove(project=cast.acme, user=cast.operator, by=cast.owner)
 
