@@ -22,6 +22,7 @@ from hypervisors.client import AgentClient
 from hypervisors.tls import agent_tls
 from vms.models import Vm
 
+from . import metrics
 from .credentials import Handshake, principal_of_token
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable, LinkLost
 from .frames import FrameRelay
@@ -53,6 +54,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """The handshake."""
+        begun = time.perf_counter()
         client = self.scope.get("client") or ("", 0)
         with request_context(RequestContext(address=clean_address(client[0]))):
             try:
@@ -65,6 +67,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             await self.accept("binary" if "binary" in self.scope["subprotocols"] else None)
             try:
                 await self._open(grant, handshake.session_key)
+                metrics.SETUP.observe(time.perf_counter() - begun)
             except ConsoleRefused as refusal:
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
 

@@ -22,7 +22,7 @@ from eve_agent.wire.close import CloseCode
 from common.publish import LAYER_AWAY
 from common.threads import in_database_thread
 
-from . import groups
+from . import groups, metrics
 from .models import ConsoleSession
 from .relay import Relay
 from .selectors import reason_to_end
@@ -51,6 +51,7 @@ class LiveConsole:
 
     def start(self) -> None:
         """Starts to forward, to listen for revocations and to re-check."""
+        metrics.OPEN.inc()
         for work in (self._forward, self._listen, self._recheck):
             self._tasks.append(asyncio.create_task(self._guarded(work), name=f"console-{work.__name__}"))
 
@@ -60,6 +61,8 @@ class LiveConsole:
             await self._over.wait()
             return
         self._ended = True
+        metrics.OPEN.dec()
+        metrics.ENDS.labels(metrics.end_name(code)).inc()
         current = asyncio.current_task()
         for task in self._tasks:
             if task is not current:
@@ -152,9 +155,11 @@ class LiveConsole:
             session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
         )
         self._metered = counted
+        _count(to_viewer, from_viewer)
 
     async def _record_end(self, code: int, reason: str) -> None:
         to_viewer, from_viewer, _counted = self._unmetered()
+        _count(to_viewer, from_viewer)
         try:
             await in_database_thread(session_end)(
                 session_id=self.id,
@@ -171,6 +176,11 @@ class LiveConsole:
         """Bytes each way that are not on record, and all that will be with them."""
         counted = (self._relay.bytes_to_viewer, self._relay.bytes_from_viewer)
         return counted[0] - self._metered[0], counted[1] - self._metered[1], counted
+
+
+def _count(to_viewer: int, from_viewer: int) -> None:
+    metrics.BYTES.labels("to_viewer").inc(to_viewer)
+    metrics.BYTES.labels("from_viewer").inc(from_viewer)
 
 
 def _sendable(code: int) -> int:
