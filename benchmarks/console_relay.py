@@ -35,7 +35,7 @@ from eve_agent.config import Address
 from benchmarks.relay import endurance, throughput
 from benchmarks.relay.chains import EVE, MAKERS, PEERS, Chain, NotInstalled
 from benchmarks.relay.eve import RunningEve, running_eve
-from benchmarks.relay.processes import StubPorts, running_stub
+from benchmarks.relay.processes import StubPorts, awake_cores, running_stub
 from benchmarks.relay.report import Finding
 from benchmarks.relay.serve import serve
 
@@ -105,6 +105,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--slow-seconds", type=float, help="how long the slow reader reads (60; 600 for the aim's ten minutes)"
     )
+    parser.add_argument(
+        "--awake", action="store_true", help="keep the cores from sleeping meanwhile: steadier times (root)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     parser.add_argument("--serve", action="store_true", help="measure nothing: start Eve and an agent on --console")
     parser.add_argument("--console", type=console_address, metavar="tcp:HOST:PORT", help="the RFB server for --serve")
@@ -160,10 +163,15 @@ def stopped(number: int, frame: FrameType | None) -> None:
 def measure(options: argparse.Namespace) -> None:
     """Starts the chains, takes the measures, prints and writes what they found."""
     print(
-        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}"
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}{', cores kept awake' if options.awake else ''}"
     )
     findings: dict[str, Finding] = {}
     with ExitStack() as stack:
+        if options.awake:
+            try:
+                stack.enter_context(awake_cores())
+            except OSError as error:
+                raise SystemExit(f"--awake: {error}; it needs root, and a kernel with CPU idle states") from error
         stub = stack.enter_context(running_stub())
         eve = stack.enter_context(running_eve(stub.console))
         chains = [Chain(EVE, eve.address, eve.pids)]
@@ -180,8 +188,8 @@ def measure(options: argparse.Namespace) -> None:
             slow_seconds=options.slow_seconds or (15 if options.quick else 60),
             busy_seconds=10 if options.quick else 20,
         )
-        minutes = sum(MEASURES[name].estimate_seconds(lab) for name in options.only) / 60
-        print(f"This takes about {minutes:.0f} minutes.", flush=True)
+        seconds = sum(MEASURES[name].estimate_seconds(lab) for name in options.only)
+        print(f"This takes about {seconds // 60:.0f} min {seconds % 60:.0f} s.", flush=True)
         for name in options.only:
             started = time.monotonic()
             findings[name] = MEASURES[name].run(lab)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 10
 _TICKS = os.sysconf("SC_CLK_TCK")
+_CPUCLOCK_SCHED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +75,39 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def family(pids: Iterable[int]) -> list[int]:
     """`pids` and all that descends from them, as far as it lives."""
-    children: dict[int, list[int]] = {}
+    parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            children.setdefault(int(_after_name(path)[1]), []).append(int(path.parent.name))
-    found: list[int] = []
-    waiting = list(pids)
-    while waiting:
-        found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
+            parents[int(path.parent.name)] = int(_after_name(path)[1])
+    found = [pid for pid in pids if pid in parents]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
     return found
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of processes and their descendants, ended ones included (proc(5), fields 14 to 17)."""
-    ticks = 0
+    """User and system time of processes and their descendants, those that ended included.
+
+    What lives is read from its CPU clock (clock_getcpuclockid(3), nanoseconds), what ended from its parent's ``cutime`` and
+    ``cstime`` (proc(5), fields 16 and 17, in ticks).
+    """
+    total = 0.0
     for pid in family(pids):
         with suppress(OSError):
-            ticks += sum(int(field) for field in _after_name(Path(f"/proc/{pid}/stat"))[11:15])
-    return ticks / _TICKS
+            ended = sum(int(field) for field in _after_name(Path(f"/proc/{pid}/stat"))[13:15])
+            total += time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED) + ended / _TICKS
+    return total
+
+
+@contextmanager
+def awake_cores() -> Iterator[None]:
+    """Keeps the machine's cores from sleeping (PM QoS): without that, an echo is mostly cores that wake up. Raises OSError."""
+    handle = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    try:
+        os.write(handle, bytes(4))
+        yield
+    finally:
+        os.close(handle)
 
 
 def memory_bytes(pids: Iterable[int]) -> int:
