@@ -142,38 +142,34 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
     """
-    Vm.objects.select_for_update().filter(pk=grant.vm.pk).first()
-    User.objects.select_for_update().filter(pk=grant.principal.user.pk).first()
+    for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=grant.principal.user.pk)):
+        rows.select_for_update().values_list("pk").first()
     limit_check(vm_id=grant.vm.pk, user=grant.principal.user, but=grant.session_id)
     user, now = grant.principal.user, timezone.now()
-    session, is_new = ConsoleSession.objects.update_or_create(
-        id=grant.session_id,
-        defaults={
-            "mode": grant.mode,
-            "kind": grant.kind,
-            "token": grant.principal.token,
-            "session_digest": grant.principal.session_digest,
-            "request_id": current_context().request_id,
-            "seen_at": now,
-            "ended_at": None,
-            "close_code": None,
-            "end_reason": "",
-        },
-        create_defaults={
-            "vm": grant.vm,
-            "vm_uuid": grant.vm.pk,
-            "vm_name": grant.vm.name,
-            "user": user,
-            "user_label": user.email,
-            "token": grant.principal.token,
-            "session_digest": grant.principal.session_digest,
-            "kind": grant.kind,
-            "mode": grant.mode,
-            "address": current_context().address,
-            "request_id": current_context().request_id,
-            "started_at": now,
-            "seen_at": now,
-        },
+    of_connection = {
+        "mode": grant.mode,
+        "kind": grant.kind,
+        "token": grant.principal.token,
+        "session_digest": grant.principal.session_digest,
+        "request_id": current_context().request_id,
+        "seen_at": now,
+    }
+    before = ConsoleSession.objects.filter(pk=grant.session_id)
+    is_new = not before.update(**of_connection, ended_at=None, close_code=None, end_reason="")
+    session = (
+        ConsoleSession.objects.create(
+            id=grant.session_id,
+            vm=grant.vm,
+            vm_uuid=grant.vm.pk,
+            vm_name=grant.vm.name,
+            user=user,
+            user_label=user.email,
+            address=current_context().address,
+            started_at=now,
+            **of_connection,
+        )
+        if is_new
+        else before.get()
     )
     audit_record(
         action="console.open" if is_new else "console.resume",
