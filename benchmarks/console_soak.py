@@ -90,7 +90,9 @@ def gauges(eve: RunningEve) -> dict[str, float]:
     return {
         f"{sample.name}{sample.labels or ''}": sample.value
         for family in text_string_to_metric_families(answer.text)
-        if family.type == "gauge" and family.name.startswith("eve_") and not family.name.endswith("_seconds")
+        if family.type == "gauge"
+        and family.name.startswith("eve_")
+        and not family.name.endswith(("_seconds", "_created"))
         for sample in family.samples
     }
 

@@ -23,6 +23,7 @@ LIMITS = {"EVE_CONSOLES_PER_VM": "1000", "EVE_CONSOLES_PER_USER": "1000"}
 """One user opens all consoles of one VM here; everything else is as shipped."""
 HYPERVISOR = "bench"
 FIRST_VM_SECONDS = 30
+LAST_LINES = 20
 FEW_GUESTS = 3
 """As many as ``--driver fake`` makes up."""
 MANY_GUESTS = 500
@@ -145,6 +146,9 @@ def running_eve(
             assert home.eve is not None
             assert home.agent is not None
             yield RunningEve(home, password, token, vm_ids, (home.eve, home.agent))
+        except Exception:
+            print("What Eve and the agent said last:", *_last_words(home.logs()), sep="\n  ", file=sys.stderr)
+            raise
         finally:
             home.close()
 
@@ -168,3 +172,8 @@ def _adopt(home: House, guests: int) -> list[str]:
             f"Eve learned of {len(vm_ids)} guests of {guests} within {FIRST_VM_SECONDS} s:\n{home.logs()[-4000:]}"
         )
     return vm_ids
+
+
+def _last_words(logs: str) -> list[str]:
+    """What the log has beyond the everyday."""
+    return [line for line in logs.splitlines() if '"level": "info"' not in line][-LAST_LINES:]
