@@ -147,7 +147,7 @@ def running_eve(
             assert home.agent is not None
             yield RunningEve(home, password, token, vm_ids, (home.eve, home.agent))
         except Exception:
-            print("What Eve and the agent said last:", *_last_words(home.logs()), sep="\n  ", file=sys.stderr)
+            print("What Eve and the agent said last:", *_last_words(home), sep="\n  ", file=sys.stderr)
             raise
         finally:
             home.close()
@@ -174,6 +174,12 @@ def _adopt(home: House, guests: int) -> list[str]:
     return vm_ids
 
 
-def _last_words(logs: str) -> list[str]:
-    """What the log has beyond the everyday."""
-    return [line for line in logs.splitlines() if '"level": "info"' not in line][-LAST_LINES:]
+def _last_words(home: House) -> list[str]:
+    """Which process ended, and what the logs have beyond the everyday."""
+    processes = {"Eve": home.eve, "the agent": home.agent}
+    ended = [
+        f"{name} ended: {process.returncode}"
+        for name, process in processes.items()
+        if process and process.poll() is not None
+    ]
+    return ended + [line for line in home.logs().splitlines() if '"level": "info"' not in line][-LAST_LINES:]
