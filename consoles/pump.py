@@ -79,6 +79,8 @@ class Pump:
         if viewer is None or viewer.is_closing():
             return
         viewer.write(self._tracker.padding() + close_frame(code, reason))
+        if viewer.can_write_eof():
+            viewer.write_eof()  # the viewer waits for the server's end; a full close over bytes that it still sends would be a reset
         viewer.resume_reading()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):

@@ -172,6 +172,17 @@ async def test_a_viewer_that_does_not_answer_the_close_is_cut(bench: Bench, monk
     assert (shown, words) == (b"", (CloseCode.VM_GONE, ""))
 
 
+async def test_a_viewer_that_answers_the_close_is_not_kept_waiting(bench: Bench) -> None:
+    await bench.start()
+    await send(bench.agent, close_frame(CloseCode.NORMAL, ""))
+    ending = await bench.ending()
+    closing = asyncio.create_task(bench.pump.close(ending.code, ending.reason))
+    assert await bench.last_words() == (b"", (CloseCode.NORMAL, ""))
+    await send(bench.viewer, b"\x88\x82mask\x6e\x89")
+    bench.viewer.close()
+    await asyncio.wait_for(closing, 0.5)
+
+
 async def test_after_the_end_nothing_reaches_the_agent(bench: Bench) -> None:
     await bench.start()
     closing = asyncio.create_task(bench.pump.close(CloseCode.ACCESS_ENDED, ""))

@@ -64,6 +64,13 @@ def test_http_behind_a_refused_handshake_does_nothing(estate: Estate) -> None:
     assert runs(estate, vm_id)
 
 
+def test_a_viewer_that_leaves_is_not_kept_waiting(estate: Estate) -> None:
+    viewer = estate.watch(OLIVIA, estate.vms[0])
+    begun = time.monotonic()
+    viewer.close()
+    assert time.monotonic() - begun < 1
+
+
 def test_a_viewer_that_half_closes_or_resets_leaves_nothing_behind(estate: Estate, display: Display) -> None:
     for how in (lambda sock: sock.shutdown(socket.SHUT_WR), lambda sock: sock.close()):
         viewer = estate.watch(OLIVIA, estate.vms[0])
