@@ -9,30 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
-from common.publish import LAYER_AWAY
 from common.threads import in_database_thread
 
-from . import groups, metrics
+from . import metrics, notices
 from .models import ConsoleSession
 from .relay import Relay
 from .selectors import reason_to_end
 from .services import Grant, session_end, session_meter
+from .switchboard import switchboard
 
 log = structlog.get_logger(__name__)
 
-DISCARD_SECONDS = 2.0
-LISTEN_AGAIN_SECONDS = 5.0
-"""After the channel layer or the database went away."""
+LOOK_AGAIN_SECONDS = 5.0
+"""While the database is away."""
 
 
 class LiveConsole:
@@ -47,13 +46,23 @@ class LiveConsole:
         self._metered = (0, 0)
         self._ended = False
         self._over = asyncio.Event()
+        self._topics = notices.topics_of(grant, session.id)
+        self._look = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Starts to forward, to listen for revocations and to re-check."""
+        """Starts to forward, to hear of revocations and to re-check."""
         metrics.OPEN.inc()
-        for work in (self._forward, self._listen, self._recheck):
-            self._tasks.append(asyncio.create_task(self._guarded(work), name=f"console-{work.__name__}"))
+        switchboard().join(self, self._topics)
+        for work in (self._forward, self._watch):
+            self._begin(work)
+
+    def notice(self, notice: Mapping[str, Any]) -> None:
+        """As :class:`consoles.switchboard.Listener`."""
+        if notice["what"] == notices.END:
+            self._begin(partial(self.end, notice["code"], notice["reason"]))
+        else:
+            self._look.set()
 
     async def end(self, code: int, reason: str = "") -> None:
         """Ends the session, once: whoever comes second waits until it has ended."""
@@ -61,6 +70,7 @@ class LiveConsole:
             await self._over.wait()
             return
         self._ended = True
+        switchboard().leave(self, self._topics)
         metrics.OPEN.dec()
         metrics.ENDS.labels(metrics.end_name(code)).inc()
         current = asyncio.current_task()
@@ -75,6 +85,9 @@ class LiveConsole:
 
     # ------------------------------------------------------------------------------------------ its tasks
 
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._guarded(work), name=f"console {self.id}"))
+
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
@@ -86,60 +99,34 @@ class LiveConsole:
         ending = await self._relay.run()
         await self.end(ending.code, ending.reason)
 
-    async def _listen(self) -> None:
-        """Hears of revocations on a channel of its own, so that a stalled viewer cannot delay them."""
-        while True:
-            try:
-                await self._hear()
-            except LAYER_AWAY as error:
-                log.warning("no channel layer; the periodic check goes on", error=str(error))
-            except DatabaseFault as error:
-                log.warning("no database; the periodic check goes on", error=str(error))
-            else:
-                return
-            task = asyncio.current_task()
-            if self._ended or (task is not None and task.cancelling()):
-                return  # a client of Redis that is cancelled may say that its connection broke
-            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+    async def _watch(self) -> None:
+        """Looks whether it may go on: at first (what happened since it was authorised?), when told to, and every 30 s.
 
-    async def _hear(self) -> None:
-        layer: Any = get_channel_layer()
-        channel = await layer.new_channel()
-        names = groups.of_session(self._grant, self.id)
-        try:
-            for name in names:
-                await layer.group_add(name, channel)
-            await self._check()  # what happened between authorisation and now
-            while True:
-                message = await layer.receive(channel)
-                if message["type"] == groups.END:
-                    await self.end(message["code"], message["reason"])
-                    return
-                await self._check()
-        finally:
-            with contextlib.suppress(*LAYER_AWAY, TimeoutError):
-                async with asyncio.timeout(DISCARD_SECONDS):
-                    for name in names:
-                        await layer.group_discard(name, channel)
-
-    async def _recheck(self) -> None:
-        """Re-authorises every 30 s; a session that could not be re-authorised for twice that long ends."""
-        missed = 0
+        A session that could not be re-authorised for twice that long ends.
+        """
         loop = asyncio.get_running_loop()
-        last = loop.time() + (settings.CONSOLE_TOTAL_SECONDS or float("inf"))
+        known_at = loop.time()
+        last = known_at + (settings.CONSOLE_TOTAL_SECONDS or float("inf"))
+        self._look.set()
         while True:
-            await asyncio.sleep(settings.CONSOLE_RECHECK_SECONDS)
+            pause = settings.CONSOLE_RECHECK_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+            self._look.clear()
             if loop.time() > last:  # the agent counts too, but a host is not trusted to
                 await self.end(CloseCode.TOTAL_LIMIT)
                 return
             try:
                 await self._check()
-                missed = 0
-            except DatabaseFault:
-                missed += 1
-                if missed > 1:
+                known_at = loop.time()
+            except DatabaseFault as error:
+                log.warning("no database; the console looks again soon", session=str(self.id), error=str(error))
+                if loop.time() - known_at >= 2 * pause:
                     await self.end(CloseCode.SERVICE_RESTART, _("Eve's database is away."))
                     return
+                await asyncio.sleep(min(LOOK_AGAIN_SECONDS, pause))
+                self._look.set()
 
     async def _check(self) -> None:
         await self._meter()

@@ -14,7 +14,7 @@ from common.publish import publish
 from hypervisors.signals import hypervisor_moved, hypervisor_removed
 from vms.signals import vm_deleted, vm_moved
 
-from . import groups
+from . import notices
 
 
 @receiver(access_revoked)
@@ -29,32 +29,36 @@ def on_access_revoked(
     **_kwargs: Any,
 ) -> None:
     """A login, a token, a membership or a whole user is gone."""
-    ended = groups.end_message(CloseCode.ACCESS_ENDED, reason)
+    topics = []
     if session_digest:
-        publish(groups.login_group(session_digest), ended)
+        topics.append(notices.login_topic(session_digest))
     if token_id is not None:
-        publish(groups.token_group(token_id), ended)
+        topics.append(notices.token_topic(token_id))
     if user_id is not None:
-        narrow = bool(session_digest or token_id or project_id or site_id)
-        publish(groups.user_group(user_id), groups.check_message() if narrow else ended)
+        if topics or project_id or site_id:
+            publish(notices.GROUP, notices.check_notice(notices.user_topic(user_id)))
+        else:
+            topics.append(notices.user_topic(user_id))
+    for topic in topics:
+        publish(notices.GROUP, notices.end_notice(topic, CloseCode.ACCESS_ENDED, reason))
 
 
 @receiver(vm_deleted)
 def on_vm_deleted(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     """The VM is gone."""
-    publish(groups.vm_group(vm_id), groups.end_message(CloseCode.VM_GONE))
+    publish(notices.GROUP, notices.end_notice(notices.vm_topic(vm_id), CloseCode.VM_GONE))
 
 
 @receiver(vm_moved)
 def on_vm_moved(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     """The VM has another project: only those who are in it too may stay."""
-    publish(groups.vm_group(vm_id), groups.check_message())
+    publish(notices.GROUP, notices.check_notice(notices.vm_topic(vm_id)))
 
 
 @receiver(hypervisor_moved)
 def on_hypervisor_moved(*, hypervisor_id: uuid.UUID, **_kwargs: Any) -> None:
     """The host stands at another site: staff who are limited to the old one may stay no longer."""
-    publish(groups.hypervisor_group(hypervisor_id), groups.check_message())
+    publish(notices.GROUP, notices.check_notice(notices.hypervisor_topic(hypervisor_id)))
 
 
 @receiver(hypervisor_removed)
@@ -65,4 +69,4 @@ def on_hypervisor_removed(*, hypervisor_id: uuid.UUID, reason: str = "", **_kwar
         if reason == "enrolled"
         else _("The host was removed.")
     )
-    publish(groups.hypervisor_group(hypervisor_id), groups.end_message(CloseCode.HOST_AWAY, words))
+    publish(notices.GROUP, notices.end_notice(notices.hypervisor_topic(hypervisor_id), CloseCode.HOST_AWAY, words))

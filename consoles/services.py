@@ -24,7 +24,7 @@ from common.secrets import digest_of, new_secret
 from vms.models import Vm
 from vms.selectors import role_on
 
-from . import groups
+from . import notices
 from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
@@ -179,7 +179,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
     )
     if not is_new:
-        publish_on_commit(groups.session_group(session.id), groups.check_message())
+        publish_on_commit(notices.GROUP, notices.check_notice(notices.session_topic(session.id)))
     return session
 
 
@@ -260,7 +260,9 @@ def session_cut(*, session: ConsoleSession, user: User) -> None:
         detail={"session": str(session.pk), "viewer": session.user_label},
     )
     reason = _("You ended it.") if own else _("%(name)s ended it.") % {"name": user.name or user.email}
-    publish_on_commit(groups.session_group(session.pk), groups.end_message(CloseCode.ENDED_BY_STAFF, reason))
+    publish_on_commit(
+        notices.GROUP, notices.end_notice(notices.session_topic(session.pk), CloseCode.ENDED_BY_STAFF, reason)
+    )
 
 
 def sessions_sweep() -> int:

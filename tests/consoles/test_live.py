@@ -26,7 +26,7 @@ from accounts.services import (
     user_disable,
 )
 from common.publish import bind_server_loop, publish
-from consoles import consumers, groups, live
+from consoles import consumers, live, notices
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
@@ -272,11 +272,11 @@ async def test_a_console_is_told_to_look_while_the_database_is_away_for_a_moment
             raise InterfaceError("away")
         meter(**counts)
 
-    monkeypatch.setattr(live, "LISTEN_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(live, "LOOK_AGAIN_SECONDS", 0.01)
     async with viewing(committed_cast) as socket:
         session = await in_thread(ConsoleSession.objects.get)()
         monkeypatch.setattr(live, "session_meter", away_once)
-        await in_thread(publish)(groups.session_group(session.pk), groups.check_message())
+        await in_thread(publish)(notices.GROUP, notices.check_notice(notices.session_topic(session.pk)))
         assert await socket.receive_nothing(timeout=0.3)
         assert len(looks) == 2
 

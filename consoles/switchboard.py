@@ -1,0 +1,95 @@
+"""Hears, once for all consoles of a process, what the channel layer says of them, and tells those whom it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from channels.layers import get_channel_layer
+
+from common.publish import LAYER_AWAY
+
+from .notices import CHECK, GROUP
+
+log = structlog.get_logger(__name__)
+
+LISTEN_AGAIN_SECONDS = 5.0
+"""After the channel layer went away."""
+JOIN_AGAIN_SECONDS = 3600.0
+"""The channel layer forgets who is in a group after a day."""
+LEAVE_SECONDS = 2.0
+
+
+class Listener(Protocol):
+    """A live console."""
+
+    def notice(self, notice: Mapping[str, Any]) -> None:
+        """It is told one of :mod:`consoles.notices`. Does not wait."""
+        ...
+
+
+class Switchboard:
+    """One for each event loop: :func:`switchboard`."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self, listener: Listener, topics: Iterable[str]) -> None:
+        """From now on `listener` is told of `topics`; and each time that something may have been missed, to look."""
+        for topic in topics:
+            self._listeners[topic].add(listener)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._listen(), name="console-switchboard")
+
+    def leave(self, listener: Listener, topics: Iterable[str]) -> None:
+        """It is told nothing more."""
+        for topic in topics:
+            self._listeners[topic].discard(listener)
+            if not self._listeners[topic]:
+                del self._listeners[topic]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+            except LAYER_AWAY as error:
+                log.warning("no channel layer; consoles go on checking periodically", error=str(error))
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return  # a client of Redis that is cancelled may say that its connection broke
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    async def _hear(self) -> None:
+        layer: Any = get_channel_layer()
+        channel = await layer.new_channel()
+        try:
+            await layer.group_add(GROUP, channel)
+            for listener in set().union(*self._listeners.values()):
+                listener.notice({"what": CHECK})
+            while True:
+                try:
+                    async with asyncio.timeout(JOIN_AGAIN_SECONDS):
+                        notice = await layer.receive(channel)
+                except TimeoutError:
+                    await layer.group_add(GROUP, channel)
+                    continue
+                for listener in tuple(self._listeners.get(notice["topic"], ())):
+                    listener.notice(notice)
+        finally:
+            with contextlib.suppress(*LAYER_AWAY, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await layer.group_discard(GROUP, channel)
+
+
+_boards: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Switchboard] = weakref.WeakKeyDictionary()
+
+
+def switchboard() -> Switchboard:
+    """That of the running loop."""
+    return _boards.setdefault(asyncio.get_running_loop(), Switchboard())

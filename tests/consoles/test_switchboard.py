@@ -1,0 +1,78 @@
+"""Who is told what, also after the channel layer was away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+
+from consoles import notices, switchboard
+
+
+class Told:
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+
+    def notice(self, notice: Mapping[str, Any]) -> None:
+        self.heard.put_nowait(notice)
+
+    async def next(self) -> Mapping[str, Any]:
+        return await asyncio.wait_for(self.heard.get(), 5)
+
+
+async def send(notice: dict[str, Any]) -> None:
+    layer: Any = get_channel_layer()
+    await layer.group_send(notices.GROUP, notice)
+
+
+async def test_each_is_told_of_its_topics_until_it_leaves() -> None:
+    board, one, other = switchboard.switchboard(), Told(), Told()
+    board.join(one, ["vm.1", "user.1"])
+    board.join(other, ["vm.1", "user.2"])
+    for listener in (one, other):
+        assert (await listener.next())["what"] == notices.CHECK  # what was said before it listened
+    await send(notices.end_notice("user.2", 4001, "gone"))
+    assert await other.next() == notices.end_notice("user.2", 4001, "gone")
+    await send(notices.check_notice("vm.1"))
+    assert (await one.next())["topic"] == (await other.next())["topic"] == "vm.1"
+    board.leave(other, ["vm.1", "user.2"])
+    await send(notices.check_notice("vm.1"))
+    assert (await one.next())["topic"] == "vm.1"
+    assert one.heard.empty()
+    assert other.heard.empty()
+
+
+async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switchboard, "LISTEN_AGAIN_SECONDS", 0.01)
+    layer: Any = get_channel_layer()
+    receive, fails = layer.receive, [ConnectionError("Redis is away")]
+
+    async def failing(channel: str) -> Any:
+        if fails:
+            raise fails.pop()
+        return await receive(channel)
+
+    monkeypatch.setattr(layer, "receive", failing)
+    board, one = switchboard.switchboard(), Told()
+    board.join(one, ["vm.1"])
+    assert [(await one.next())["what"] for _ in range(2)] == [notices.CHECK, notices.CHECK]
+    await send(notices.check_notice("vm.1"))
+    assert (await one.next())["topic"] == "vm.1"
+
+
+async def test_the_group_is_joined_again_before_the_layer_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switchboard, "JOIN_AGAIN_SECONDS", 0.02)
+    layer: Any = get_channel_layer()
+    board, one = switchboard.switchboard(), Told()
+    board.join(one, ["vm.1"])
+    await one.next()
+    for channel in list(layer.groups.get(notices.GROUP, {})) if hasattr(layer, "groups") else []:
+        await layer.group_discard(notices.GROUP, channel)
+    await asyncio.sleep(0.1)
+    await send(notices.check_notice("vm.1"))
+    assert (await one.next())["topic"] == "vm.1"
