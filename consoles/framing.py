@@ -5,6 +5,8 @@ from __future__ import annotations
 from eve_agent.wire.close import CloseCode
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_FRAMES_AT_ONCE = 4096
+"""In one read, of 256 KiB at most: each costs the loop that serves everybody a few microseconds."""
 _DATA = frozenset({0x82, 0x02, 0x00, 0x80})
 """A binary message: whole, its beginning, its middle, its end."""
 _PING, _PONG, _CLOSE = 0x89, 0x8A, 0x88
@@ -35,14 +37,17 @@ class FrameTracker:
             data = self._held + data
             size = len(data)
             self._held = b""
-        position, self._left = self._left, 0
+        position, frames = self._left, 0
         while position < size:
             whole = self._frame_bytes(data, position)
+            frames += 1
+            if frames > MAX_FRAMES_AT_ONCE:
+                raise BadFrame("a flood of tiny frames")
             if whole is None:
-                self._held = data[position:]
+                self._held, self._left = data[position:], 0
                 return data[:position]
             if data[position] == _CLOSE:
-                self._held = data[position:]
+                self._held, self._left = data[position:], 0
                 if size - position >= whole:
                     self.close_payload = data[position + 2 : position + whole]
                 return data[:position]

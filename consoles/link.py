@@ -326,6 +326,10 @@ async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object,
                 server_hostname=trust.server_name,
             )
             await link.opened()
+    except asyncio.CancelledError:
+        if link is not None:
+            link.abort()
+        raise
     except TimeoutError:
         if link is not None:
             link.abort()

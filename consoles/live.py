@@ -43,7 +43,8 @@ class LiveConsole:
         self._grant = grant
         self._relay = relay
         self._session_key = session_key
-        self._metered = (0, 0)
+        self._moved_before = (session.bytes_to_viewer, session.bytes_from_viewer)
+        self._counted = (0, 0)
         self._ended = False
         self._over = asyncio.Event()
         self._topics = notices.topics_of(grant, session.id)
@@ -137,43 +138,35 @@ class LiveConsole:
             await self.end(code)
 
     async def _meter(self) -> None:
-        to_viewer, from_viewer, counted = self._unmetered()
+        to_viewer, from_viewer = self._moved()
         await in_database_thread(session_meter)(
-            session_id=self.id, bytes_to_viewer=to_viewer, bytes_from_viewer=from_viewer
+            session_id=self.id,
+            request_id=self._request_id,
+            bytes_to_viewer=to_viewer,
+            bytes_from_viewer=from_viewer,
         )
-        self._metered = counted
-        _count(to_viewer, from_viewer)
 
     async def _record_end(self, code: int, reason: str) -> None:
-        to_viewer, from_viewer, _counted = self._unmetered()
-        _count(to_viewer, from_viewer)
         try:
             await in_database_thread(session_end)(
-                session_id=self.id,
-                code=code,
-                reason=reason,
-                request_id=self._request_id,
-                bytes_to_viewer=to_viewer,
-                bytes_from_viewer=from_viewer,
+                session_id=self.id, code=code, reason=reason, request_id=self._request_id, moved=self._moved()
             )
         except DatabaseFault:
             log.exception("a console's end could not be written; the sweeper will", session=str(self.id))
 
-    def _unmetered(self) -> tuple[int, int, tuple[int, int]]:
-        """Bytes each way that are not on record, and all that will be with them."""
-        counted = (self._relay.bytes_to_viewer, self._relay.bytes_from_viewer)
-        return counted[0] - self._metered[0], counted[1] - self._metered[1], counted
-
-
-def _count(to_viewer: int, from_viewer: int) -> None:
-    metrics.BYTES.labels("to_viewer").inc(to_viewer)
-    metrics.BYTES.labels("from_viewer").inc(from_viewer)
+    def _moved(self) -> tuple[int, int]:
+        """Bytes to and from the viewer in all, over this connection and those that it resumes."""
+        to_viewer, from_viewer = self._relay.bytes_to_viewer, self._relay.bytes_from_viewer
+        metrics.BYTES.labels("to_viewer").inc(to_viewer - self._counted[0])
+        metrics.BYTES.labels("from_viewer").inc(from_viewer - self._counted[1])
+        self._counted = (to_viewer, from_viewer)
+        return self._moved_before[0] + to_viewer, self._moved_before[1] + from_viewer
 
 
 def _sendable(code: int) -> int:
     """`code`, or a fault where RFC 6455 (7.4) forbids to send it."""
     return (
         code
-        if code >= 4000 or code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013)
+        if 4000 <= code < 5000 or code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013)
         else CloseCode.INTERNAL_ERROR
     )

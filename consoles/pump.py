@@ -59,10 +59,10 @@ class Pump:
         for transport in (viewer, agent):
             transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        if first:
-            self.from_agent(first)
         viewer.resume_reading()
         agent.resume_reading()
+        if first:
+            self.from_agent(first)
 
     async def run(self) -> Ending:
         """As :class:`consoles.relay.Relay`."""
@@ -76,12 +76,13 @@ class Pump:
         if self._agent is not None:
             self._agent.abort()
         viewer = self._viewer
-        if viewer is None or viewer.is_closing():
+        if viewer is None:
             return
-        viewer.write(self._tracker.padding() + close_frame(code, reason))
-        if viewer.can_write_eof():
-            viewer.write_eof()  # the viewer waits for the server's end; a full close over bytes that it still sends would be a reset
-        viewer.resume_reading()
+        if not viewer.is_closing():
+            viewer.write(self._tracker.padding() + close_frame(code, reason))
+            if viewer.can_write_eof():
+                viewer.write_eof()  # the viewer waits for the server's end; a full close over bytes that it sends would be a reset
+            viewer.resume_reading()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._viewer_lost.wait()
@@ -150,7 +151,8 @@ class Pump:
             self._viewer.resume_reading()
 
     def finish(self, ending: Ending) -> None:
-        """The first ending counts."""
+        """The first ending counts, and nothing is forwarded after it."""
+        self._is_closing = True
         if not self._ending.done():
             self._ending.set_result(ending)
 
@@ -184,6 +186,10 @@ class ViewerSide(asyncio.Protocol):
         """As asyncio."""
         self._pump.viewer_is_full(False)
 
+    def eof_received(self) -> None:
+        """As asyncio: a viewer that shuts its half has left, whether it still reads or not."""
+        self._pump.finish(Ending(CLOSED_WITHOUT_A_WORD, viewer_is_gone=True))
+
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio; the server learns of it too."""
         self._pump.viewer_lost()
@@ -214,16 +220,17 @@ def splice(handover: Handover, link: AgentLink) -> Pump:
     """Takes both sockets out of their protocols' hands and lets the bytes flow.
 
     Raises:
+        LinkLost: the agent ended its side meanwhile.
         ViewerLeft: there is nobody to show anything to.
         ViewerSpokeEarly: what it said would reach the agent before the agent said anything.
     """
     pump = Pump()
+    agent, first = link.take(AgentSide(pump))  # first, while a refusal can still be told to the viewer
     viewer = handover.take(ViewerSide(pump, handover), pump.stop)
-    agent, first = link.take(AgentSide(pump))
     pump.connect(viewer, agent, first)
     return pump
 
 
 def _agents_ending(payload: bytes) -> Ending:
     code, reason = close_words(payload)
-    return Ending(code, clean_words(reason))
+    return Ending(code if 1000 <= code < 5000 else CloseCode.INTERNAL_ERROR, clean_words(reason))

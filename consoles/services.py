@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -183,12 +182,10 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     return session
 
 
-def session_meter(*, session_id: uuid.UUID, bytes_to_viewer: int, bytes_from_viewer: int) -> None:
-    """Adds bytes to a live session's record and notes that it is alive."""
-    ConsoleSession.objects.filter(pk=session_id, ended_at=None).update(
-        bytes_to_viewer=F("bytes_to_viewer") + bytes_to_viewer,
-        bytes_from_viewer=F("bytes_from_viewer") + bytes_from_viewer,
-        seen_at=timezone.now(),
+def session_meter(*, session_id: uuid.UUID, request_id: str, bytes_to_viewer: int, bytes_from_viewer: int) -> None:
+    """Notes how many bytes a live session has moved in all, and that it is alive. Of a connection that was resumed elsewhere: nothing."""
+    ConsoleSession.objects.filter(pk=session_id, request_id=request_id, ended_at=None).update(
+        bytes_to_viewer=bytes_to_viewer, bytes_from_viewer=bytes_from_viewer, seen_at=timezone.now()
     )
 
 
@@ -198,24 +195,19 @@ def session_end(
     code: int,
     reason: str = "",
     request_id: str = "",
-    bytes_to_viewer: int = 0,
-    bytes_from_viewer: int = 0,
+    moved: tuple[int, int] | None = None,
 ) -> bool:
     """Writes down that a session ended and why, once: False where that was done already.
 
     Args:
         request_id: of the connection that says so: one whose session went on over another ends nothing.
+        moved: bytes to and from the viewer in all, where they are known.
     """
     rows = ConsoleSession.objects.filter(pk=session_id, ended_at=None)
     if request_id:
         rows = rows.filter(request_id=request_id)
-    ended = rows.update(
-        ended_at=timezone.now(),
-        close_code=code,
-        end_reason=reason[:200],
-        bytes_to_viewer=F("bytes_to_viewer") + bytes_to_viewer,
-        bytes_from_viewer=F("bytes_from_viewer") + bytes_from_viewer,
-    )
+    counts = {} if moved is None else {"bytes_to_viewer": moved[0], "bytes_from_viewer": moved[1]}
+    ended = rows.update(ended_at=timezone.now(), close_code=code, end_reason=reason[:200], **counts)
     if not ended:
         return False
     session = ConsoleSession.objects.select_related("user", "vm__project").get(pk=session_id)

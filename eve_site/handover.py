@@ -29,7 +29,10 @@ class HandoverWebsocket(WebSocketsSansIOProtocol):
             extensions[HANDOVER] = self  # ASGI, "Extensions": a server may have its own
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn."""
+        """As uvicorn; before its handshake is answered a client has nothing to say."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self.transport.abort()
+            return
         self._has_viewer_spoken = self.handshake_initiated
         super().data_received(data)
 

@@ -24,6 +24,8 @@ class BoundedHttp(HttpToolsProtocol):
     _read_bytes = 0
     """Of the present read, less its bodies."""
     _head_timer: asyncio.TimerHandle | None = None
+    _tail = b""
+    """The last four bytes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """As asyncio."""
@@ -39,6 +41,7 @@ class BoundedHttp(HttpToolsProtocol):
         """As asyncio."""
         self._overhead_bytes += len(data)
         self._read_bytes = len(data)
+        self._tail = (self._tail + data[-4:])[-4:]
         super().data_received(data)
         if self._overhead_bytes > MAX_OVERHEAD_BYTES:
             self._refuse("too long")
@@ -59,6 +62,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._overhead_bytes -= len(body)
         self._read_bytes -= len(body)
         super().on_body(body)
+
+    def handle_websocket_upgrade(self) -> None:
+        """As uvicorn, which would drop without a word what was sent behind the handshake."""
+        if self._tail == b"\r\n\r\n":
+            super().handle_websocket_upgrade()
+        else:
+            self._head_came()
+            self._refuse("more than a handshake")
 
     def _await_head(self) -> None:
         self._head_came()

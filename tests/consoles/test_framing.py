@@ -75,6 +75,19 @@ def test_what_no_agent_sends_ends_it(bad: bytes) -> None:
         FrameTracker().feed(b"\x82\x01x" + bad)
 
 
+def test_the_frame_before_a_bad_one_can_still_be_completed() -> None:
+    tracker = FrameTracker()
+    assert len(tracker.feed(b"\x82\x7e\x03\xe8" + bytes(500))) == 504
+    with pytest.raises(BadFrame):
+        tracker.feed(bytes(500) + b"HTTP/1.1 500")
+    assert tracker.padding() == bytes(500)
+
+
+def test_a_flood_of_tiny_frames_ends_it() -> None:
+    with pytest.raises(BadFrame):
+        FrameTracker().feed(b"\x82\x00" * 131_072)
+
+
 def test_a_long_reason_is_cut_between_letters() -> None:
     payload = close_frame(4002, "ü" * 100)[2:]
     assert len(payload) <= 125

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -279,6 +280,27 @@ async def test_a_console_is_told_to_look_while_the_database_is_away_for_a_moment
         await in_thread(publish)(notices.GROUP, notices.check_notice(notices.session_topic(session.pk)))
         assert await socket.receive_nothing(timeout=0.3)
         assert len(looks) == 2
+
+
+async def test_bytes_are_metered_once_also_by_who_ends_in_the_middle(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = live.session_meter
+
+    def slowly(**counts: Any) -> None:
+        time.sleep(0.2)
+        meter(**counts)
+
+    async with viewing(committed_cast) as socket:
+        links[0].show(b"RFB 003.008\n")
+        assert await socket.receive_from(timeout=5)
+        session = await in_thread(ConsoleSession.objects.get)()
+        monkeypatch.setattr(live, "session_meter", slowly)
+        await in_thread(publish)(notices.GROUP, notices.check_notice(notices.session_topic(session.pk)))
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.3)
+    session = await in_thread(ConsoleSession.objects.get)()
+    assert (session.bytes_to_viewer, session.bytes_from_viewer) == (12, 0)
 
 
 async def test_eve_counts_the_total_too(committed_cast: Cast, links: list[StubLink], settings: Any) -> None:

@@ -14,6 +14,7 @@ from eve_agent.transport.websocket import Opcode, frame
 from eve_agent.wire.close import CloseCode
 
 from consoles import pulse, pump
+from consoles.errors import LinkLost
 from consoles.framing import FrameTracker, close_frame, close_words
 from consoles.link import AgentLink
 from consoles.pump import Pump, splice
@@ -217,6 +218,52 @@ async def test_either_side_may_just_be_gone(bench: Bench, who: str) -> None:
     getattr(bench, who).close()
     ending = await bench.ending()
     assert (ending.code, ending.viewer_is_gone) == ((1006, True) if who == "viewer" else (CloseCode.HOST_AWAY, False))
+
+
+async def test_a_viewer_that_half_closes_and_stops_reading_is_let_go(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "CLOSE_SECONDS", 0.2)
+    await bench.start()
+    sending = asyncio.create_task(send(bench.agent, frame(Opcode.BINARY, bytes(MIB)) * 32))
+    await asyncio.sleep(0.3)
+    bench.viewer.shutdown(socket.SHUT_WR)
+    ending = await bench.ending()
+    assert (ending.code, ending.viewer_is_gone) == (1006, True)
+    await bench.pump.close(ending.code, ending.reason)
+    await asyncio.sleep(0.05)
+    assert len(bench.viewer_held.lost_with) == 1
+    sending.cancel()
+
+
+@pytest.mark.parametrize(("said", "code"), [(0xFFFF, 1011), (0, 1011), (999, 1011), (1000, 1000), (4014, 4014)])
+async def test_an_agents_code_is_one_that_may_be_sent(bench: Bench, said: int, code: int) -> None:
+    await bench.start()
+    await send(bench.agent, close_frame(said, ""))
+    assert (await bench.ending()).code == code
+
+
+async def test_what_comes_after_the_end_is_not_written_to_a_closed_socket(bench: Bench) -> None:
+    await bench.start()
+    bench.pump.finish(Ending(CloseCode.ACCESS_ENDED))
+    bench.pump.from_agent(frame(Opcode.BINARY, b"late"))
+    await bench.pump.close(CloseCode.ACCESS_ENDED, "")
+    assert await bench.last_words() == (b"", (CloseCode.ACCESS_ENDED, ""))
+
+
+async def test_an_agent_that_left_at_once_leaves_the_viewer_to_the_server(bench: Bench) -> None:
+    await bench.start()
+
+    class Gone(HeldAgent):
+        def take(self, protocol: asyncio.BaseProtocol) -> tuple[asyncio.Transport, bytes]:
+            raise LinkLost(CloseCode.HOST_AWAY)
+
+    class Untouched(HeldViewer):
+        def take(self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]) -> asyncio.Transport:
+            raise AssertionError("taken")
+
+    with pytest.raises(LinkLost):
+        splice(Untouched(), cast(AgentLink, Gone()))
 
 
 async def test_the_server_stops(bench: Bench) -> None:
