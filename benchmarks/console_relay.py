@@ -188,8 +188,8 @@ def measure(options: argparse.Namespace) -> None:
             slow_seconds=options.slow_seconds or (15 if options.quick else 60),
             busy_seconds=10 if options.quick else 20,
         )
-        seconds = sum(MEASURES[name].estimate_seconds(lab) for name in options.only)
-        print(f"This takes about {seconds // 60:.0f} min {seconds % 60:.0f} s.", flush=True)
+        minutes, seconds = divmod(round(sum(MEASURES[name].estimate_seconds(lab) for name in options.only)), 60)
+        print(f"This takes about {minutes} min {seconds} s.", flush=True)
         for name in options.only:
             started = time.monotonic()
             findings[name] = MEASURES[name].run(lab)
