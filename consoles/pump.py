@@ -10,6 +10,8 @@ Memory of one console: :data:`HIGH_WATER_BYTES` in either direction, and beyond 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
@@ -22,6 +24,11 @@ from .pulse import Pulse
 from .relay import Ending, Handover
 
 HIGH_WATER_BYTES = 256 * 1024
+UNSENT_BYTES = 128 * 1024
+"""As much may wait in the kernel that the viewer has no room for."""
+UNREAD_BYTES = 256 * 1024
+"""The agent's bytes in the kernel (which counts twice as many) while the viewer takes none. With the kernel's own limits, several MiB each, a slow
+viewer's screen lags by minutes, and its legs move so seldom that it looks like one that stopped."""
 CLOSE_SECONDS = 2.0
 """How long a viewer may take to answer a close frame."""
 TICK_SECONDS = 2.5
@@ -58,6 +65,7 @@ class Pump:
         self._viewer_pulse, self._agent_pulse = Pulse(viewer, now), Pulse(agent, now)
         for transport in (viewer, agent):
             transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        _keep_queues_short(viewer, agent)
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         viewer.resume_reading()
         agent.resume_reading()
@@ -229,6 +237,12 @@ def splice(handover: Handover, link: AgentLink) -> Pump:
     viewer = handover.take(ViewerSide(pump, handover), pump.stop)
     pump.connect(viewer, agent, first)
     return pump
+
+
+def _keep_queues_short(viewer: asyncio.Transport, agent: asyncio.Transport) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        viewer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        agent.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES)
 
 
 def _agents_ending(payload: bytes) -> Ending:

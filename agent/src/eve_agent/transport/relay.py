@@ -6,7 +6,7 @@ protocols connect it to asyncio transports.
 Back-pressure: while the viewer does not take what it was sent, the display is not read, and while the display does not
 take what it was sent, the viewer is not read. Memory of one console: what waits for the viewer
 (:data:`VIEWER_HIGH_BYTES`) and for the display (:data:`DISPLAY_HIGH_BYTES`), and beyond each mark one read of the
-other side (uvloop: 256 KiB): below 1 MiB in all.
+other side (uvloop: 256 KiB): below 1 MiB in all. In the kernel: :data:`UNSENT_BYTES` towards the viewer, beside what is on its way.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from .websocket import FrameError, FrameReader, Opcode, close_code, close_frame,
 
 VIEWER_HIGH_BYTES = 256 * 1024
 DISPLAY_HIGH_BYTES = 64 * 1024
+UNSENT_BYTES = 128 * 1024
+"""As much may wait in the kernel that the viewer's side has no room for. Its default, some MiB, is a screen that lags by minutes on a slow
+line, and moves so seldom that a slow viewer looks like one that stopped."""
 _TCP_INFO_BYTES_ACKED = slice(120, 128)
 """Where ``struct tcp_info`` of <linux/tcp.h> has tcpi_bytes_acked (Linux 4.1)."""
 
@@ -73,6 +76,7 @@ class Relay:
         """The viewer's side is there too; `early` is what it sent already."""
         self._viewer = viewer
         viewer.set_write_buffer_limits(high=VIEWER_HIGH_BYTES)
+        _keep_queue_short(viewer)
         self._timer = self._loop.call_later(self._pace.tick_seconds, self._tick)
         self._session.attach(self.end)
         if self._greeting:
@@ -293,6 +297,11 @@ class DisplaySide(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio."""
         self._relay.display_lost()
+
+
+def _keep_queue_short(transport: asyncio.BaseTransport) -> None:
+    with suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _acknowledged_bytes(transport: asyncio.BaseTransport) -> int:
