@@ -40,7 +40,6 @@ class LiveConsole:
     def __init__(self, *, grant: Grant, session: ConsoleSession, relay: Relay, session_key: str) -> None:
         self.id: uuid.UUID = session.id
         self._request_id = session.request_id
-        self._grant = grant
         self._relay = relay
         self._session_key = session_key
         self._moved_before = (session.bytes_to_viewer, session.bytes_from_viewer)
