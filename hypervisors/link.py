@@ -161,7 +161,7 @@ class HostLink:
 
     async def _listen(self, websocket: ClientConnection) -> None:
         loop = asyncio.get_running_loop()
-        mailbox = Mailbox(resync_seconds=settings.RESYNC_SECONDS * random.uniform(0.9, 1.1), now=loop.time())  # noqa: S311
+        mailbox = Mailbox(resync_seconds=settings.RESYNC_SECONDS * random.uniform(0.8, 1.0), now=loop.time())  # noqa: S311
         arrived = asyncio.Event()
         reader = asyncio.create_task(self._read(websocket, mailbox, arrived))
         reader.add_done_callback(lambda _task: arrived.set())

@@ -46,7 +46,9 @@ TEST = (
     Requirement("nftables", "nft"),
     Requirement("dnsmasq-base", "dnsmasq"),
     Requirement("ovmf"),
+    Requirement("nginx-light", "nginx"),
     Requirement("postgresql"),
+    Requirement("procps", "ps"),
     Requirement("redis-server", "redis-server"),
 )
 

@@ -7,6 +7,7 @@ import dataclasses
 import uuid
 
 import pytest
+from eve_agent import errors
 from eve_agent.wire import codec
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleMode, ConsoleRequest
@@ -64,6 +65,24 @@ async def test_a_refusal_keeps_its_reason(agent: Agent) -> None:
     with pytest.raises(DisplayRefused) as refusal:
         await open_link(trust_of(agent), wanted(), domain=OFF_DOMAIN, timeout_seconds=5)
     assert refusal.value.close_code is CloseCode.VM_OFF
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (errors.NoDisplay("headless"), CloseCode.NO_DISPLAY),
+        (errors.DisplayUnsupported("SPICE only"), CloseCode.NO_DISPLAY),
+        (errors.DomainNotFound("gone"), CloseCode.VM_GONE),
+        (errors.LibvirtAway("away"), CloseCode.LIBVIRT_AWAY),
+        (errors.LibvirtTimeout("late"), CloseCode.LIBVIRT_AWAY),
+    ],
+)
+async def test_each_refusal_has_its_close_code(agent: Agent, failure: errors.AgentError, code: CloseCode) -> None:
+    agent.driver.failure = failure
+    with pytest.raises(DisplayRefused) as refusal:
+        await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    assert refusal.value.close_code is code
+    assert str(refusal.value.detail) == str(failure)
 
 
 async def test_a_host_that_is_away_says_so(agent: Agent) -> None:

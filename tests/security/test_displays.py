@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import struct
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.domain_xml import Graphics
 from tests.e2e.conftest import PEOPLE
 from tests.e2e.house import PASSWORD, house
 from tests.services.libvirt import LibvirtSandbox
@@ -22,7 +22,11 @@ from .rfb import Viewer
 @pytest.fixture(scope="module")
 def guests(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSandbox) -> Iterator[Estate]:
     """Two guests: as Eve likes them, and one whose display listens on loopback."""
-    vms = [libvirt_sandbox.start_demo("secure-one", wait=False), libvirt_sandbox.start_demo("secure-two", wait=False)]
+    listening = Graphics(listen="tcp")
+    vms = [
+        libvirt_sandbox.start_demo("secure-one", wait=False),
+        libvirt_sandbox.start_demo("secure-two", wait=False, graphics=(listening,)),
+    ]
     with house(tmp_path_factory.mktemp("guests"), libvirt_uri=libvirt_sandbox.uri) as home:
         acme = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])["acme"]
         for vm_id in vms:
@@ -34,8 +38,7 @@ def test_no_display_listens_beyond_loopback(guests: Estate) -> None:
     viewers = [open_screen(guests, OLIVIA, vm_id) for vm_id in guests.vms]
     pids = qemu_pids(guests.vms)
     assert len(pids) == len(guests.vms)
-    found = listeners(pids)
-    assert all(ipaddress.ip_address(address).is_loopback for address in found)
+    assert listeners(pids) == ["127.0.0.1"], "the one that was made so, and no other"
     agent = listeners({str(guests.home.agent.pid)}) if guests.home.agent else []
     assert agent == ["127.0.0.1"], "the probe sees a listener where there is one"
     for viewer in viewers:

@@ -255,8 +255,12 @@ def test_an_earlier_projects_operations_are_not_shown_to_the_next(cast):
 
 def test_while_its_host_is_away_the_page_says_since_when_and_what_it_means(cast):
     Hypervisor.objects.update(state=HypervisorState.OFFLINE)
-    Vm.objects.update(state=VmState.UNKNOWN)
-    assert "may well be running" in words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
+    Vm.objects.update(state=VmState.UNKNOWN, state_since=dt.datetime(2026, 3, 5, 14, 7, tzinfo=dt.UTC))
+    html = words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
+    assert "may well be running" in html
+    assert "since 5 March, 14:07" in html
+    assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/vms/"))
+    assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/"))
 
 
 # ------------------------------------------------------------------------------------------------ Remarks, projects

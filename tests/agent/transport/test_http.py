@@ -79,6 +79,8 @@ async def test_problems(agent: Agent, method: str, path: str, status: int, code:
     "error",
     [
         errors.DomainOff("off"),
+        errors.NoDisplay("headless"),
+        errors.DisplayUnsupported("SPICE only"),
         errors.ActionRefused("libvirt says no"),
         errors.LibvirtAway("away"),
         errors.LibvirtTimeout("late"),
