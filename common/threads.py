@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import connections
+from django.db import close_old_connections, connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,6 +23,15 @@ class DatabaseThreads(ThreadPoolExecutor):
 
     def __init__(self, max_workers: int, name: str) -> None:
         super().__init__(max_workers, thread_name_prefix=name, initializer=_keep_connections)
+
+
+def with_connections(function: Callable[[], R]) -> R:
+    """Runs `function` in this thread, and leaves no connection behind that is broken or has served its time."""
+    close_old_connections()
+    try:
+        return function()
+    finally:
+        close_old_connections()
 
 
 def _keep_connections() -> None:

@@ -26,6 +26,7 @@ from . import metrics
 from .credentials import Handshake, principal_of_token
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable, LinkLost
 from .frames import FrameRelay
+from .framing import short_reason
 from .link import AgentLink, open_link
 from .live import LiveConsole
 from .models import ConsoleSession
@@ -186,8 +187,3 @@ def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:
         while time.monotonic() < until:
             agent.console_end(vm.pk, session_id)  # refused once there is none
             time.sleep(0.1)
-
-
-def short_reason(text: str) -> str:
-    """`text` cut to the 123 bytes of a close frame (RFC 6455, 5.5)."""
-    return text.encode()[:123].decode(errors="ignore")

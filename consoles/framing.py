@@ -85,9 +85,14 @@ class FrameTracker:
         return header + length
 
 
+def short_reason(text: str) -> str:
+    """`text` cut to the 123 bytes of a close frame (RFC 6455, 5.5)."""
+    return text.encode()[: _MAX_CONTROL_BYTES - 2].decode(errors="ignore")
+
+
 def close_frame(code: int, reason: str) -> bytes:
-    """An unmasked close frame; `reason` is cut to the 123 bytes that fit (RFC 6455, 5.5)."""
-    payload = code.to_bytes(2, "big") + reason.encode()[: _MAX_CONTROL_BYTES - 2].decode(errors="ignore").encode()
+    """An unmasked close frame; `reason` is cut to what fits."""
+    payload = code.to_bytes(2, "big") + short_reason(reason).encode()
     return bytes((_CLOSE, len(payload))) + payload
 
 

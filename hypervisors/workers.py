@@ -8,9 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import close_old_connections
-
-from common.threads import DatabaseThreads
+from common.threads import DatabaseThreads, with_connections
 
 HOST_THREADS = 10
 SLOW_HOSTS = 3
@@ -51,15 +49,7 @@ class Workers:
             await asyncio.wait(running, timeout=seconds)
 
     async def _run(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-        future = pool.submit(_with_connections, function)
+        future = pool.submit(with_connections, function)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
-
-
-def _with_connections(function: Callable[[], T]) -> T:
-    close_old_connections()
-    try:
-        return function()
-    finally:
-        close_old_connections()

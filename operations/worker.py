@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from common.context import RequestContext, request_context
 from common.errors import EveError
 from common.problems import from_error, problem
-from common.threads import DatabaseThreads
+from common.threads import DatabaseThreads, with_connections
 
 from . import handlers, wakeup
 from .models import Operation
@@ -145,7 +145,7 @@ class Worker:
             self._swept_at = time.monotonic()
 
     async def _ask(self, query: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._database, _with_fresh_connections, query)
+        return await asyncio.get_running_loop().run_in_executor(self._database, with_connections, query)
 
 
 class _Waiting:
@@ -163,14 +163,6 @@ class _Waiting:
 
     def close(self) -> None:
         self._stopped.cancel()
-
-
-def _with_fresh_connections(query: Callable[[], T]) -> T:
-    close_old_connections()
-    try:
-        return query()
-    finally:
-        close_old_connections()
 
 
 def _in_daemon_thread(work: Callable[[], None], name: str) -> asyncio.Future[None]:
