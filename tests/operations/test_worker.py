@@ -85,6 +85,20 @@ def test_a_kind_has_one_handler(kinds):
         handlers.register("test.do")(lambda operation: None)
 
 
+def failing_at_first(monkeypatch, name, error, *, times):
+    """Has the worker's service `name` raise `error` that often, then do its work; grows by one with each failure."""
+    real, failures = getattr(worker, name), []
+
+    def service(**arguments):
+        if len(failures) < times:
+            failures.append(1)
+            raise error
+        return real(**arguments)
+
+    monkeypatch.setattr(worker, name, service)
+    return failures
+
+
 async def until(condition, seconds=5.0):
     end = time.monotonic() + seconds
     while not await database_sync_to_async(condition)():
@@ -151,15 +165,7 @@ async def test_it_keeps_the_lease_of_what_it_does(cast, kinds, working, monkeypa
 
 @pytest.mark.django_db(transaction=True)
 async def test_it_outlives_a_database_that_is_away(cast, kinds, working, monkeypatch):
-    real, failures = worker.operation_claim, []
-
-    def claim(**arguments):
-        if len(failures) < 2:
-            failures.append(1)
-            raise OperationalError("the database is away")
-        return real(**arguments)
-
-    monkeypatch.setattr(worker, "operation_claim", claim)
+    failures = failing_at_first(monkeypatch, "operation_claim", OperationalError("the database is away"), times=2)
     await database_sync_to_async(queue)(cast)
     await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
     assert len(failures) == 2
@@ -182,16 +188,8 @@ async def test_it_does_not_interrupt_itself_where_a_lease_ran_out(cast, kinds, w
 
 @pytest.mark.django_db(transaction=True)
 async def test_after_the_database_was_away_others_get_time_to_prolong_their_leases(cast, kinds, working, monkeypatch):
-    real, failures = worker.operation_claim, []
-
-    def away_once(**arguments):
-        if not failures:
-            failures.append(1)
-            raise OperationalError("the database is away")
-        return real(**arguments)
-
     monkeypatch.setattr(worker, "BEAT_SECONDS", 3 * worker.POLL_SECONDS)
-    monkeypatch.setattr(worker, "operation_claim", away_once)
+    failures = failing_at_first(monkeypatch, "operation_claim", OperationalError("the database is away"), times=1)
 
     def leave_behind():
         with transaction.atomic():
@@ -208,16 +206,8 @@ async def test_after_the_database_was_away_others_get_time_to_prolong_their_leas
 
 @pytest.mark.django_db(transaction=True)
 async def test_an_outcome_that_is_known_waits_for_the_database(cast, kinds, working, monkeypatch):
-    real, failures = worker.operation_end, []
-
-    def away_twice(**arguments):
-        if len(failures) < 2:
-            failures.append(1)
-            raise InterfaceError("the connection is closed")
-        return real(**arguments)
-
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(worker, "operation_end", away_twice)
+    failures = failing_at_first(monkeypatch, "operation_end", InterfaceError("the connection is closed"), times=2)
     await database_sync_to_async(queue)(cast, "test.once")
     await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
     assert len(failures) == 2
@@ -226,15 +216,7 @@ async def test_an_outcome_that_is_known_waits_for_the_database(cast, kinds, work
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_fault_of_its_own_does_not_end_it(cast, kinds, working, monkeypatch):
-    real, failures = worker.operation_claim, []
-
-    def fail_once(**arguments):
-        if not failures:
-            failures.append(1)
-            raise RuntimeError("a bug")
-        return real(**arguments)
-
-    monkeypatch.setattr(worker, "operation_claim", fail_once)
+    failures = failing_at_first(monkeypatch, "operation_claim", RuntimeError("a bug"), times=1)
     await database_sync_to_async(queue)(cast)
     await until(lambda: Operation.objects.get().state == OperationState.SUCCEEDED)
     assert failures
