@@ -17,6 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from common.secrets import digest_of
+from common.sweeping import rows_sweep
 
 from .errors import TooManyAttempts
 from .models import AttemptCounter, KnownAddress
@@ -60,8 +61,12 @@ def attempt_reserve(*limits: Limit) -> None:
 
 
 def attempt_return(*limits: Limit) -> None:
-    """Gives an attempt back: it was a good one."""
-    AttemptCounter.objects.filter(key__in=[limit.key for limit in limits], count__gt=0).update(count=F("count") - 1)
+    """Gives an attempt back: it was a good one.
+
+    A row at a time: one statement over all of them would lock in an order of its own, and deadlock with a reservation.
+    """
+    for limit in limits:
+        AttemptCounter.objects.filter(key=limit.key, count__gt=0).update(count=F("count") - 1)
 
 
 def login_limits(email: str, address: str | None) -> list[Limit]:
@@ -86,7 +91,7 @@ def network_of(address: str | None) -> str:
 
 def counters_sweep() -> None:
     """Deletes counters whose window is over."""
-    AttemptCounter.objects.filter(window_started_at__lt=timezone.now() - _window()).delete()
+    rows_sweep(AttemptCounter.objects.filter(window_started_at__lt=timezone.now() - _window()))
 
 
 def _locked(limit: Limit) -> AttemptCounter:

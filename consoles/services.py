@@ -20,6 +20,7 @@ from common.context import current_context
 from common.errors import NotAllowed
 from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
+from common.sweeping import rows_sweep
 from vms.models import Vm
 from vms.selectors import role_on
 
@@ -267,7 +268,7 @@ def sessions_sweep() -> int:
         ended += session_end(
             session_id=session_id, code=CloseCode.SERVICE_RESTART, reason=_("Eve stopped while it was open.")
         )
-    ConsoleTicket.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(hours=1)).delete()
+    rows_sweep(ConsoleTicket.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(hours=1)))
     return ended
 
 

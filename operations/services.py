@@ -22,6 +22,7 @@ from accounts.models import AuditOutcome, Project, User
 from accounts.services import audit_record
 from common.context import current_context
 from common.problems import from_error
+from common.sweeping import rows_sweep
 
 from . import handlers, wakeup
 from .errors import OperationExpired, OperationInterrupted, OperationRunning, UnknownKind
@@ -37,7 +38,6 @@ QUEUE_SECONDS = 300
 MAX_ATTEMPTS = 3
 """An operation whose workers are killed that often may be what kills them."""
 _CANDIDATES = 20
-_SWEPT_AT_ONCE = 500
 
 
 def operation_create(
@@ -139,8 +139,7 @@ def operations_sweep() -> int:
         return 0
     before = timezone.now() - dt.timedelta(days=settings.OPERATION_DAYS)
     old = Operation.objects.exclude(state__in=ACTIVE_STATES).filter(created_at__lt=before, finished_at__lt=before)
-    keys = list(old.order_by("created_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
-    return Operation.objects.filter(pk__in=keys).delete()[0] if keys else 0
+    return rows_sweep(old.order_by("created_at"))
 
 
 def _take(operation: Operation, worker: str) -> bool:

@@ -19,6 +19,7 @@ from accounts.sessions import session_digest
 from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
 from common.errors import Unavailable
+from common.sweeping import rows_sweep
 
 from .announce import announce_revoked
 
@@ -89,7 +90,7 @@ def logins_end(*, user: User, reason: str) -> None:
 
 def _expired_sweep(now: dt.datetime) -> None:
     """Deletes what is over, so that tables do not grow for ever: each sign-in makes rows, and each takes some away."""
-    KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED).delete()
-    LoginToken.objects.filter(expires_at__lt=now).delete()
+    rows_sweep(KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED))
+    rows_sweep(LoginToken.objects.filter(expires_at__lt=now))
     counters_sweep()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

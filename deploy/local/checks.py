@@ -31,7 +31,7 @@ TYPED = (
     "tests",
     "vms",
 )
-DATABASE_TESTS = ("accounts", "hypervisors", "operations", "vms", "consoles")
+DATABASE_TESTS = ("common", "accounts", "hypervisors", "operations", "vms", "consoles")
 """Folders under tests/ with models and API, which run again on PostgreSQL."""
 LAYER_TESTS = ("common", "consoles")
 """Folders under tests/ that run again with Redis as the channel layer. tests/security starts a Redis of its own."""

@@ -13,6 +13,7 @@ from django.db import connections
 from django.test import Client
 
 from accounts.models import AttemptCounter, User
+from accounts.throttle import attempt_reserve, attempt_return, limit_of
 from tests.cast import make_cast
 from tests.factories import PASSWORD
 
@@ -87,6 +88,22 @@ def test_good_logins_in_parallel_leave_the_counters_at_nothing(monkeypatch: pyte
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda _: attempt("olivia@acme.example", PASSWORD), range(24)))
     assert codes == [200] * 24
+    assert set(AttemptCounter.objects.values_list("count", flat=True)) == {0}
+
+
+def test_reservations_and_returns_never_wait_for_each_other() -> None:
+    limits = [limit_of(kind, "x", most=10_000) for kind in ("address", "pair", "account")]
+
+    def sign_in_often(_: int) -> None:
+        try:
+            for _ in range(30):
+                attempt_reserve(*limits)
+                attempt_return(*limits)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(sign_in_often, range(12)))
     assert set(AttemptCounter.objects.values_list("count", flat=True)) == {0}
 
 

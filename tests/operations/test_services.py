@@ -231,7 +231,7 @@ def test_a_refused_operation_leaves_the_callers_transaction_usable(cast, kinds):
 
 
 def test_what_ended_long_ago_is_swept_and_its_audit_kept(cast, kinds, settings, monkeypatch):
-    monkeypatch.setattr(services, "_SWEPT_AT_ONCE", 2)
+    monkeypatch.setattr("common.sweeping.MOST_AT_ONCE", 2)
     long_ago = timezone.now() - dt.timedelta(days=91)
     old = []
     for _ in range(3):
