@@ -99,6 +99,18 @@ function refreshAges(root = document) {
   }
 }
 
+// ------------------------------------------------------------------------------------------------ Wide tables
+
+/** A table that is wider than its place is scrolled by the arrow keys too: then its place takes the focus. */
+function reachWideTables() {
+  for (const place of document.querySelectorAll(".scroll-x")) {
+    const isWide = place.scrollWidth > place.clientWidth;
+    if (isWide === place.hasAttribute("tabindex")) continue;
+    if (isWide) place.tabIndex = 0;
+    else place.removeAttribute("tabindex");
+  }
+}
+
 // ------------------------------------------------------------------------------------------------ Asking first
 
 /**
@@ -266,7 +278,10 @@ document.addEventListener("htmx:config:request", (event) => {
   const request = event.detail.ctx?.request;
   if (request?.headers && !/^(GET|HEAD)$/i.test(request.method ?? "GET")) request.headers["X-CSRFToken"] = csrfToken();
 });
-document.addEventListener("htmx:after:swap", () => refreshAges());
+document.addEventListener("htmx:after:swap", () => {
+  refreshAges();
+  reachWideTables();
+});
 document.addEventListener("htmx:error", (event) => {
   const cause = event.detail.ctx?.sourceEvent?.type;
   if (cause !== "submit" && cause !== "click") return; // what asks again by itself says nothing
@@ -283,6 +298,7 @@ if (elsewhere && !isAtHome) {
   pointHome(elsewhere);
 }
 
+new ResizeObserver(reachWideTables).observe(document.body);
 refreshAges();
 setInterval(refreshAges, AGES_EVERY_MS);
 document.addEventListener("visibilitychange", () => {

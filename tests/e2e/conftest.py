@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from tests.services.libvirt import LibvirtSandbox
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+AXE_RUN = """
+async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => `${found.id}: ${found.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`)
+"""
 PEOPLE = """
 import json
 from accounts.models import Membership, Project, Role, User
@@ -116,6 +122,18 @@ def browse(browser: Browser, world: World) -> Iterator[Callable[..., Page]]:
     yield signed_in
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def accessibility_faults() -> Callable[[Page], list[str]]:
+    """``accessibility_faults(page)``: what axe-core finds serious or critical, a line each."""
+    script = AXE.read_text()
+
+    def find(page: Page) -> list[str]:
+        page.evaluate(script)  # by the debugger, which the page's policy does not bind
+        return list(page.evaluate(AXE_RUN))
+
+    return find
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every page in light, dark and on a phone: no policy violation, no error in the browser, nothing wider than the window."""
+"""Every page in light, dark and on a phone: no policy violation, no error in the browser, nothing wider than the window, nothing that axe-core calls serious."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ WIDER = "() => document.documentElement.scrollWidth - document.documentElement.c
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pages(world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], look: str) -> None:
+def test_pages(
+    world: World,
+    browse: Callable[..., Page],
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+    look: str,
+) -> None:
     token = world.house.token()
     host = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["id"]
     faults: list[str] = []
@@ -59,6 +65,10 @@ def test_pages(world: World, browse: Callable[..., Page], picture: Callable[[Pag
             if page.evaluate(WIDER) > 0:
                 faults.append(f"{name} is wider than the window")
             picture(page, f"{name}-{look}")
+            said = len(faults)
+            found = accessibility_faults(page)
+            del faults[said:]  # axe-core tries styles that the policy forbids
+            faults.extend(f"{name}: {fault}" for fault in found)
     assert [fault for fault in faults if "404" not in fault] == []
 
 
