@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .errors import UnknownKind
-from .models import Operation
 
-Handle = Callable[[Operation], None]
+if TYPE_CHECKING:
+    from .run import OperationRun
+
+Handle = Callable[["OperationRun"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +21,31 @@ class Handler:
     handle: Handle
     is_idempotent: bool
     """Whether doing it twice does no harm: then a killed worker's operation is begun again, else it fails."""
+    undo: Handle | None
+    """Takes back what was begun. It may be called at any time after the operation was queued, and again."""
+    can_cancel: bool
+    """Whether it may be ended at the border of a step."""
 
 
 _handlers: dict[str, Handler] = {}
 
 
-def register(kind: str, *, is_idempotent: bool = False) -> Callable[[Handle], Handle]:
+def register(
+    kind: str, *, is_idempotent: bool = False, undo: Handle | None = None, can_cancel: bool = False
+) -> Callable[[Handle], Handle]:
     """Makes the decorated function do operations of `kind`.
 
     It runs in a thread of its own, outside of any transaction, with the requester's context for the logs. An
     :class:`common.errors.EveError` that it raises fails the operation with that error's problem details.
+
+    With `undo`, an operation that fails, is cancelled or is never begun is taken back before it is over. An undo that
+    raises is tried again, later each time, for as long as its error may pass.
     """
 
     def add(handle: Handle) -> Handle:
         if kind in _handlers:
             raise ValueError(f"{kind} has a handler already")
-        _handlers[kind] = Handler(handle=handle, is_idempotent=is_idempotent)
+        _handlers[kind] = Handler(handle=handle, is_idempotent=is_idempotent, undo=undo, can_cancel=can_cancel)
         return handle
 
     return add
@@ -45,3 +57,15 @@ def find(kind: str) -> Handler:
         return _handlers[kind]
     except KeyError:
         raise UnknownKind() from None
+
+
+def find_undo(kind: str) -> Handle | None:
+    """What takes back an operation of `kind`; None where nothing does."""
+    handler = _handlers.get(kind)
+    return handler.undo if handler else None
+
+
+def may_cancel(kind: str) -> bool:
+    """Whether operations of `kind` may be ended at the border of a step."""
+    handler = _handlers.get(kind)
+    return handler is not None and handler.can_cancel

@@ -15,12 +15,16 @@ class OperationState(models.TextChoices):
 
     QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")
+    CANCELLING = "cancelling", _("being cancelled")
     SUCCEEDED = "succeeded", _("done")
     FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
 
 
-ACTIVE_STATES = (OperationState.QUEUED, OperationState.RUNNING)
+ACTIVE_STATES = (OperationState.QUEUED, OperationState.RUNNING, OperationState.CANCELLING)
 """Of operations that are not over; a target has at most one of them."""
+CLAIMED_STATES = (OperationState.RUNNING, OperationState.CANCELLING)
+"""Of operations that a worker has, or had when it was killed."""
 
 
 class Operation(models.Model):
@@ -44,8 +48,17 @@ class Operation(models.Model):
     )
     arguments = models.JSONField(default=dict, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=OperationState, default=OperationState.QUEUED)
+    can_cancel = models.BooleanField(_("can be cancelled"), default=False, editable=False)
+    progress = models.PositiveSmallIntegerField(_("progress"), default=0, editable=False)
+    """In percent, 0 to 100."""
+    phase = models.CharField(_("phase"), max_length=200, blank=True, editable=False)
+    """What is being done just now, for a person."""
+    result = models.JSONField(_("result"), null=True, blank=True, editable=False)
+    """What came of it, for programs; depends on the kind."""
     error = models.JSONField(_("error"), null=True, blank=True)
-    """Problem details (RFC 9457) of a failed operation."""
+    """Problem details (RFC 9457) of a failed operation; while it is being undone, of the failure that is to come."""
+    is_undoing = models.BooleanField(default=False, editable=False)
+    """Whether what was begun is being taken back. It stays active until that is done."""
     address = models.GenericIPAddressField(null=True, blank=True)
     request_id = models.CharField(max_length=36, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -68,7 +81,7 @@ class Operation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["target_type", "target_id"],
-                condition=models.Q(state__in=["queued", "running"]),
+                condition=models.Q(state__in=["queued", "running", "cancelling"]),
                 name="operation_one_at_a_time",
                 violation_error_message=_("Another change of this is under way."),
             ),
@@ -81,3 +94,26 @@ class Operation(models.Model):
     def is_active(self) -> bool:
         """Whether it is not over."""
         return self.state in ACTIVE_STATES
+
+
+class IdempotencyKey(models.Model):
+    """A caller's name for one request, so that a retry gets the operation that the first try made.
+
+    Source: draft-ietf-httpapi-idempotency-key-header.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    """SHA-256 of what was asked, in hexadecimal."""
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_unique")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import User
-from accounts.selectors import is_unlimited_staff, projects_for
+from accounts.models import Role, User
+from accounts.selectors import is_unlimited_staff, projects_for, role_allows, role_in
 
 from .models import ACTIVE_STATES, Operation
 
@@ -36,6 +36,16 @@ def operations_for(user: User) -> QuerySet[Operation]:
     for scope in _scopes:
         visible |= scope(user)
     return operations.filter(visible)
+
+
+def may_cancel(user: User, operation: Operation) -> bool:
+    """Whether the user, who sees it, may ask for its end: operators of its project, and who manages what it changes."""
+    if is_unlimited_staff(user):
+        return True
+    role = role_in(user, operation.project) if operation.project else None
+    if role is not None and role_allows(role, Role.OPERATOR):
+        return True
+    return any(Operation.objects.filter(scope(user), pk=operation.pk).exists() for scope in _scopes)
 
 
 def active_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict[UUID, Operation]:

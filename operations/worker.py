@@ -25,8 +25,18 @@ from common.problems import from_error, problem
 from common.threads import DatabaseThreads, with_connections
 
 from . import handlers, wakeup
+from .claims import (
+    cancelled,
+    operation_begin_undo,
+    operation_claim,
+    operation_end,
+    operation_heartbeat,
+    operation_postpone_undo,
+)
+from .errors import OperationCancelled, OperationLost
 from .models import Operation
-from .services import LEASE_SECONDS, operation_claim, operation_end, operation_heartbeat, operations_sweep
+from .run import LEASE_SECONDS, OperationRun
+from .services import operations_sweep
 
 log = structlog.get_logger(__name__)
 
@@ -50,36 +60,85 @@ async def work_forever(stop: asyncio.Event) -> None:
 
 
 def operation_run(operation: Operation) -> None:
-    """Does one claimed operation in this thread and ends it, whatever its handler raises."""
+    """Does one claimed operation in this thread and ends it, whatever its handler raises; or takes it back."""
     with request_context(RequestContext(address=operation.address, request_id=operation.request_id)):
-        outcome = None
+        run = OperationRun(operation)
+        if operation.is_undoing:
+            _undo(run)
+            return
         try:
-            handlers.find(operation.kind).handle(operation)
-        except EveError as error:
-            outcome = from_error(error)
-            log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code)
-        except Exception:
-            log.exception("operation failed unexpectedly", operation=str(operation.pk), kind=operation.kind)
-            outcome = problem(
-                status_code=500,
-                code="internal",
-                title=_("Something went wrong in Eve"),
-                detail=_(
-                    "This is a fault of Eve's, not yours; its log has the details. It may or may not have been done."
-                ),
-                retryable=False,
-            )
-        if not _end_as_found(operation, outcome):
+            outcome = _handle(run)
+        except OperationLost:
             log.warning("operation was taken over meanwhile", operation=str(operation.pk), kind=operation.kind)
+            return
+        if outcome is not None and handlers.find_undo(operation.kind) is not None:
+            if _once_the_database_is_there(partial(operation_begin_undo, operation=operation, problem=outcome)):
+                _undo(run)
+            return
+        _end(run, outcome)
 
 
-def _end_as_found(operation: Operation, outcome: Mapping[str, Any] | None) -> bool:
-    """Ends it, once the database is there: what is known of it must not be audited as an interruption later."""
+def _handle(run: OperationRun) -> Mapping[str, Any] | None:
+    """The problem that it ended with, None where it went well. Raises OperationLost."""
+    operation = run.operation
+    try:
+        handlers.find(operation.kind).handle(run)
+    except OperationLost:
+        raise
+    except OperationCancelled:
+        return cancelled()
+    except EveError as error:
+        log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code)
+        return from_error(error)
+    except Exception:
+        log.exception("operation failed unexpectedly", operation=str(operation.pk), kind=operation.kind)
+        return _internal()
+    return None
+
+
+def _undo(run: OperationRun) -> None:
+    """Takes it back and ends it with the problem that it failed with; where that fails, a worker tries again later."""
+    operation = run.operation
+    undo = handlers.find_undo(operation.kind)
+    try:
+        if undo is not None:
+            undo(run)
+    except OperationLost:
+        log.warning("operation was taken over meanwhile", operation=str(operation.pk), kind=operation.kind)
+        return
+    except Exception as error:
+        log.warning(
+            "operation could not be taken back", operation=str(operation.pk), kind=operation.kind, exc_info=True
+        )
+        if _once_the_database_is_there(partial(operation_postpone_undo, operation=operation, error=error)):
+            return
+    _end(run, operation.error or _internal())
+
+
+def _end(run: OperationRun, outcome: Mapping[str, Any] | None) -> None:
+    operation = run.operation
+    end = partial(operation_end, operation=operation, problem=outcome, result=run.result)
+    if not _once_the_database_is_there(end):
+        log.warning("operation was taken over meanwhile", operation=str(operation.pk), kind=operation.kind)
+
+
+def _internal() -> Mapping[str, Any]:
+    return problem(
+        status_code=500,
+        code="internal",
+        title=_("Something went wrong in Eve"),
+        detail=_("This is a fault of Eve's, not yours; its log has the details. It may or may not have been done."),
+        retryable=False,
+    )
+
+
+def _once_the_database_is_there(write: Callable[[], T]) -> T:
+    """What is known of an operation must not be audited as an interruption later, because the database was away."""
     while True:
         try:
-            return operation_end(operation=operation, problem=outcome)
+            return write()
         except (OperationalError, InterfaceError) as error:
-            log.warning("operation's end waits for the database", operation=str(operation.pk), error=str(error))
+            log.warning("operation's end waits for the database", error=str(error))
             time.sleep(POLL_SECONDS)
             close_old_connections()
 

@@ -13,6 +13,7 @@ from accounts.selectors import role_allows
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.models import Operation
+from operations.run import OperationRun
 
 from .errors import ActionNotAllowed, VmNotFound
 from .inventory import domain_apply
@@ -21,8 +22,9 @@ from .selectors import role_on
 from .states import REPEATABLE, kind_of
 
 
-def power_action(operation: Operation, *, action: StateAction) -> None:
+def power_action(run: OperationRun, *, action: StateAction) -> None:
     """Does one. Raises what the agent's client raises; VmNotFound or ActionNotAllowed where that changed since it was asked for."""
+    operation = run.operation
     vm = Vm.objects.select_related("hypervisor", "project").filter(pk=operation.target_id).first()
     if vm is None:
         raise VmNotFound()

@@ -6,6 +6,7 @@ import pytest
 
 from operations import handlers
 from operations.models import Operation
+from operations.run import OperationRun
 
 
 @pytest.fixture
@@ -13,6 +14,10 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Operation]:
     """Kinds of operations for tests, and what their handlers were given: ``test.do`` may be repeated, ``test.once`` not."""
     done: list[Operation] = []
     monkeypatch.setattr(handlers, "_handlers", dict(handlers._handlers))
-    handlers.register("test.do", is_idempotent=True)(done.append)
-    handlers.register("test.once")(done.append)
+
+    def do(run: OperationRun) -> None:
+        done.append(run.operation)
+
+    handlers.register("test.do", is_idempotent=True)(do)
+    handlers.register("test.once")(do)
     return done

@@ -7,7 +7,8 @@ import uuid
 import pytest
 
 from common.problems import problem
-from operations.services import operation_claim, operation_create, operation_end
+from operations.claims import operation_claim, operation_end
+from operations.services import operation_create
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from django.utils import timezone
 from accounts.models import AuditEvent, AuditOutcome
 from common.context import RequestContext, request_context
 from common.problems import problem
-from operations import services
+from operations import claims, services
+from operations.claims import operation_claim, operation_end, operation_heartbeat
 from operations.errors import OperationRunning
 from operations.models import Operation, OperationState
-from operations.services import operation_claim, operation_create, operation_end, operation_heartbeat
+from operations.services import operation_create
 from operations.signals import operation_changed
 
 PROBLEM = problem(status_code=409, code="wrong", title="Wrong", detail="It went wrong.")
@@ -110,8 +111,8 @@ def test_of_two_workers_that_saw_the_same_one_gets_it(cast, kinds, is_left_behin
     if is_left_behind:
         lapse(operation_claim(worker="killed"))
     seen_by_first, seen_by_second = Operation.objects.get(), Operation.objects.get()
-    assert services._take(seen_by_first, "first")
-    assert not services._take(seen_by_second, "second")
+    assert claims._take(seen_by_first, "first")
+    assert not claims._take(seen_by_second, "second")
     assert Operation.objects.get().worker == "first"
 
 
@@ -175,7 +176,7 @@ def test_what_must_not_be_done_twice_fails_with_clear_words(cast, kinds):
 
 def test_what_kills_its_workers_is_not_tried_for_ever(cast, kinds):
     queue(cast)
-    for _attempt in range(services.MAX_ATTEMPTS):
+    for _attempt in range(claims.MAX_ATTEMPTS):
         lapse(operation_claim(worker="killed"))
     assert operation_claim(worker="next") is None
     assert Operation.objects.get().state == OperationState.FAILED
@@ -183,7 +184,7 @@ def test_what_kills_its_workers_is_not_tried_for_ever(cast, kinds):
 
 def test_what_waited_too_long_is_not_done_any_more(cast, kinds):
     operation = queue(cast)
-    old = timezone.now() - dt.timedelta(seconds=services.QUEUE_SECONDS + 1)
+    old = timezone.now() - dt.timedelta(seconds=claims.QUEUE_SECONDS + 1)
     Operation.objects.filter(pk=operation.pk).update(created_at=old)
     assert operation_claim(worker="w") is None
     operation.refresh_from_db()

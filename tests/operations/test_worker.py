@@ -16,8 +16,9 @@ from accounts.models import AuditEvent
 from common.context import current_context
 from common.errors import NotAllowed
 from operations import handlers, worker
+from operations.claims import operation_claim
 from operations.models import Operation, OperationState
-from operations.services import operation_claim, operation_create
+from operations.services import operation_create
 from operations.worker import Worker, operation_run
 
 
@@ -40,7 +41,7 @@ def test_a_handler_that_returns_succeeds(cast, kinds):
 
 
 def test_an_error_of_eves_becomes_its_problem(cast, kinds):
-    def refuse(operation):
+    def refuse(run):
         raise NotAllowed("Because of the tests.", limit=3)
 
     handlers.register("test.refuse")(refuse)
@@ -53,7 +54,7 @@ def test_an_error_of_eves_becomes_its_problem(cast, kinds):
 
 
 def test_a_fault_is_logged_and_not_shown(cast, kinds, caplog):
-    def fail(operation):
+    def fail(run):
         raise RuntimeError("the canary sang")
 
     handlers.register("test.fail")(fail)
@@ -72,7 +73,7 @@ def test_an_unknown_kind_fails(cast, kinds):
 
 def test_a_handler_runs_in_the_requesters_context(cast, kinds):
     seen = []
-    handlers.register("test.look")(lambda operation: seen.append(current_context()))
+    handlers.register("test.look")(lambda run: seen.append(current_context()))
     operation = queue(cast, "test.look")
     Operation.objects.update(address="192.0.2.4", request_id="req-9")
     operation_run(operation_claim(worker="w"))
@@ -82,7 +83,7 @@ def test_a_handler_runs_in_the_requesters_context(cast, kinds):
 
 def test_a_kind_has_one_handler(kinds):
     with pytest.raises(ValueError, match="has a handler"):
-        handlers.register("test.do")(lambda operation: None)
+        handlers.register("test.do")(lambda run: None)
 
 
 def failing_at_first(monkeypatch, name, error, *, times):
@@ -137,8 +138,8 @@ async def test_it_begins_at_once_when_something_is_queued(cast, kinds, working):
 async def test_a_slow_one_does_not_hold_up_the_others_and_slots_are_kept(cast, kinds, many, working):
     release, begun = threading.Event(), []
 
-    def wait(operation):
-        begun.append(operation.pk)
+    def wait(run):
+        begun.append(run.operation.pk)
         release.wait(10)
 
     handlers.register("test.wait")(wait)
@@ -155,7 +156,7 @@ async def test_a_slow_one_does_not_hold_up_the_others_and_slots_are_kept(cast, k
 async def test_it_keeps_the_lease_of_what_it_does(cast, kinds, working, monkeypatch):
     monkeypatch.setattr(worker, "BEAT_SECONDS", 0.1)
     release = threading.Event()
-    handlers.register("test.wait")(lambda operation: release.wait(10))
+    handlers.register("test.wait")(lambda run: release.wait(10))
     await database_sync_to_async(queue)(cast, "test.wait")
     await until(lambda: Operation.objects.get().state == OperationState.RUNNING)
     first = (await database_sync_to_async(Operation.objects.get)()).lease_until
@@ -175,7 +176,7 @@ async def test_it_outlives_a_database_that_is_away(cast, kinds, working, monkeyp
 async def test_it_does_not_interrupt_itself_where_a_lease_ran_out(cast, kinds, working):
     """The database was away, or the machine slept, for longer than a lease."""
     release = threading.Event()
-    handlers.register("test.wait")(lambda operation: release.wait(10))
+    handlers.register("test.wait")(lambda run: release.wait(10))
     await database_sync_to_async(queue)(cast, "test.wait")
     await until(lambda: Operation.objects.get().state == OperationState.RUNNING)
     await Operation.objects.aupdate(lease_until=timezone.now() - dt.timedelta(minutes=5))
@@ -238,7 +239,7 @@ async def test_it_sweeps_what_ended_long_ago(cast, kinds, monkeypatch):
 async def test_told_to_stop_it_waits_for_what_it_has_begun(cast, kinds):
     stop, begun = asyncio.Event(), threading.Event()
 
-    def slow(operation):
+    def slow(run):
         begun.set()
         time.sleep(0.5)
 
@@ -256,7 +257,7 @@ async def test_told_to_stop_it_does_not_wait_for_ever(cast, kinds, monkeypatch):
     monkeypatch.setattr(worker, "STOP_SECONDS", 0.2)
     stop, begun, release = asyncio.Event(), threading.Event(), threading.Event()
 
-    def stuck(operation):
+    def stuck(run):
         begun.set()
         release.wait(10)
 

@@ -14,8 +14,8 @@ from eve_agent.wire.domain import Graphics, GraphicsKind
 from accounts.services import audit_record
 from common.problems import problem
 from hypervisors.models import Hypervisor, HypervisorState
+from operations.claims import operation_claim, operation_end
 from operations.models import Operation
-from operations.services import operation_claim, operation_end
 from tests.factories import make_vm
 from tests.vms.conftest import domain_of_vm
 from vms.models import Vm, VmState

@@ -9,8 +9,8 @@ from eve_agent.wire.errors import ErrorCode
 from accounts.models import AuditEvent, AuditOutcome, Membership, Role, User
 from hypervisors.errors import AgentRefused, HostAway
 from operations import handlers
+from operations.claims import operation_claim
 from operations.models import Operation, OperationState
-from operations.services import operation_claim
 from operations.worker import operation_run
 from tests.vms.conftest import domain_of_vm
 from vms.inventory import domain_apply
