@@ -25,6 +25,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("", include("accounts.urls")),
+    path("", include("operations.urls")),
     path("", include("hypervisors.urls")),
     path("", include("vms.urls")),
     path("", include("consoles.urls")),

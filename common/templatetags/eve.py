@@ -45,6 +45,8 @@ _OPERATION_LOOKS = {
     "running": ("busy", "spin", pgettext_lazy("state", "Running")),
     "succeeded": ("run", "circle-check", pgettext_lazy("state", "Done")),
     "failed": ("bad", "alert-triangle", pgettext_lazy("state", "Failed")),
+    "cancelling": ("busy", "spin", pgettext_lazy("state", "Being cancelled")),
+    "cancelled": ("", "circle-x", pgettext_lazy("state", "Cancelled")),
 }
 _SHAPES = frozenset({"dot", "ring", "dash", "spin"})
 

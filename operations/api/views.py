@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
 from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from accounts.callers import caller
 from operations.models import Operation, OperationState
 from operations.selectors import operations_for
+from operations.services import operation_cancel
 
 from .serializers import OperationSerializer
 
@@ -50,3 +58,14 @@ class OperationView(RetrieveAPIView[Operation]):
     def get_queryset(self) -> QuerySet[Operation]:
         """The caller's own."""
         return operations_for(caller(self.request))
+
+
+class OperationCancelView(APIView):
+    """The end of an operation before it is done."""
+
+    @extend_schema(request=None, responses={202: OperationSerializer})
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Asks for it: what waits ends at once, what runs at the border of its next step, and is taken back."""
+        operation = get_object_or_404(operations_for(caller(request)), pk=operation_id)
+        cancelled = operation_cancel(operation=operation, user=caller(request))
+        return Response(OperationSerializer(cancelled).data, status=status.HTTP_202_ACCEPTED)

@@ -11,7 +11,6 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -20,6 +19,7 @@ from accounts.callers import caller
 from accounts.models import Project, Role
 from accounts.selectors import projects_for
 from common.errors import EveError
+from common.pages import back_address
 from hypervisors.selectors import hypervisors_for
 from vms.activity import entries, events_for, events_of
 from vms.cards import card_for, cards_for
@@ -93,7 +93,7 @@ def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         return part_response(request, vm, shape=shape_of(request), error=error)
     if error:
         messages.error(request, str(error.detail))
-    return redirect(_back(request) or vm_url(vm))
+    return redirect(back_address(request) or vm_url(vm))
 
 
 @login_required
@@ -169,13 +169,6 @@ def _destinations(request: HttpRequest, vm: Vm) -> Any:
     if not owned.filter(pk=vm.project_id).exists():
         return Project.objects.none()
     return owned.exclude(pk=vm.project_id)
-
-
-def _back(request: HttpRequest) -> str:
-    """The page to go back to, if the form named one of ours."""
-    address = request.POST.get("next", "")
-    hosts = {request.get_host()}
-    return address if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()) else ""
 
 
 def _uuid(text: str) -> UUID | None:

@@ -1,0 +1,13 @@
+"""What pages of every app need."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+def back_address(request: HttpRequest) -> str:
+    """The page to go back to after a form, if its field ``next`` names one of ours; else empty."""
+    address = request.POST.get("next", "")
+    hosts = {request.get_host()}
+    return address if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()) else ""
