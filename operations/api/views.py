@@ -63,7 +63,7 @@ class OperationView(RetrieveAPIView[Operation]):
 class OperationCancelView(APIView):
     """The end of an operation before it is done."""
 
-    @extend_schema(request=None, responses={202: OperationSerializer})
+    @extend_schema(operation_id="operation_cancel", request=None, responses={202: OperationSerializer})
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Asks for it: what waits ends at once, what runs at the border of its next step, and is taken back."""
         operation = get_object_or_404(operations_for(caller(request)), pk=operation_id)
