@@ -14,9 +14,10 @@ import threading
 import time
 import uuid
 import weakref
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 import requests.adapters
@@ -41,6 +42,10 @@ _CHUNK_BYTES = 64 * 1024
 _IDLE_CONNECTIONS = 4
 _seconds: ContextVar[float | None] = ContextVar("eve_exchange_seconds", default=None)
 """How long the present exchange may take, from the session to its connection, through requests and urllib3."""
+
+
+Body = bytes | BinaryIO | Iterable[bytes] | None
+"""What a request carries. An open file or an iterable is sent as it is read, never held as a whole, and cannot be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,7 @@ class AgentSession:
         path: str,
         *,
         headers: dict[str, str],
-        body: bytes | None,
+        body: Body,
         limit: int,
         seconds: float | None = None,
     ) -> Answer:
@@ -203,13 +208,13 @@ class AgentSession:
         It takes at most `seconds` (by default settings.AGENT_REQUEST_TIMEOUT_SECONDS) once it is connected.
 
         A kept connection that the agent closed in the meantime is replaced once: every request of the contract may be
-        repeated without harm.
+        repeated without harm. Only a `body` that is sent as it is read cannot be: its caller asks how far it came.
         """
         mark = _seconds.set(seconds)
         try:
             return self._exchange(method, path, headers, body, limit)
         except requests.ConnectionError as error:
-            if not _was_closed(error):
+            if not _was_closed(error) or not isinstance(body, bytes | None):
                 raise as_agent_error(error, self.trust) from error
             return self._exchange_again(method, path, headers, body, limit)
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -225,15 +230,13 @@ class AgentSession:
         """Ends all connections, busy ones too."""
         self._adapter.cut()
 
-    def _exchange_again(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: int
-    ) -> Answer:
+    def _exchange_again(self, method: str, path: str, headers: dict[str, str], body: Body, limit: int) -> Answer:
         try:
             return self._exchange(method, path, headers, body, limit)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise as_agent_error(error, self.trust) from error
 
-    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
+    def _exchange(self, method: str, path: str, headers: dict[str, str], body: Body, limit: int) -> Answer:
         response = self._session.request(
             method,
             f"https://{self.trust.server_name}{path}",

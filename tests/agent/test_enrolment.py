@@ -135,7 +135,7 @@ def test_a_host_is_enrolled(eve: Eve, wish: Enrolment):
     assert found.ca_pem.strip() == eve.authority.pem.strip()
     request = eve.requests[0]
     assert request.token == str(eve.token)
-    assert request.contract_version == 1
+    assert request.contract_version == 2
     assert Config.load(wish.config_path).listen == "[::]:9443"
 
 

@@ -202,8 +202,8 @@ def test_what_names_no_contract_is_no_agent(version, hypervisor, serve: Serve):
 
 
 def test_a_contract_two_versions_away_is_named(hypervisor, serve: Serve):
-    serve(answering(http(b"{}").replace(b"Eve-Contract: 1", b"Eve-Contract: 3")))
-    with pytest.raises(ContractMismatch, match=r"version 3 .* Eve 1"):
+    serve(answering(http(b"{}").replace(b"Eve-Contract: 1", b"Eve-Contract: 4")))
+    with pytest.raises(ContractMismatch, match=r"version 4 .* Eve 2"):
         facts(hypervisor)
 
 

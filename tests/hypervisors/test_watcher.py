@@ -40,7 +40,7 @@ def test_a_host_comes_online_with_its_facts_and_domains(agent: RealAgent, heard:
     assert row.facts["cpu"]["model"] == "EPYC-Rome"
     assert [pool["name"] for pool in row.facts["pools"]] == ["default"]
     assert row.facts["numa_nodes"][1]["cpu_ids"][0] == 32
-    assert (row.domain_count, row.contract_version, row.state_reason) == (3, 1, "")
+    assert (row.domain_count, row.contract_version, row.state_reason) == (3, 2, "")
     assert row.last_seen_at is not None
     (seen,) = heard.of("inventory_seen")
     assert seen["hypervisor_id"] == row.pk

@@ -16,6 +16,31 @@ The tree::
     ├── NoDisplay                no graphics (or serial) device at all
     ├── DisplayUnsupported       graphics, but none that speaks VNC
     ├── ActionRefused            libvirt refused, in its own words
+    ├── NameTaken                another domain of the host has that name
+    ├── DomainExists             a domain of that UUID is there, and Eve did not make it
+    ├── NotMadeByEve             Eve deletes only what it made
+    ├── DomainRunning            it would have to be off for that
+    ├── BeyondHost               more processors or memory than the host has
+    ├── NetworkNotFound          no such network or bridge
+    ├── DeviceNotFound           the domain has no such device
+    ├── PoolNotFound
+    ├── PoolUnusable             the pool is not active, or of a kind that Eve does not write to
+    ├── NoSpace                  the pool is full, or what is asked for is more than it may take
+    ├── ImageNotFound
+    ├── ImageInUse               a disk is thin over it, or a domain has it in its drive
+    ├── ImageInvalid             not of the declared format, with a backing or data file, or beyond qemu-img's limits
+    ├── ChecksumMismatch         the bytes are not those that were announced
+    ├── OffsetMismatch           bytes were sent for a place that is not the next: ask for the image's status
+    ├── AddressRefused           the address to fetch from, or one that it led to, is not allowed
+    ├── FetchFailed              the server to fetch from failed, or does not have it
+    ├── JobRunning               another job works on that image
+    ├── VolumeNotFound           no such disk
+    ├── VolumeInUse              a domain uses that disk
+    ├── VolumeMismatch           a disk of that id is there, but larger or over another image
+    ├── SnapshotNotFound
+    ├── SnapshotRefused          the domain cannot have one: a disk of another format, or firmware whose variables cannot be kept
+    ├── NoGuestAgent             no agent in the guest answers
+    ├── GuestRefused             the guest's agent refused; the message has its words
     ├── NotSupported             this driver cannot do that
     ├── LibvirtAway              libvirt is not reachable                    (retryable)
     └── LibvirtTimeout           libvirt did not answer in time              (retryable)
@@ -114,6 +139,156 @@ class ActionRefused(AgentError):
     """libvirt refused; the message has its words."""
 
     code = ErrorCode.ACTION_REFUSED
+
+
+class NameTaken(AgentError):
+    """Another domain of the host has that name."""
+
+    code = ErrorCode.NAME_TAKEN
+
+
+class DomainExists(AgentError):
+    """A domain of that UUID is there, and Eve did not make it."""
+
+    code = ErrorCode.DOMAIN_EXISTS
+
+
+class NotMadeByEve(AgentError):
+    """Eve deletes only what it made."""
+
+    code = ErrorCode.NOT_MADE_BY_EVE
+
+
+class DomainRunning(AgentError):
+    """It would have to be off for that."""
+
+    code = ErrorCode.DOMAIN_RUNNING
+
+
+class BeyondHost(AgentError):
+    """More processors or memory than the host has."""
+
+    code = ErrorCode.BEYOND_HOST
+
+
+class NetworkNotFound(AgentError):
+    """No such network or bridge."""
+
+    code = ErrorCode.NETWORK_NOT_FOUND
+
+
+class DeviceNotFound(AgentError):
+    """The domain has no such device."""
+
+    code = ErrorCode.DEVICE_NOT_FOUND
+
+
+class PoolNotFound(AgentError):
+    """The host has no such storage pool."""
+
+    code = ErrorCode.POOL_NOT_FOUND
+
+
+class PoolUnusable(AgentError):
+    """The pool is not active, or of a kind that Eve does not write to."""
+
+    code = ErrorCode.POOL_UNUSABLE
+
+
+class NoSpace(AgentError):
+    """The pool is full, or what is asked for is more than it may take."""
+
+    code = ErrorCode.NO_SPACE
+
+
+class ImageNotFound(AgentError):
+    """The pool has no such image."""
+
+    code = ErrorCode.IMAGE_NOT_FOUND
+
+
+class ImageInUse(AgentError):
+    """A disk is thin over it, or a domain has it in its drive."""
+
+    code = ErrorCode.IMAGE_IN_USE
+
+
+class ImageInvalid(AgentError):
+    """Not of the declared format, with a backing or data file, or beyond qemu-img's limits."""
+
+    code = ErrorCode.IMAGE_INVALID
+
+
+class ChecksumMismatch(AgentError):
+    """The bytes are not those that were announced."""
+
+    code = ErrorCode.CHECKSUM_MISMATCH
+
+
+class OffsetMismatch(AgentError):
+    """Bytes were sent for a place that is not the next: ask for the image's status."""
+
+    code = ErrorCode.OFFSET_MISMATCH
+
+
+class AddressRefused(AgentError):
+    """The address to fetch from, or one that it led to, is not allowed."""
+
+    code = ErrorCode.ADDRESS_REFUSED
+
+
+class FetchFailed(AgentError):
+    """The server to fetch from failed, or does not have it."""
+
+    code = ErrorCode.FETCH_FAILED
+
+
+class JobRunning(AgentError):
+    """Another job works on that image."""
+
+    code = ErrorCode.JOB_RUNNING
+
+
+class VolumeNotFound(AgentError):
+    """No such disk."""
+
+    code = ErrorCode.VOLUME_NOT_FOUND
+
+
+class VolumeInUse(AgentError):
+    """A domain uses that disk."""
+
+    code = ErrorCode.VOLUME_IN_USE
+
+
+class VolumeMismatch(AgentError):
+    """A disk of that id is there, but larger or over another image."""
+
+    code = ErrorCode.VOLUME_MISMATCH
+
+
+class SnapshotNotFound(AgentError):
+    """The domain has no such snapshot."""
+
+    code = ErrorCode.SNAPSHOT_NOT_FOUND
+
+
+class SnapshotRefused(AgentError):
+    """The domain cannot have one: a disk of another format, or firmware whose variables cannot be kept."""
+
+    code = ErrorCode.SNAPSHOT_REFUSED
+
+
+class NoGuestAgent(AgentError):
+    """No agent in the guest answers."""
+
+    code = ErrorCode.NO_GUEST_AGENT
+
+
+class GuestRefused(AgentError):
+    """The guest's agent refused; the message has its words."""
+
+    code = ErrorCode.GUEST_REFUSED
 
 
 class NotSupported(AgentError):

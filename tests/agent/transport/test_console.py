@@ -65,7 +65,7 @@ async def all_closed(agent: Agent) -> None:
 
 async def test_bytes_flow_both_ways(agent: Agent):
     async with agent.console() as console:
-        assert console.response.headers["Eve-Contract"] == "1"
+        assert console.response.headers["Eve-Contract"] == "2"
         assert "Sec-WebSocket-Extensions" not in console.response.headers
         display = await agent.display()
         await display.send(HELLO)

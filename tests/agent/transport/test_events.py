@@ -20,9 +20,9 @@ async def next_event(websocket: aiohttp.ClientWebSocketResponse) -> Event:
 
 async def test_hello_then_what_happens(agent: Agent):
     async with agent.session() as eve, eve.ws_connect(paths.EVENTS, compress=15) as first:
-        assert first._response.headers["Eve-Contract"] == "1"
+        assert first._response.headers["Eve-Contract"] == "2"
         assert "Sec-WebSocket-Extensions" not in first._response.headers
-        assert await next_event(first) == Event(EventKind.HELLO, contract_version=1)
+        assert await next_event(first) == Event(EventKind.HELLO, contract_version=2)
         async with eve.ws_connect(paths.EVENTS) as second:
             await next_event(second)
             event = Event(EventKind.DOMAIN_REMOVED, domain_uuid=DOMAIN)

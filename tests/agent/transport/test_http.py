@@ -27,7 +27,7 @@ STATE = paths.domain_path(paths.DOMAIN_STATE, DOMAIN)
 async def test_what_is_read(agent: Agent):
     async with agent.session() as eve:
         async with eve.get(paths.HOST) as response:
-            assert response.headers["Eve-Contract"] == "1"
+            assert response.headers["Eve-Contract"] == "2"
             assert decode(HostFacts, await response.read()).host_name == "stub"
         async with eve.get(paths.DOMAINS) as response:
             assert [domain.uuid for domain in decode_list(Domain, await response.read())] == [DOMAIN]
@@ -71,7 +71,7 @@ async def test_state_changes(agent: Agent):
 async def test_problems(agent: Agent, method: str, path: str, status: int, code: str):
     async with agent.session() as eve, eve.request(method, path) as response:
         assert (response.status, json.loads(await response.read())["code"]) == (status, code)
-        assert response.headers["Eve-Contract"] == "1"
+        assert response.headers["Eve-Contract"] == "2"
         assert response.content_type == "application/json"
 
 
@@ -105,11 +105,13 @@ async def test_a_fault_tells_nothing_and_the_agent_goes_on(agent: Agent):
             assert response.status == 200
 
 
-@pytest.mark.parametrize(("version", "status"), [("0", 200), ("1", 200), ("2", 200), ("3", 426), ("99", 426)])
+@pytest.mark.parametrize(
+    ("version", "status"), [("0", 426), ("1", 200), ("2", 200), ("3", 200), ("4", 426), ("99", 426)]
+)
 async def test_contract_versions(agent: Agent, version: str, status: int):
     async with agent.session(version=version) as eve, eve.get(paths.HOST) as response:
         assert response.status == status
-        assert response.headers["Eve-Contract"] == "1"
+        assert response.headers["Eve-Contract"] == "2"
 
 
 @pytest.mark.parametrize("version", ["", "one", "-1", "1.0", "9" * 5000, "²"])
@@ -141,7 +143,7 @@ async def raw(agent: Agent, data: bytes) -> bytes:
 async def test_what_is_no_request_is_answered_with_a_problem(agent: Agent, data: bytes):
     head, _, body = (await raw(agent, data)).partition(b"\r\n\r\n")
     assert head.split()[1] == b"400"
-    assert b"Eve-Contract: 1" in head
+    assert b"Eve-Contract: 2" in head
     assert decode(Problem, body).code is ErrorCode.BAD_REQUEST
 
 

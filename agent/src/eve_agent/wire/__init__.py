@@ -5,6 +5,13 @@
 :mod:`.codec`      dataclass ↔ JSON, strict about types, lenient about additions
 :mod:`.host`       what a host is: :class:`HostFacts`
 :mod:`.domain`     what a virtual machine is: :class:`Domain`, :class:`StateChange`
+:mod:`.spec`       what Eve wants a domain to be: :class:`DomainSpec`, and changes of it
+:mod:`.storage`    pools, images, disks, seeds
+:mod:`.snapshots`  snapshots of a domain
+:mod:`.guest`      the inside of a guest: addresses, password, freeze
+:mod:`.stats`      counters for rates
+:mod:`.jobs`       what takes longer than a request
+:mod:`.checks`     what names, sizes and texts may be
 :mod:`.console`    console sessions: :class:`ConsoleRequest`, :class:`ConsoleStatus`
 :mod:`.close`      websocket close codes, from the agent to the browser
 :mod:`.events`     what the agent tells by itself: :class:`Event`

@@ -61,6 +61,10 @@ class Disk:
     capacity_bytes: int = 0
     """The size that the guest sees; 0 where libvirt cannot tell."""
     is_read_only: bool = False
+    uuid: uuid.UUID | None = None
+    """Of a disk or CD image that Eve made, by its file's name. Since version 2."""
+    boot_order: int = 0
+    """1 is first; 0: it is not booted from. Since version 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,20 @@ class Nic:
     source: str = ""
     """Name of the network or bridge."""
     model: str = ""
+    boot_order: int = 0
+    """1 is first; 0: it is not booted from. Since version 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Processors and memory of a domain. Since version 2."""
+
+    vcpus: int
+    vcpus_max: int
+    """How many it may be given while it runs."""
+    memory_bytes: int
+    memory_max_bytes: int
+    """How much it may be given while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +130,12 @@ class Domain:
     nics: tuple[Nic, ...] = ()
     graphics: tuple[Graphics, ...] = ()
     has_serial: bool = False
+    title: str = ""
+    """One line for people. Since version 2."""
+    is_made_by_eve: bool = False
+    """Whether it bears the mark of Eve's making. Since version 2."""
+    next_start: Resources | None = None
+    """Of a running domain: what it will start with, where that is not what it has. Since version 2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,3 +79,5 @@ class HostFacts:
     pools: tuple[HostPool, ...] = ()
     has_kvm: bool = False
     """Whether /dev/kvm is there; a guest may still not boot under it."""
+    is_kvm_used: bool = False
+    """Whether domains of Eve's are made for KVM: a probe booted under it. Else QEMU emulates the processor. Since version 2."""

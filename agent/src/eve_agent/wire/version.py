@@ -1,6 +1,6 @@
 """The contract's version, and which peers may talk to each other."""
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Raised by one whenever the contract grows. A peer one older or one newer is welcome."""
 
 VERSION_HEADER = "Eve-Contract"
