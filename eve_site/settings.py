@@ -296,6 +296,24 @@ RESYNC_SECONDS = env.int("EVE_RESYNC_SECONDS", default=60)
 OPERATION_DAYS = env.int("EVE_OPERATION_DAYS", default=90)
 """As long an operation is kept after it ended; 0: for ever."""
 
+# ---------------------------------------------------------------------------------------------- Machines
+
+QUOTA = {
+    "vms": env.int("EVE_QUOTA_VMS", default=20),
+    "vcpus": env.int("EVE_QUOTA_VCPUS", default=64),
+    "memory_bytes": env.int("EVE_QUOTA_MEMORY_GIB", default=128) * 2**30,
+    "disk_bytes": env.int("EVE_QUOTA_DISK_GIB", default=2000) * 2**30,
+}
+"""Of a project that has no limits of its own; 0: any amount."""
+DEFAULT_POOL = env.str("EVE_DEFAULT_POOL", default="default")
+"""The storage pool that new disks are made in, where a host has it."""
+DEFAULT_NETWORK = env.str("EVE_DEFAULT_NETWORK", default="default")
+"""The libvirt network that a new VM is plugged into, where nothing else is asked for and its host has it."""
+MEMORY_OVERCOMMIT = env.float("EVE_MEMORY_OVERCOMMIT", default=1.0)
+"""How much memory may be promised to a host's VMs, as a share of what it has."""
+HOST_MEMORY_BYTES = env.int("EVE_HOST_MEMORY_MIB", default=1024) * 2**20
+"""What of its memory a host keeps for itself."""
+
 # ---------------------------------------------------------------------------------------------- Live pages
 
 LIVE_SOCKETS_PER_USER = env.int("EVE_LIVE_SOCKETS_PER_USER", default=64)

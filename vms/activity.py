@@ -36,6 +36,8 @@ class Entry:
 
 _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
     # action: icon, how it is told, how it is told when it failed
+    "vm.create": ("plus", gettext_lazy("{who} made {vm}"), gettext_lazy("{who} could not make {vm}")),
+    "vm.delete": ("trash", gettext_lazy("{who} deleted {vm}"), gettext_lazy("{who} could not delete {vm}")),
     "vm.start": ("player-play", gettext_lazy("{who} started {vm}"), gettext_lazy("{who} could not start {vm}")),
     "vm.shutdown": (
         "power",

@@ -19,7 +19,7 @@ from operations.selectors import recent_operations
 from .facts import domain_of, exposed_displays
 from .models import Vm, VmState
 from .selectors import TROUBLE_STATES, role_on, roles_on
-from .states import DOING, DONE, action_of, actions_in
+from .states import DOING, DONE, actions_in
 
 SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
@@ -62,16 +62,15 @@ class VmCard:
     @property
     def doing(self) -> str:
         """What Eve does to it just now, in a word or two; else empty."""
-        action = action_of(self.active.kind) if self.active else None
-        return str(DOING[action]) if action else ""
+        return str(DOING.get(self.active.kind, "")) if self.active else ""
 
     @property
     def done(self) -> str:
         """What the last operation did, in a sentence; empty unless it succeeded."""
         if self.operation is None or self.operation.state != OperationState.SUCCEEDED or self._is_overtaken:
             return ""
-        action = action_of(self.operation.kind)
-        return str(DONE[action] % {"name": self.vm.name}) if action else ""
+        words = DONE.get(self.operation.kind)
+        return str(words % {"name": self.vm.name}) if words else ""
 
     @property
     def failure(self) -> str:

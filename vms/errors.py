@@ -10,6 +10,10 @@
     ├── VmHostAway        the VM's host cannot be asked
     ├── AdoptionRefused   the domain cannot become a VM of that project
     ├── ForgetRefused     the VM is not missing
+    ├── NameTaken         another VM of the project has that name
+    ├── QuotaExceeded     the project may not use so much
+    ├── NoRoom            no host has enough memory or space
+    ├── ImageNotReady     the image cannot be used
     └── NoPicture         there is no picture of the screen now
 """
 
@@ -71,3 +75,31 @@ class NoPicture(Conflict):
 
     code = "no_picture"
     title = _("No picture of the screen")
+
+
+class NameTaken(Conflict):
+    """Another VM of the project has that name."""
+
+    code = "name_taken"
+    title = _("The name is taken")
+
+
+class QuotaExceeded(Conflict):
+    """The project may not use so much: ``what``, ``limit``, ``used`` and ``wanted`` say what of."""
+
+    code = "quota_exceeded"
+    title = _("The quota does not allow it")
+
+
+class NoRoom(Conflict):
+    """No host has enough memory or space."""
+
+    code = "no_room"
+    title = _("There is no room for it")
+
+
+class ImageNotReady(Conflict):
+    """The image cannot be used (yet)."""
+
+    code = "image_not_ready"
+    title = _("The image cannot be used")

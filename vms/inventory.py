@@ -21,7 +21,7 @@ from hypervisors.models import Hypervisor, HypervisorState
 
 from . import live
 from .facts import clean_domain
-from .models import DiscoveredDomain, Vm, VmState
+from .models import DiscoveredDomain, Lifecycle, Vm, VmState
 from .states import state_of
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
             changed.append(vm)
             changes.append(change)
     Vm.objects.bulk_update(changed, _VM_FIELDS, batch_size=_CHUNK)
-    Vm.objects.filter(hypervisor=host).exclude(state=VmState.MISSING).update(last_seen_at=now)
+    Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.MISSING, VmState.CREATING)).update(last_seen_at=now)
     _discover(host, reported, now)
     live.announce(changes)
 
@@ -112,7 +112,7 @@ def host_state_apply(*, hypervisor_id: UUID, state: str, since: dt.datetime) -> 
     live.announce_host(hypervisor_id=host.pk, site_id=host.site_id, state=state)
     if state == HypervisorState.ONLINE:
         return
-    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, VmState.MISSING))
+    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, VmState.MISSING, VmState.CREATING))
     rows = list(known.select_for_update().values_list("pk", "project_id"))
     known.update(
         state_before=F("state"),
@@ -127,7 +127,8 @@ def host_state_apply(*, hypervisor_id: UUID, state: str, since: dt.datetime) -> 
 def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
     """Writes what the host reports into the (unsaved) row."""
     clean = clean_domain(domain)
-    vm.name = clean.name
+    if not vm.is_made_by_eve:
+        vm.name = clean.name
     vm.facts = codec.to_plain(clean)
     vm.seen_vcpus = clean.vcpus
     vm.seen_memory_bytes = clean.memory_bytes
@@ -141,6 +142,8 @@ def _take_in(vm: Vm, domain: Domain, host: Hypervisor, now: dt.datetime) -> live
 
 
 def _lose(vm: Vm, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:
+    if vm.lifecycle != Lifecycle.KEPT:
+        return None  # Eve itself makes or removes it, and says how that goes
     before = _picture(vm)
     _set_state(vm, VmState.MISSING, "", now)
     vm.seen_vcpus = vm.seen_memory_bytes = None

@@ -38,7 +38,7 @@ ALLOWED_IN: Final[dict[StateAction, frozenset[VmState]]] = {
 REPEATABLE: Final = frozenset(StateAction) - {StateAction.REBOOT, StateAction.RESET}
 """What does no harm when it is done twice, as after a killed worker: a second reset would lose work once more."""
 
-DOING: Final[dict[StateAction, Promise]] = {
+_DOING: Final[dict[StateAction, Promise]] = {
     StateAction.START: _("Starting"),
     StateAction.SHUTDOWN: _("Shutting down"),
     StateAction.STOP: _("Stopping"),
@@ -47,9 +47,8 @@ DOING: Final[dict[StateAction, Promise]] = {
     StateAction.SUSPEND: _("Pausing"),
     StateAction.RESUME: _("Resuming"),
 }
-"""What a badge says while Eve does it."""
 
-DONE: Final[dict[StateAction, Promise]] = {
+_DONE: Final[dict[StateAction, Promise]] = {
     StateAction.START: _("%(name)s was started."),
     StateAction.SHUTDOWN: _("The guest of %(name)s was asked to shut down; it may take a moment."),
     StateAction.STOP: _("%(name)s was stopped. Its disks are untouched."),
@@ -58,7 +57,6 @@ DONE: Final[dict[StateAction, Promise]] = {
     StateAction.SUSPEND: _("%(name)s is paused. Its memory is kept."),
     StateAction.RESUME: _("%(name)s runs on."),
 }
-"""What is said when it is done."""
 
 _INSTEAD: Final[dict[VmState, Promise]] = {
     VmState.RUNNING: _("%(name)s is running already."),
@@ -69,6 +67,7 @@ _INSTEAD: Final[dict[VmState, Promise]] = {
     VmState.SLEEPING: _("%(name)s sleeps. Resume it first."),
     VmState.MISSING: _("%(name)s is not on its host any more. Ask the staff to look for it."),
     VmState.UNKNOWN: _("What %(name)s does is not known yet. Try again in a moment."),
+    VmState.CREATING: _("%(name)s is being made. Wait until that has ended, then try again."),
 }
 
 
@@ -98,9 +97,15 @@ def kind_of(action: StateAction) -> str:
     return f"vm.{action.value}"
 
 
-def action_of(kind: str) -> StateAction | None:
-    """The power action that an operation of `kind` does, or None."""
-    return _ACTIONS.get(kind)
+DOING: Final[dict[str, Promise]] = {
+    **{kind_of(action): words for action, words in _DOING.items()},
+    "vm.create": _("Making"),
+    "vm.delete": _("Deleting"),
+}
+"""By kind of operation: what a badge says meanwhile."""
 
-
-_ACTIONS: Final = {kind_of(action): action for action in StateAction}
+DONE: Final[dict[str, Promise]] = {
+    **{kind_of(action): words for action, words in _DONE.items()},
+    "vm.create": _("%(name)s is there."),
+}
+"""By kind of operation: what is said when it is done; a deleted VM has no page to say it on."""

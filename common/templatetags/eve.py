@@ -31,6 +31,7 @@ _STATE_LOOKS = {
     "sleeping": ("warn", "player-pause", pgettext_lazy("state", "Sleeping")),
     "unknown": ("away", "dash", pgettext_lazy("state", "Unknown")),
     "missing": ("bad", "alert-triangle", pgettext_lazy("state", "Missing")),
+    "creating": ("busy", "spin", pgettext_lazy("state", "Being made")),
 }
 _HOST_LOOKS = {
     "new": ("", "ring", pgettext_lazy("state", "Waiting for enrolment")),

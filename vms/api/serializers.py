@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 from rest_framework import serializers
 
 from accounts.models import Project, Role
-from vms.models import VmState
+from vms.models import Firmware, Image, Size, VmState
+from vms.services import NewNic
 
 ACTIONS = [(action.value, action.value) for action in StateAction]
 
@@ -122,6 +124,131 @@ class VmChangeSerializer(StrictSerializer):
     """What may be changed of a VM."""
 
     remarks = serializers.CharField(max_length=10_000, allow_blank=True, trim_whitespace=False)
+
+
+class NewDiskSerializer(StrictSerializer):
+    """A disk to be made."""
+
+    size_bytes = serializers.IntegerField(min_value=1, help_text="In whole MiB.")
+    pool = serializers.CharField(max_length=255, required=False, default="", help_text="Else Eve chooses.")
+
+
+class NewNicSerializer(StrictSerializer):
+    """A network card to be made; exactly one of the two."""
+
+    network = serializers.CharField(max_length=255, required=False)
+    bridge = serializers.CharField(max_length=255, required=False)
+
+    def validate(self, data: dict[str, Any]) -> NewNic:
+        """One of the two."""
+        if len(data) != 1:
+            raise serializers.ValidationError(_("Give a network or a bridge."))
+        ((kind, source),) = data.items()
+        return NewNic(source=source, kind=kind)
+
+
+class VmCreateSerializer(StrictSerializer):
+    """A new virtual machine. Everything but name, CPU and memory (or a size) has a default."""
+
+    name = serializers.CharField(max_length=300, help_text="RFC 1123 label; also its host name.")
+    project = serializers.UUIDField(required=False, help_text="Else your personal one.")
+    site = serializers.UUIDField(required=False, help_text="Else that of the image, or any.")
+    hypervisor = serializers.UUIDField(required=False, help_text="For who manages it; else Eve places it.")
+    size = serializers.UUIDField(required=False, help_text="In place of vcpus, memory_bytes and the first disk's size.")
+    vcpus = serializers.IntegerField(min_value=1, required=False)
+    memory_bytes = serializers.IntegerField(min_value=1, required=False, help_text="In whole MiB.")
+    image = serializers.UUIDField(required=False, help_text="A cloud image for the first disk, or an ISO.")
+    disks = NewDiskSerializer(many=True, required=False, help_text="The first is booted from. Else one of 10 GiB.")
+    nics = NewNicSerializer(many=True, required=False, help_text="Else one in the default network, where there is one.")
+    ssh_keys = serializers.ListField(child=serializers.CharField(max_length=20_000), required=False)
+    password = serializers.CharField(
+        max_length=128,
+        required=False,
+        default="",
+        trim_whitespace=False,
+        write_only=True,
+        help_text="Of the image's user.",
+    )
+    user_data = serializers.CharField(
+        max_length=65_536,
+        required=False,
+        default="",
+        trim_whitespace=False,
+        write_only=True,
+        help_text="For cloud-init.",
+    )
+    network_config = serializers.CharField(
+        max_length=16_384,
+        required=False,
+        default="",
+        trim_whitespace=False,
+        write_only=True,
+        help_text="For cloud-init.",
+    )
+    firmware = serializers.ChoiceField(choices=Firmware.choices, required=False, default=Firmware.BIOS)
+    devices = serializers.ChoiceField(
+        choices=[("virtio", "virtio"), ("legacy", "legacy")], required=False, default="virtio"
+    )
+    autostart = serializers.BooleanField(required=False, default=False, help_text="Whether it starts with its host.")
+    start = serializers.BooleanField(required=False, default=True, help_text="Whether it is started when it is made.")
+    remarks = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
+
+
+class VmCreatedSerializer(serializers.Serializer[Any]):
+    """The VM that is being made, and where to follow that."""
+
+    id = serializers.UUIDField()
+    vm = serializers.CharField(help_text="Such as /api/v1/vms/8b1c….")
+    operation = serializers.CharField(help_text="Such as /api/v1/operations/8b1c….")
+
+
+class VmDeleteSerializer(StrictSerializer):
+    """How a VM is deleted."""
+
+    keep_disks = serializers.BooleanField(required=False, default=False)
+
+
+class ImageSerializer(serializers.ModelSerializer[Image]):
+    """A cloud image or ISO."""
+
+    site = NamedSerializer(read_only=True)
+    project = NamedSerializer(read_only=True, allow_null=True, help_text="Null: public.")
+
+    class Meta:
+        model = Image
+        fields = [
+            "id",
+            "name",
+            "kind",
+            "format",
+            "site",
+            "project",
+            "state",
+            "state_reason",
+            "size_bytes",
+            "virtual_bytes",
+            "sha256",
+            "remarks",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+class SizeSerializer(serializers.ModelSerializer[Size]):
+    """A choice of vCPUs, memory and disk."""
+
+    class Meta:
+        model = Size
+        fields = ["id", "name", "vcpus", "memory_bytes", "disk_bytes"]
+        read_only_fields = fields
+
+
+class ShareSerializer(serializers.Serializer[Any]):
+    """One limit of a project with its use."""
+
+    name = serializers.CharField(help_text="vms, vcpus, memory_bytes or disk_bytes.")
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True, help_text="Null: any amount.")
 
 
 class StateChangeSerializer(StrictSerializer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,13 +19,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from operations.idempotency import HEADER, operation_once, request_digest
+from operations.models import Operation
 from vms.cards import VmCard, card_for, cards_for
 from vms.facts import display_warnings
 from vms.models import DiscoveredDomain, Vm
 from vms.screens import screen_png
 from vms.selectors import discovered_for, vm_for, vms_visible_to
-from vms.services import vm_adopt, vm_change_state, vm_update
+from vms.services import vm_adopt, vm_change_state, vm_create, vm_delete, vm_update
 
+from .creating import wanted_of
 from .filters import DiscoveredDomainFilter, VmFilter
 from .serializers import (
     AdoptedSerializer,
@@ -33,10 +37,19 @@ from .serializers import (
     OperationAddressSerializer,
     StateChangeSerializer,
     VmChangeSerializer,
+    VmCreatedSerializer,
+    VmCreateSerializer,
+    VmDeleteSerializer,
     VmSerializer,
     VmStateSerializer,
 )
 
+IDEMPOTENCY_KEY = OpenApiParameter(
+    HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="Your name for this request, such as a random UUID: a retry with it gets what the first try made.",
+)
 ORDERINGS = {
     "name": ("name", "id"),
     "-name": ("-name", "id"),
@@ -73,6 +86,31 @@ class VmListView(generics.ListAPIView[Vm]):
         cards = cards_for(caller(request), page or [])
         return self.get_paginated_response(VmSerializer(cards, many=True).data)
 
+    @extend_schema(
+        operation_id="vm_create",
+        request=VmCreateSerializer,
+        responses={202: VmCreatedSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Makes one: 202 with its address and that of the operation that makes it."""
+        body = VmCreateSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user = caller(request)
+        wanted, project = wanted_of(body.validated_data, user)
+        operation = operation_once(
+            user=user,
+            key=request.headers.get(HEADER, ""),
+            digest=request_digest("vm.create", request.data),
+            make=partial(vm_create, wanted=wanted, project=project, user=user),
+        )
+        answer = {
+            "id": str(operation.target_id),
+            "vm": f"/api/v1/vms/{operation.target_id}",
+            "operation": f"/api/v1/operations/{operation.pk}",
+        }
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
+
 
 class VmView(APIView):
     """One VM."""
@@ -91,6 +129,19 @@ class VmView(APIView):
         vm_update(vm=vm, user=caller(request), **wanted.validated_data)
         return Response(VmSerializer(card_for(caller(request), vm)).data)
 
+    @extend_schema(
+        operation_id="vm_delete",
+        parameters=[OpenApiParameter("keep_disks", bool, description="Whether its disks stay with the project.")],
+        responses={202: OperationAddressSerializer},
+    )
+    def delete(self, request: Request, vm_id: UUID) -> Response:
+        """Deletes a VM that Eve made, with its disks unless they are kept: 202 with the operation's address."""
+        vm = _vm(request, vm_id)
+        wanted = VmDeleteSerializer(data=request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
+        operation = vm_delete(vm=vm, user=caller(request), keeps_disks=wanted.validated_data["keep_disks"])
+        return _accepted(operation)
+
 
 class VmStateView(APIView):
     """A VM's state, and how it is changed."""
@@ -100,15 +151,21 @@ class VmStateView(APIView):
         """Shows the state, and what may be done."""
         return Response(VmStateSerializer(_card(request, vm_id)).data)
 
-    @extend_schema(request=StateChangeSerializer, responses={202: OperationAddressSerializer})
+    @extend_schema(
+        request=StateChangeSerializer, responses={202: OperationAddressSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
     def patch(self, request: Request, vm_id: UUID) -> Response:
         """Queues a power action: 202 with the address of its operation. Asked again meanwhile, it is the same operation."""
         vm = _vm(request, vm_id)
         wanted = StateChangeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        operation = vm_change_state(vm=vm, action=wanted.validated_data["action"], user=caller(request))
-        address = f"/api/v1/operations/{operation.pk}"
-        return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+        operation = operation_once(
+            user=caller(request),
+            key=request.headers.get(HEADER, ""),
+            digest=request_digest("vm.state", str(vm.pk), request.data),
+            make=partial(vm_change_state, vm=vm, action=wanted.validated_data["action"], user=caller(request)),
+        )
+        return _accepted(operation)
 
 
 class VmScreenshotView(APIView):
@@ -156,6 +213,11 @@ class AdoptView(APIView):
             status=status.HTTP_201_CREATED,
             headers={"Location": f"/api/v1/vms/{vm.pk}"},
         )
+
+
+def _accepted(operation: Operation) -> Response:
+    address = f"/api/v1/operations/{operation.pk}"
+    return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
 def _require_staff(request: Request) -> None:

@@ -23,6 +23,23 @@ class VmState(models.TextChoices):
     """Its host is away."""
     MISSING = "missing", _("missing")
     """Its host answers and does not have it."""
+    CREATING = "creating", _("being made")
+    """Its host does not have it yet."""
+
+
+class Lifecycle(models.TextChoices):
+    """Whether Eve is making or removing a VM: that its host does not have it is no news then."""
+
+    MAKING = "making", _("being made")
+    KEPT = "kept", _("kept")
+    REMOVING = "removing", _("being removed")
+
+
+class Firmware(models.TextChoices):
+    """What boots a VM."""
+
+    BIOS = "bios", _("BIOS")
+    UEFI = "uefi", _("UEFI")
 
 
 class Vm(models.Model):
@@ -38,6 +55,16 @@ class Vm(models.Model):
     """As agreed in Eve; what libvirt has is in `facts`."""
     memory_bytes = models.PositiveBigIntegerField(_("memory"))
     remarks = models.TextField(_("remarks"), blank=True)
+    is_made_by_eve = models.BooleanField(_("made by Eve"), default=False, editable=False)
+    """Then its name is Eve's, and its domain is called otherwise; an adopted VM is called as its domain is."""
+    lifecycle = models.CharField(max_length=10, choices=Lifecycle, default=Lifecycle.KEPT, editable=False)
+    firmware = models.CharField(_("firmware"), max_length=4, choices=Firmware, default=Firmware.BIOS)
+    is_autostarted = models.BooleanField(_("starts with its host"), default=False)
+    """As agreed in Eve, for VMs that Eve made; what libvirt has is in `facts`."""
+    cd_image = models.ForeignKey(
+        "vms.Image", verbose_name=_("CD"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    """What is in its CD drive."""
     state = models.CharField(_("state"), max_length=15, choices=VmState, default=VmState.UNKNOWN, editable=False)
     state_reason = models.CharField(_("why"), max_length=100, blank=True, editable=False)
     state_since = models.DateTimeField(_("since"), default=timezone.now, editable=False)
@@ -57,9 +84,22 @@ class Vm(models.Model):
         verbose_name_plural = _("virtual machines")
         ordering = ["name", "id"]
         indexes = [models.Index(fields=["project", "name", "id"]), models.Index(fields=["hypervisor", "name"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=models.Q(is_made_by_eve=True),
+                name="vm_name_unique_in_project",
+                violation_error_message=_("Another virtual machine of the project has that name."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def domain_name(self) -> str:
+        """What libvirt calls it, if Eve made it: free of collisions on any host, whatever projects call their VMs."""
+        return f"{self.name}-{self.pk.hex[:8]}"
 
 
 class DiscoveredDomain(models.Model):

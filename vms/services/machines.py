@@ -1,4 +1,4 @@
-"""What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
+"""Virtual machines that are there: their state, who has them, what differs from libvirt."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from hypervisors.selectors import hypervisors_for
 from operations.models import Operation
 from operations.selectors import active_operations
 from operations.services import operation_create
-
-from . import live
-from .errors import ActionNotAllowed, ActionUnknown, AdoptionRefused, ForgetRefused, VmHostAway, VmNotFound, WrongState
-from .facts import domain_of
-from .inventory import domain_to_vm
-from .models import DiscoveredDomain, Vm, VmState
-from .selectors import role_on
-from .signals import vm_deleted, vm_moved
-from .states import ALLOWED_IN, kind_of, refusal_words
+from vms import live
+from vms.errors import (
+    ActionNotAllowed,
+    ActionUnknown,
+    AdoptionRefused,
+    ForgetRefused,
+    VmHostAway,
+    VmNotFound,
+    WrongState,
+)
+from vms.facts import domain_of
+from vms.inventory import domain_to_vm
+from vms.models import DiscoveredDomain, Vm, VmState
+from vms.selectors import role_on
+from vms.signals import vm_deleted, vm_moved
+from vms.states import ALLOWED_IN, kind_of, refusal_words
 
 MAX_REMARKS = 10_000
 
@@ -45,10 +52,10 @@ def vm_change_state(*, vm: Vm, action: str, user: User) -> Operation:
         operations.errors.OperationRunning: another change of this VM is under way.
     """
     wanted = _action(action)
-    _require_operator(user, vm, action=kind_of(wanted))
+    require_operator(user, vm, action=kind_of(wanted))
     active = active_operations(target_type="vm", target_ids=[vm.pk]).get(vm.pk)
     if active is None:
-        _require_host(vm)
+        require_host(vm)
         if vm.state not in ALLOWED_IN[wanted]:
             raise WrongState(refusal_words(wanted, vm.state, vm.name), state=vm.state)
     return operation_create(kind=kind_of(wanted), target=vm, project=vm.project, user=user)
@@ -56,7 +63,7 @@ def vm_change_state(*, vm: Vm, action: str, user: User) -> Operation:
 
 def vm_update(*, vm: Vm, user: User, remarks: str) -> Vm:
     """Changes what people wrote about it. Raises VmNotFound or ActionNotAllowed."""
-    _require_operator(user, vm, action="vm.update")
+    require_operator(user, vm, action="vm.update")
     vm.remarks = remarks[:MAX_REMARKS]
     vm.save(update_fields=["remarks"])
     audit_record(action="vm.update", actor=user, target=vm, project=vm.project)
@@ -222,7 +229,8 @@ def _action(name: str) -> StateAction:
         raise ActionUnknown(_("There is no such action. Choose one of: %(known)s.") % {"known": known}) from None
 
 
-def _require_operator(user: User, vm: Vm, *, action: str) -> None:
+def require_operator(user: User, vm: Vm, *, action: str) -> None:
+    """That the user may change the VM; a refusal of `action` is audited. Raises VmNotFound or ActionNotAllowed."""
     role = role_on(user, vm)
     if role is None:
         raise VmNotFound()
@@ -241,7 +249,8 @@ def _require_managed(user: User, vm: Vm) -> None:
         raise VmNotFound()
 
 
-def _require_host(vm: Vm) -> None:
+def require_host(vm: Vm) -> None:
+    """That the VM's host can be asked. Raises VmHostAway."""
     host = vm.hypervisor
     if host.state == HypervisorState.ONLINE:
         return

@@ -1,0 +1,125 @@
+"""What cloud-init is told at a first boot (source: cloudinit.readthedocs.io, NoCloud)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from typing import Any
+
+import yaml
+from django.utils.translation import gettext as _
+from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES
+from passlib.hash import sha512_crypt
+
+from common.errors import Invalid
+
+MAX_KEYS = 50
+_CONFIG, _SCRIPT = "#cloud-config", "#!"
+_KEY = re.compile(
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" [A-Za-z0-9+/]{40,16000}={0,3}( [^\x00-\x1f\x7f]{0,200})?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The texts of a seed."""
+
+    user_data: str
+    network_config: str = ""
+
+
+def seed_make(
+    *, host_name: str, ssh_keys: Sequence[str] = (), password: str = "", user_data: str = "", network_config: str = ""
+) -> Seed:
+    """What a VM called `host_name` is told. The password is for the image's default user and leaves as its hash only.
+
+    `user_data` is a ``#cloud-config`` or a ``#!`` script of the customer's; what it says of the host name or keys holds.
+
+    Raises:
+        InvalidSeed: a text is not what it has to be; says which and why.
+    """
+    keys = keys_check(ssh_keys)
+    config: dict[str, Any] = {"hostname": host_name, "preserve_hostname": False}
+    if keys:
+        config["ssh_authorized_keys"] = keys
+    if password:
+        config |= {"password": sha512_crypt.hash(password), "chpasswd": {"expire": False}}
+    own = user_data.replace("\r\n", "\n").strip()
+    _check_size("user_data", own, MAX_USER_DATA_BYTES - 8192)
+    network = network_config.replace("\r\n", "\n").strip()
+    if network:
+        _check_size("network_config", network, MAX_NETWORK_CONFIG_BYTES)
+        _mapping("network_config", network)
+    return Seed(user_data=_joined(config, own), network_config=f"{network}\n" if network else "")
+
+
+def meta_data(*, instance: str, host_name: str) -> str:
+    """NoCloud's meta-data."""
+    return str(yaml.safe_dump({"instance-id": instance, "local-hostname": host_name}))
+
+
+def keys_check(keys: Sequence[str]) -> list[str]:
+    """The public SSH keys, trimmed, each once. Raises InvalidSeed."""
+    found = list(dict.fromkeys(key.strip() for key in keys if key.strip()))
+    if len(found) > MAX_KEYS:
+        raise InvalidSeed("ssh_keys", _("%(most)d SSH keys at most.") % {"most": MAX_KEYS})
+    for key in found:
+        if not _KEY.fullmatch(key):
+            raise InvalidSeed(
+                "ssh_keys",
+                _("“%(start)s…” is no public SSH key. It is one line, such as: ssh-ed25519 AAAA… name.")
+                % {"start": key[:30]},
+            )
+    return found
+
+
+class InvalidSeed(Invalid):
+    """A text for the first boot is not what it has to be."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail, errors={field: [detail]})
+
+
+def _joined(config: dict[str, Any], own: str) -> str:
+    if not own:
+        return _dump(config)
+    if own.startswith(_CONFIG):
+        theirs = _mapping("user_data", own)
+        keys = theirs.get("ssh_authorized_keys")
+        merged = {**config, **theirs}
+        if isinstance(keys, list) and "ssh_authorized_keys" in config:
+            merged["ssh_authorized_keys"] = list(dict.fromkeys([*config["ssh_authorized_keys"], *map(str, keys)]))
+        return _dump(merged)
+    if own.startswith(_SCRIPT):
+        parts = MIMEMultipart()
+        parts.attach(MIMEText(_dump(config), "cloud-config"))
+        parts.attach(MIMEText(own + "\n", "x-shellscript"))
+        return parts.as_string()
+    raise InvalidSeed("user_data", _("User-data begins with #cloud-config, or with #! if it is a script."))
+
+
+def _mapping(field: str, text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = _(" (line %(line)d)") % {"line": mark.line + 1} if mark else ""
+        raise InvalidSeed(field, _("This is no valid YAML%(where)s.") % {"where": where}) from None
+    except (RecursionError, ValueError):
+        raise InvalidSeed(field, _("This is no valid YAML.")) from None
+    if not isinstance(found, dict):
+        raise InvalidSeed(field, _("This has to be a YAML mapping: lines of “name: value”."))
+    return found
+
+
+def _dump(config: dict[str, Any]) -> str:
+    return f"{_CONFIG}\n{yaml.safe_dump(config, sort_keys=False, allow_unicode=True)}"
+
+
+def _check_size(field: str, text: str, most: int) -> None:
+    if len(text.encode()) > most:
+        raise InvalidSeed(field, _("%(most)d KiB at most.") % {"most": most // 1024})

@@ -1,0 +1,89 @@
+"""How images come to hosts: fetched, sent, checked, copied from one host of a site to another."""
+
+from __future__ import annotations
+
+import time
+
+from django.utils.translation import gettext as _
+from eve_agent.wire.errors import ErrorCode
+from eve_agent.wire.jobs import Job, JobState
+from eve_agent.wire.storage import ImageFinish, ImageFormat, ImageState, ImageStatus
+
+from hypervisors.client import AgentClient
+from hypervisors.client.storage import MAX_PIECE_BYTES
+from hypervisors.errors import AgentRefused
+from hypervisors.models import Hypervisor, HypervisorState
+from operations.run import OperationRun
+
+from .errors import ImageNotReady
+from .models import Image, ImageCopy
+
+POLL_SECONDS = 0.5
+
+
+def image_ensure(
+    run: OperationRun, *, agent: AgentClient, image: Image, hypervisor: Hypervisor, pool: str, until_percent: int
+) -> None:
+    """The image's bytes are in that pool afterwards; copied from another host of its site where they are not.
+
+    Raises:
+        ImageNotReady: no host that has them can be reached.
+        operations.errors.OperationCancelled, and what the agent's client raises.
+    """
+    copy, _is_new = ImageCopy.objects.get_or_create(image=image, hypervisor=hypervisor, pool=pool)
+    status = image_status(agent, pool, image)
+    if status is None or status.state is not ImageState.READY:
+        source = _source(image, but=hypervisor)
+        sent = status.size_bytes if status else 0
+        _copy(run, agent=agent, image=image, pool=pool, source=source, sent=sent, until=until_percent)
+    if not copy.is_ready:
+        ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
+
+
+def image_status(agent: AgentClient, pool: str, image: Image) -> ImageStatus | None:
+    """What the host has of it; None for nothing."""
+    try:
+        return agent.image(pool, image.pk)
+    except AgentRefused as refusal:
+        if refusal.agent_code is not ErrorCode.IMAGE_NOT_FOUND:
+            raise
+        return None
+
+
+def job_wait(run: OperationRun, agent: AgentClient, *, since_percent: int, until_percent: int) -> Job:
+    """Waits for the agent's job of this operation, telling how far it is. A job that failed or is unknown is returned as well."""
+    while True:
+        job = agent.job(run.operation.pk)
+        if job.state is not JobState.RUNNING:
+            return job
+        run.progress(since_percent + (until_percent - since_percent) * job.percent // 100)
+        time.sleep(POLL_SECONDS)
+
+
+def _copy(
+    run: OperationRun, *, agent: AgentClient, image: Image, pool: str, source: ImageCopy, sent: int, until: int
+) -> None:
+    start = run.operation.progress
+    with AgentClient(source.hypervisor) as other:
+        while piece := other.image_read(source.pool, image.pk, offset=sent, length=MAX_PIECE_BYTES):
+            agent.image_send(pool, image.pk, piece, offset=sent)
+            sent += len(piece)
+            run.progress(start + (until - start) * sent // max(sent, image.size_bytes))
+    wanted = ImageFinish(
+        size_bytes=sent, format=ImageFormat(image.format), sha256=image.sha256, operation_id=run.operation.pk
+    )
+    agent.image_finish(pool, image.pk, wanted)
+    job = job_wait(run, agent, since_percent=until, until_percent=until)
+    if job.state is JobState.FAILED and job.problem is not None:
+        raise ImageNotReady(job.problem.message)
+
+
+def _source(image: Image, *, but: Hypervisor) -> ImageCopy:
+    copies = image.copies.filter(is_ready=True, hypervisor__state=HypervisorState.ONLINE).exclude(hypervisor=but)
+    found = copies.select_related("hypervisor").first()
+    if found is None:
+        raise ImageNotReady(
+            _("No host that has image %(name)s can be reached just now. Try again later, or ask the staff.")
+            % {"name": image.name}
+        )
+    return found

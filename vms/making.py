@@ -1,0 +1,91 @@
+"""How a VM is made on its host: steps that each find out what an earlier try has done, and how all of it is taken back."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from eve_agent.wire.domain import StateAction
+from eve_agent.wire.storage import SeedSpec
+
+from hypervisors.client import AgentClient
+from operations.handlers import register
+from operations.run import OperationRun
+
+from . import specs
+from .cloudinit import meta_data
+from .errors import VmNotFound
+from .imaging import image_ensure
+from .inventory import domain_apply
+from .models import FirstBoot, Lifecycle, Vm
+from .services.creating import KIND
+from .services.deleting import vm_gone
+
+
+def vm_unmake(run: OperationRun) -> None:
+    """Takes back a VM that could not be made: its domain, its disks, its seed, and then its row. What is gone already is passed over."""
+    operation = run.operation
+    vm = Vm.objects.select_related("hypervisor").prefetch_related("disks").filter(pk=operation.target_id).first()
+    if vm is None:
+        return
+    run.step(
+        "remove", _("Removing what was made on %(host)s") % {"host": vm.hypervisor.name}, percent=run.operation.progress
+    )
+    with AgentClient(vm.hypervisor) as agent:
+        agent.domain_delete(vm.pk, specs.domain_delete(vm, keeps_disks=False, operation_id=operation.pk))
+    vm_gone(vm=vm, keeps_disks=False, reason="not made")
+
+
+@register(KIND, is_idempotent=True, undo=vm_unmake, can_cancel=True)
+def vm_make(run: OperationRun) -> None:
+    """Makes one. Raises what the agent's client raises, ImageNotReady, VmNotFound."""
+    operation = run.operation
+    vm = (
+        Vm.objects.select_related("hypervisor", "project", "cd_image")
+        .prefetch_related("disks__image", "nics")
+        .filter(pk=operation.target_id)
+        .first()
+    )
+    if vm is None:
+        raise VmNotFound
+    with AgentClient(vm.hypervisor) as agent:
+        _make(run, vm, agent)
+    _keep(vm)
+    run.result = {"vm": str(vm.pk)}
+
+
+def _make(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
+    operation_id = run.operation.pk
+    disks = list(vm.disks.all())
+    for image in {disk.image for disk in disks if disk.image} | ({vm.cd_image} if vm.cd_image else set()):
+        run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
+        image_ensure(run, agent=agent, image=image, hypervisor=vm.hypervisor, pool=disks[0].pool, until_percent=40)
+    run.step("disks", _("Making the disks"), percent=45)
+    for disk in disks:
+        agent.disk_make(disk.pool, disk.pk, specs.disk_spec(disk, operation_id=operation_id))
+    seed = FirstBoot.objects.filter(vm=vm).first()
+    if seed:
+        run.step("seed", _("Writing what the first boot is told"), percent=60)
+        told = SeedSpec(
+            user_data=seed.user_data,
+            meta_data=meta_data(instance=str(vm.pk), host_name=vm.name),
+            network_config=seed.network_config,
+            operation_id=operation_id,
+        )
+        agent.seed_make(disks[0].pool, vm.pk, told)
+    run.step("define", _("Defining the virtual machine"), percent=70)
+    seed_pool = disks[0].pool if seed else ""
+    domain = agent.domain_define(specs.domain_spec(vm, seed_pool=seed_pool, operation_id=operation_id))
+    if run.operation.arguments.get("is_started", True):
+        run.step("start", _("Starting it"), percent=85)
+        domain = agent.change_state(vm.pk, StateAction.START, operation_id=str(operation_id))
+    run.step("finish", _("Writing down that it is there"), percent=95)
+    domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain)
+
+
+@transaction.atomic
+def _keep(vm: Vm) -> None:
+    Vm.objects.filter(pk=vm.pk, lifecycle=Lifecycle.MAKING).update(
+        lifecycle=Lifecycle.KEPT, last_seen_at=timezone.now()
+    )
+    FirstBoot.objects.filter(vm=vm).delete()

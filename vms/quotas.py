@@ -1,0 +1,104 @@
+"""What projects may use and what they use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Count, Sum
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Project
+
+from .models import Disk, Quota, Vm
+
+LIMITS: Final[Mapping[str, Promise]] = {
+    "vms": _("virtual machines"),
+    "vcpus": _("vCPUs"),
+    "memory_bytes": _("memory"),
+    "disk_bytes": _("disk space"),
+}
+GIB = 2**30
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of each kind."""
+
+    vms: int = 0
+    vcpus: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of each kind is allowed; None: any amount."""
+
+    vms: int | None
+    vcpus: int | None
+    memory_bytes: int | None
+    disk_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One limit with its use, for people."""
+
+    name: str
+    label: str
+    used: int
+    limit: int | None
+
+    @property
+    def percent(self) -> int:
+        """Of the limit; 0 without one."""
+        return min(100, round(100 * self.used / self.limit)) if self.limit else (100 if self.limit == 0 else 0)
+
+    @property
+    def used_words(self) -> str:
+        """Such as “3 GiB”."""
+        return amount_words(self.name, self.used)
+
+    @property
+    def limit_words(self) -> str:
+        """Such as “16 GiB”; empty without a limit."""
+        return "" if self.limit is None else amount_words(self.name, self.limit)
+
+
+def quota_of(project: Project) -> Limits:
+    """The project's limits: its own, else the installation's."""
+    row = Quota.objects.filter(project=project).first()
+    return Limits(**{name: _limit(row, name) for name in LIMITS})
+
+
+def usage_of(project: Project) -> Amounts:
+    """What the project uses: what its VMs were agreed to have, adopted ones too, and the disks that Eve made."""
+    vms = Vm.objects.filter(project=project).aggregate(
+        vms=Count("pk"), vcpus=Sum("vcpus", default=0), memory_bytes=Sum("memory_bytes", default=0)
+    )
+    disks = Disk.objects.filter(project=project).aggregate(disk_bytes=Sum("size_bytes", default=0))
+    return Amounts(**vms, **disks)
+
+
+def shares_of(project: Project) -> list[Share]:
+    """Every limit of the project with its use."""
+    limits, used = quota_of(project), usage_of(project)
+    return [Share(name, str(label), getattr(used, name), getattr(limits, name)) for name, label in LIMITS.items()]
+
+
+def amount_words(name: str, amount: int) -> str:
+    """An amount for people."""
+    if not name.endswith("_bytes"):
+        return str(amount)
+    return f"{amount / GIB:.4g} GiB" if amount >= GIB else f"{amount / MIB:.4g} MiB"
+
+
+def _limit(row: Quota | None, name: str) -> int | None:
+    own: int | None = getattr(row, name) if row else None
+    default: int = settings.QUOTA[name]
+    return own if own is not None else (default or None)

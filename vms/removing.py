@@ -1,0 +1,33 @@
+"""How a VM is removed from its host. A try that was cut off is followed by another, which passes over what is gone."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from hypervisors.client import AgentClient
+from operations.handlers import register
+from operations.run import OperationRun
+
+from . import specs
+from .models import Lifecycle, Vm
+from .services.deleting import KIND, vm_gone
+
+
+@register(KIND, is_idempotent=True)
+def vm_remove(run: OperationRun) -> None:
+    """Removes one. Raises what the agent's client raises: then the VM stays, and may be deleted again."""
+    operation = run.operation
+    vm = Vm.objects.select_related("hypervisor").prefetch_related("disks").filter(pk=operation.target_id).first()
+    if vm is None:
+        return
+    keeps_disks = bool(operation.arguments.get("keeps_disks"))
+    run.step("remove", _("Removing it from %(host)s") % {"host": vm.hypervisor.name}, percent=20)
+    try:
+        with AgentClient(vm.hypervisor) as agent:
+            wanted = specs.domain_delete(vm, keeps_disks=keeps_disks, operation_id=operation.pk)
+            agent.domain_delete(vm.pk, wanted)
+    except BaseException:
+        Vm.objects.filter(pk=vm.pk).update(lifecycle=Lifecycle.KEPT)
+        raise
+    run.step("forget", _("Writing down that it is gone"), percent=90)
+    vm_gone(vm=vm, keeps_disks=keeps_disks, reason="deleted")

@@ -1,0 +1,70 @@
+"""What an agent is told of a VM: rows to the messages of the contract. Decides nothing."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from eve_agent.wire.spec import (
+    CdromSlot,
+    DiskBus,
+    DiskSlot,
+    DomainDelete,
+    DomainSpec,
+    Firmware,
+    NicKind,
+    NicModel,
+    NicSlot,
+    PoolDisk,
+)
+from eve_agent.wire.storage import DiskSpec, ImageFormat
+
+from .models import Disk, ImageKind, Vm
+
+_CD_FIRST = 1
+
+
+def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
+    """The whole domain. With a CD it boots from that first, and from the disk once there is a system on it."""
+    has_cd = vm.cd_image is not None
+    pool = vm.disks.all()[0].pool if has_cd else ""
+    return DomainSpec(
+        uuid=vm.pk,
+        name=vm.domain_name,
+        title=vm.name,
+        vcpus=vm.vcpus,
+        memory_bytes=vm.memory_bytes,
+        firmware=Firmware(vm.firmware),
+        disks=tuple(
+            DiskSlot(disk_uuid=disk.pk, pool=disk.pool, bus=DiskBus(disk.bus), boot_order=0 if number else 1 + has_cd)
+            for number, disk in enumerate(vm.disks.all())
+        ),
+        nics=tuple(
+            NicSlot(mac=nic.mac, source=nic.source, kind=NicKind(nic.kind), model=NicModel(nic.model))
+            for nic in vm.nics.all()
+        ),
+        cdrom=CdromSlot(pool=pool, image_uuid=vm.cd_image_id, boot_order=_CD_FIRST) if has_cd else CdromSlot(),
+        seed_pool=seed_pool,
+        is_autostarted=vm.is_autostarted,
+        operation_id=operation_id,
+    )
+
+
+def disk_spec(disk: Disk, *, operation_id: UUID) -> DiskSpec:
+    """One disk: thin over its image, or empty."""
+    image = disk.image if disk.image and disk.image.kind == ImageKind.CLOUD else None
+    return DiskSpec(
+        size_bytes=disk.size_bytes,
+        image_uuid=image.pk if image else None,
+        image_format=ImageFormat(image.format) if image else ImageFormat.QCOW2,
+        operation_id=operation_id,
+    )
+
+
+def domain_delete(vm: Vm, *, keeps_disks: bool, operation_id: UUID) -> DomainDelete:
+    """Its end; the seed goes in any case."""
+    disks = list(vm.disks.all())
+    return DomainDelete(
+        disks=() if keeps_disks else tuple(PoolDisk(pool=disk.pool, disk_uuid=disk.pk) for disk in disks),
+        seed_pool=disks[0].pool if disks else "",
+        operation_id=operation_id,
+    )
