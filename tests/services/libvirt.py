@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import re
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.demo_guest import DemoGuestError, guest_define, guest_names, guest_remove, virsh, wait_for_serial
+from deploy.local.demo_guest import DemoGuestError, guest_define, virsh, wait_for_serial
 from deploy.local.domain_xml import GuestSpec
 from deploy.local.guest_image import GuestImage, guest_image_ensure
 from tests.services.databases import ServiceError
@@ -27,6 +28,12 @@ START_SECONDS = 60
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 GUEST_FOLDER = Path(os.environ.get("EVE_TEST_GUEST_DIR", "/var/tmp/eve-test-guest"))
 """Cache of the guest's kernel and initramfs: a public folder that QEMU's user can read, kept between runs."""
+NETWORK_XML = """<network>
+  <name>{name}</name>
+  <bridge name="evebr0"/>
+  <ip address="192.168.222.1" netmask="255.255.255.0"><dhcp><range start="192.168.222.10" end="192.168.222.99"/></dhcp></ip>
+</network>
+"""
 
 
 @dataclass(slots=True)
@@ -108,10 +115,37 @@ class LibvirtSandbox:
                 return int(path.parent.name)
         raise LookupError(f"No QEMU runs the guest {name}.")
 
+    @property
+    def pool_folder(self) -> Path:
+        """The folder of the pool ``default``."""
+        return self.root.path / "pool"
+
+    def make_pool(self, name: str, folder: Path) -> None:
+        """A ``dir`` pool in ``folder``, which has to be there: at the same place within the sandbox and without."""
+        virsh(self.uri, "pool-define-as", name, "dir", "--target", str(folder))
+        virsh(self.uri, "pool-start", name)
+
+    def remove_pool(self, name: str) -> None:
+        """Forget a pool; its files stay."""
+        virsh(self.uri, "pool-destroy", name)
+        virsh(self.uri, "pool-undefine", name)
+
+    def make_network(self, name: str = "default") -> None:
+        """A network with DHCP that leads nowhere (the sandbox has interfaces of its own), unless it is there."""
+        if name in virsh(self.uri, "net-list", "--all", "--name").split():
+            return
+        document = self.root.path / f"network-{name}.xml"
+        document.write_text(NETWORK_XML.format(name=name))
+        virsh(self.uri, "net-define", str(document))
+        virsh(self.uri, "net-start", name)
+
     def remove_all(self) -> None:
-        """Pull the plug of every guest and forget it."""
-        for name in guest_names(self.uri):
-            guest_remove(uri=self.uri, name=name)
+        """Pull the plug of every guest and forget it, with its snapshots, and empty the pool ``default``."""
+        for name in virsh(self.uri, "list", "--all", "--name").split():
+            with contextlib.suppress(DemoGuestError):
+                virsh(self.uri, "destroy", name)
+            virsh(self.uri, "undefine", name, "--nvram", "--managed-save", "--snapshots-metadata")
+        _as_root(["find", str(self.pool_folder), "-mindepth", "1", "-delete"])
         self.logs.clear()
 
     def close(self) -> None:
@@ -166,13 +200,14 @@ def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
                 f"No namespaces for a libvirt of the tests' own (an unprivileged container?): {_tail(root.path)}"
             )
         sandbox._wait_until_up()
+        sandbox.make_pool("default", sandbox.pool_folder)
         yield sandbox
     finally:
         sandbox.close()
 
 
 def _write_configuration(root: Path) -> None:
-    for name in (*BINDS, "serial", "disks"):
+    for name in (*BINDS, "serial", "disks", "pool"):
         (root / name).mkdir(mode=0o755)
     # Only this user and root may connect; libvirt's own checks would ask a polkit that is hidden from it.
     group = grp.getgrgid(os.getegid()).gr_name
@@ -184,7 +219,17 @@ def _write_configuration(root: Path) -> None:
 
 
 def _launch(root: Path) -> subprocess.Popen[str]:
-    namespaces = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    namespaces = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     command = [*_sudo(), *namespaces, sys.executable, "-I", str(INIT), str(root)]
     with (root / "init.log").open("wb") as log:
         return subprocess.Popen(

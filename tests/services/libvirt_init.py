@@ -1,4 +1,4 @@
-"""First process of the libvirt sandbox: a private mount and process namespace that ends with the tests.
+"""First process of the libvirt sandbox: private mount, process and network namespaces that end with the tests.
 
 ``unshare … python libvirt_init.py FOLDER`` binds sub-folders of FOLDER over every folder that libvirt writes to, starts a virtlogd and a
 libvirtd of its own, and obeys lines on standard input: ``kill`` (SIGKILL to libvirtd) and ``start``. At the end of its input, which
@@ -36,6 +36,7 @@ def main() -> None:
     for name, target in BINDS.items():
         Path(target).mkdir(parents=True, exist_ok=True)
         _mount(root / name, target)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     if Path("/dev/kvm").exists():
         # Guests are emulated in tests, and libvirt must not take a /dev/kvm for granted that boots nothing. One that QEMU's
         # user could open, but QEMU not use, would have libvirt probe QEMU again (4 s) at every definition and start.

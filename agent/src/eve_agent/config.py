@@ -14,6 +14,7 @@ from . import files
 DEFAULT_CONFIG = Path("/etc/eve-agent/agent.toml")
 DEFAULT_KEY_DIR = Path("/var/lib/eve-agent")
 DEFAULT_PORT = 8443
+VIRTUALIZATIONS = ("auto", "kvm", "qemu")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -54,6 +55,8 @@ class Config:
     """Folder of key, certificate, CA and pins."""
     libvirt_uri: str = "qemu:///system"
     libvirt_call_timeout_seconds: float = 20.0
+    virtualization: str = "auto"
+    """``kvm`` or ``qemu`` for the machines that are made here; ``auto``: KVM where a probe runs under it."""
     log_level: str = "info"
 
     @property
@@ -111,6 +114,10 @@ class Config:
             raise ConfigError(f"{path}: key_dir: {self.key_dir!r} is no absolute path")
         if not 1 <= self.libvirt_call_timeout_seconds <= 600:
             raise ConfigError(f"{path}: libvirt_call_timeout_seconds: has to be between 1 and 600")
+        if self.virtualization not in VIRTUALIZATIONS:
+            raise ConfigError(
+                f"{path}: virtualization: {self.virtualization!r} is none of {', '.join(VIRTUALIZATIONS)}"
+            )
         if self.log_level not in LOG_LEVELS:
             raise ConfigError(f"{path}: log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
 

@@ -30,9 +30,14 @@ def make_driver(config: Config, *, kind: str, fake_console: Address | None) -> D
         from .driver.fake import FakeDriver  # noqa: PLC0415
 
         return FakeDriver(console_address=(fake_console.host, fake_console.port) if fake_console else None)
+    from .driver.kvm import Virtualization  # noqa: PLC0415
     from .driver.libvirt import LibvirtDriver  # noqa: PLC0415
 
-    return LibvirtDriver(uri=config.libvirt_uri, call_timeout_seconds=config.libvirt_call_timeout_seconds)
+    return LibvirtDriver(
+        uri=config.libvirt_uri,
+        call_timeout_seconds=config.libvirt_call_timeout_seconds,
+        virtualization=Virtualization(config.virtualization),
+    )
 
 
 def run(config: Config, identity: Identity, driver: Driver) -> None:

@@ -81,6 +81,9 @@ class Rig(Protocol):
     async def make(self, name: str, display: str = "vnc", *, running: bool = True, booted: bool = False) -> uuid.UUID:
         """A guest with that display; `booted`: wait until its system is up."""
 
+    async def make_network(self) -> None:
+        """The network ``default``."""
+
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         """Forgets the definition: a running guest becomes transient, another is gone."""
 
@@ -103,6 +106,9 @@ class FakeRig:
     async def make(self, name: str, display: str = "vnc", *, running: bool = True, booted: bool = False) -> uuid.UUID:
         state = DomainState.RUNNING if running else DomainState.OFF
         return self.driver.define(name, state=state, graphics=FAKE_GRAPHICS[display])
+
+    async def make_network(self) -> None:
+        return
 
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         if (await self.driver.domain(domain_uuid)).state is DomainState.OFF:
@@ -141,6 +147,9 @@ class LibvirtRig:
     async def virsh(self, *arguments: str) -> str:
         """Runs virsh behind the driver's back."""
         return await asyncio.to_thread(self.sandbox.virsh, *arguments)
+
+    async def make_network(self) -> None:
+        await asyncio.to_thread(self.sandbox.make_network)
 
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         await self.virsh("undefine", str(domain_uuid))

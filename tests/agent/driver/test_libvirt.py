@@ -162,7 +162,7 @@ async def test_a_guest_without_a_video_device_has_no_picture(libvirt_rig: Libvir
 
 
 async def test_a_picture_beyond_the_limit_is_refused(libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("eve_agent.driver.libvirt.SCREENSHOT_LIMIT_BYTES", 100)
+    monkeypatch.setattr("eve_agent.driver.libvirt.session.SCREENSHOT_LIMIT_BYTES", 100)
     guest = await libvirt_rig.make("guest")
 
     with pytest.raises(ActionRefused, match="larger"):
@@ -222,7 +222,7 @@ async def test_a_guest_whose_description_is_unreadable_hides_nobody(
             raise MalformedXml("no XML: too deep")
         return read_domain(text, status)
 
-    monkeypatch.setattr("eve_agent.driver.libvirt.read_domain", read)
+    monkeypatch.setattr("eve_agent.driver.libvirt.calls.read_domain", read)
     found = {domain.name: domain for domain in await libvirt_rig.driver.domains()}
 
     assert set(found) == {"odd", "plain"}
@@ -279,7 +279,7 @@ async def test_a_guest_that_died_while_libvirtd_was_away_is_told_of(libvirt_rig:
 @pytest.fixture
 def quick_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hung libvirtd is given up after 4 seconds, not 20."""
-    monkeypatch.setattr("eve_agent.driver.libvirt.KEEPALIVE_SECONDS", 1)
+    monkeypatch.setattr("eve_agent.driver.libvirt.binding.KEEPALIVE_SECONDS", 1)
 
 
 @pytest.mark.usefixtures("quick_keepalive")

@@ -62,7 +62,7 @@ async def test_state_changes(agent: Agent):
         ("GET", f"/libvirt/domains/{DOMAIN}/console/1", 400, "bad_uuid"),
         ("GET", f"/libvirt/domains/{pki.HYPERVISOR}", 404, "domain_not_found"),
         ("POST", "/libvirt", 405, "method_not_allowed"),
-        ("DELETE", f"/libvirt/domains/{DOMAIN}", 405, "method_not_allowed"),
+        ("POST", f"/libvirt/domains/{DOMAIN}", 405, "method_not_allowed"),
         ("GET", "/certificate/pins", 405, "method_not_allowed"),
         ("GET", "/events", 400, "bad_request"),
         ("GET", f"/libvirt/domains/{DOMAIN}/console", 400, "bad_request"),

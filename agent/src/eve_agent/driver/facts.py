@@ -18,13 +18,14 @@ _ALL_CELLS = -1
 """``VIR_NODE_MEMORY_STATS_ALL_CELLS``."""
 
 
-def read_facts(connection: Any, *, networks: Iterable[Any], pools: Iterable[Any]) -> HostFacts:
+def read_facts(connection: Any, *, networks: Iterable[Any], pools: Iterable[Any], is_kvm_used: bool) -> HostFacts:
     """The facts, blocking.
 
     Args:
         connection: a ``libvirt.virConnect``.
         networks: its ``virNetwork``.
         pools: its ``virStoragePool``.
+        is_kvm_used: whether domains are made for KVM.
 
     Raises:
         libvirtError, MalformedXml: to be translated by the caller.
@@ -55,6 +56,7 @@ def read_facts(connection: Any, *, networks: Iterable[Any], pools: Iterable[Any]
         networks=tuple(_network(network) for network in networks),
         pools=tuple(_pool(pool) for pool in pools),
         has_kvm=machine.has_kvm(),
+        is_kvm_used=is_kvm_used,
     )
 
 

@@ -16,6 +16,11 @@ def clean_words(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)[:_MESSAGE_LIMIT].strip()
 
 
+def is_full(words: str) -> bool:
+    """Whether libvirt's or QEMU's words say that a disk is full."""
+    return "No space left on device" in words or "Disk quota exceeded" in words
+
+
 def version_text(number: int) -> str:
     """``major.minor.release`` of libvirt's number for it (``major * 1000000 + minor * 1000 + release``)."""
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
-from eve_agent.errors import ActionRefused, AgentError, DisplayUnsupported, DomainNotFound, DomainOff, NoDisplay
+from collections.abc import Sequence
+
+from eve_agent.errors import (
+    ActionRefused,
+    AgentError,
+    BeyondHost,
+    DisplayUnsupported,
+    DomainNotFound,
+    DomainOff,
+    DomainRunning,
+    ImageInUse,
+    NoDisplay,
+    NoGuestAgent,
+    NotMadeByEve,
+    VolumeInUse,
+    VolumeMismatch,
+)
 from eve_agent.wire.domain import Domain, DomainState, Graphics, GraphicsKind, StateAction
+from eve_agent.wire.snapshots import SnapshotSpec
+from eve_agent.wire.spec import DomainSpec, ResourcesChange
+from eve_agent.wire.storage import DiskSpec, DiskStatus
 
 _GOALS = {
     StateAction.STOP: DomainState.OFF,
@@ -54,3 +73,72 @@ def refuse_screenless(domain: Domain) -> None:
     """Raises DomainOff where nothing can be on a screen."""
     if domain.state is DomainState.OFF:
         raise DomainOff(f"“{domain.name}” is off; start it to see its screen.")
+
+
+def refuse_beyond_host(wanted: DomainSpec | ResourcesChange, *, threads: int, memory_bytes: int) -> None:
+    """Raises BeyondHost for a domain that is larger than its host."""
+    if wanted.vcpus > threads:
+        raise BeyondHost(f"This host has {threads} processors; a virtual machine cannot have more.")
+    if wanted.memory_bytes > memory_bytes:
+        raise BeyondHost(f"This host has {memory_bytes // 2**20} MiB of memory; a virtual machine cannot have more.")
+
+
+def capped(wanted: DomainSpec | ResourcesChange, *, threads: int, memory_bytes: int) -> tuple[int, int]:
+    """The maxima of processors and of memory in bytes, no less than what is wanted now and no more than the host has."""
+    vcpus_max = min(max(wanted.vcpus_max, wanted.vcpus), threads)
+    memory_max_bytes = min(max(wanted.memory_max_bytes, wanted.memory_bytes), memory_bytes)
+    return vcpus_max, memory_max_bytes
+
+
+def refuse_disk_in_use(users: Sequence[str]) -> None:
+    """Raises VolumeInUse where domains have the disk."""
+    if users:
+        raise VolumeInUse(f"The disk belongs to “{users[0]}”; detach it there first.")
+
+
+def refuse_image_in_use(users: Sequence[str]) -> None:
+    """Raises ImageInUse where disks or domains need the image."""
+    if users:
+        more = f" and {len(users) - 1} more" if len(users) > 1 else ""
+        raise ImageInUse(f"The image is needed by {users[0]}{more}; disks that were made of it still read from it.")
+
+
+def refuse_other_image(status: DiskStatus, wanted: DiskSpec) -> None:
+    """Raises VolumeMismatch where the disk is there, but is not the one that is wanted."""
+    if status.image_uuid != wanted.image_uuid:
+        raise VolumeMismatch("A disk of that id is there already, made of another image.")
+
+
+def check_disk_over_image(wanted: DiskSpec, virtual_bytes: int) -> None:
+    """Raises VolumeMismatch for a disk that is smaller than what it is to be made of."""
+    if wanted.size_bytes < virtual_bytes:
+        raise VolumeMismatch(f"The image needs a disk of at least {-(-virtual_bytes // 2**20)} MiB.")
+
+
+def refuse_shrinking(present_bytes: int, size_bytes: int) -> None:
+    """Raises VolumeMismatch: a smaller disk would cut off what a guest wrote."""
+    if size_bytes < present_bytes:
+        raise VolumeMismatch(f"The disk has {present_bytes // 2**20} MiB; it can be made larger only.")
+
+
+def refuse_foreign(name: str, *, has_mark: bool) -> None:
+    """Raises NotMadeByEve for a domain without Eve's mark."""
+    if not has_mark:
+        raise NotMadeByEve(f"Eve did not make “{name}”, and deletes only what it made: virsh undefine {name}")
+
+
+def refuse_snapshot(domain: Domain, wanted: SnapshotSpec) -> None:
+    """Raises DomainOff, DomainRunning: memory needs a guest that runs, disks alone one that does not."""
+    is_off = domain.state is DomainState.OFF
+    if wanted.with_memory and is_off:
+        raise DomainOff(f"“{domain.name}” is off, so it has no memory to keep; take a snapshot of its disks.")
+    if not wanted.with_memory and not is_off:
+        raise DomainRunning(f"“{domain.name}” runs; shut it down for a snapshot of its disks, or keep its memory too.")
+
+
+def refuse_without_agent(domain: Domain, *, has_agent: bool) -> None:
+    """Raises DomainOff, NoGuestAgent."""
+    if domain.state is not DomainState.RUNNING:
+        raise DomainOff(f"“{domain.name}” does not run, so nothing in it can be asked.")
+    if not has_agent:
+        raise NoGuestAgent(f"No agent runs in “{domain.name}”: install qemu-guest-agent in the guest.")

@@ -26,12 +26,13 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NotSupported
+from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NoGuestAgent, NotSupported
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Domain, StateAction
 from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import HostFacts
 
+from .asking import Asking
 from .base import EventListener, Screenshot
 from .feed import EventFeed
 from .follower import Follower
@@ -99,7 +100,7 @@ class _Nothing:
         return
 
 
-class ThreadedDriver:
+class ThreadedDriver(Asking):
     """Keeps the :class:`~eve_agent.driver.base.Driver` Protocol over a :class:`~eve_agent.driver.host.Hypervisor`.
 
     Args:
@@ -220,6 +221,33 @@ class ThreadedDriver:
             raise
         except AgentError as error:
             _log.debug("disks were not measured", extra={"domain": str(domain_uuid), "reason": str(error)})
+
+    async def _change(
+        self, domain_uuid: uuid.UUID, operation: Callable[[Session], T], *, timeout_seconds: float | None = None
+    ) -> T:
+        """A change of a domain, which may wait for its QEMU."""
+        seconds = self._change_timeout_seconds if timeout_seconds is None else timeout_seconds
+        async with self._changes:
+            try:
+                return await self._call_guest(domain_uuid, operation, timeout_seconds=seconds)
+            finally:
+                self._changed(domain_uuid)
+
+    async def _write(self, operation: Callable[[Session], T], *, key: Hashable) -> T:
+        """A change of a pool, or a look at all that it holds."""
+        async with self._changes:
+            return await self._call(operation, key=key, timeout_seconds=self._change_timeout_seconds)
+
+    async def _ask_agent(self, domain_uuid: uuid.UUID, operation: Callable[[Session], T]) -> T:
+        """Something of a guest's agent."""
+        if self._calls is not None and self._calls.busy(_AGENT_CALL) >= AGENT_CALLS_AT_ONCE:
+            raise NoGuestAgent("Too many guests' agents of this host are being asked just now; try again in a moment.")
+        return await self._call(
+            operation,
+            key=("agent", domain_uuid),
+            also=(_AGENT_CALL,),
+            timeout_seconds=self._change_timeout_seconds,
+        )
 
     async def _call_guest(
         self,

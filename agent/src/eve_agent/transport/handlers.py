@@ -33,6 +33,10 @@ class HostHandlers:
         """``GET /libvirt``"""
         return answer(await self._driver.host_facts())
 
+    async def stats(self, _call: Call) -> web.StreamResponse:
+        """``GET /libvirt/stats``"""
+        return answer(await self._driver.stats())
+
     async def domains(self, _call: Call) -> web.StreamResponse:
         """``GET /libvirt/domains``"""
         return answer(await self._driver.domains())

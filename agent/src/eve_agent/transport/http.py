@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -28,6 +28,8 @@ from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supporte
 
 MAX_BODY_BYTES = 64 * 1024
 KEEPALIVE_SECONDS = 75.0
+NAMES = frozenset({"pool", "mac"})
+"""Parts of paths that are no UUIDs."""
 _MAX_LOGGED_PATH = 200
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -43,17 +45,31 @@ class Call:
     route: str
     """The template of :mod:`eve_agent.wire.paths`."""
     ids: Mapping[str, uuid.UUID]
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Of what has no UUID in the path: pools, network cards."""
 
-    async def body(self, cls: type[T]) -> T:
+    async def body(self, cls: type[T], *, limit_bytes: int = MAX_BODY_BYTES) -> T:
         """The body, decoded. Raises BadRequest, BodyTooLarge."""
-        if (self.request.content_length or 0) > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
+        if (self.request.content_length or 0) > limit_bytes:
+            raise BodyTooLarge(f"a body has at most {limit_bytes} bytes")
+        data = bytearray()
         try:
-            return codec.decode(cls, await self.request.read())
-        except web.HTTPRequestEntityTooLarge:
-            raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES} bytes") from None
+            async for piece in self.request.content.iter_any():
+                data += piece
+                if len(data) > limit_bytes:
+                    raise BodyTooLarge(f"a body has at most {limit_bytes} bytes")
+            return codec.decode(cls, bytes(data))
         except (codec.DecodeError, web.RequestPayloadError) as error:
             raise BadRequest(f"the body is not understood: {error}") from error
+
+    def number(self, name: str, *, default: int) -> int:
+        """A whole number of the query. Raises BadRequest."""
+        text = self.request.query.get(name, "")
+        if not text:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise BadRequest(f"{name} has to be a whole number")
+        return int(text)
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -89,7 +105,9 @@ class Router:
             handler = methods.get(request.method)
             if handler is None:
                 raise MethodNotAllowed(f"{template} takes {', '.join(sorted(methods))}, not {request.method[:20]}")
-            return handler, Call(request, template, {name: _uuid(text) for name, text in match.groupdict().items()})
+            parts = match.groupdict()
+            names = {name: parts.pop(name) for name in NAMES & parts.keys()}
+            return handler, Call(request, template, {name: _uuid(text) for name, text in parts.items()}, names)
         raise PathNotFound("this agent has no such path")
 
 

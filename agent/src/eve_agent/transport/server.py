@@ -10,6 +10,8 @@ from eve_agent.config import Address
 from eve_agent.driver.base import Driver
 from eve_agent.service.consoles import Consoles
 from eve_agent.service.identity import Identity
+from eve_agent.service.images import Images
+from eve_agent.service.jobs import Jobs
 from eve_agent.service.liveness import Pace
 from eve_agent.wire import paths
 from eve_agent.wire.close import CloseCode
@@ -17,8 +19,10 @@ from eve_agent.wire.close import CloseCode
 from .console import ConsoleEndpoint
 from .events import EventsEndpoint
 from .handlers import CertificateHandlers, HostHandlers, SessionHandlers
-from .http import HttpServer, Router
+from .http import Handler, HttpServer, Router
+from .machines import GuestHandlers, MachineHandlers, SnapshotHandlers
 from .metrics import Metrics
+from .storage import ImageHandlers, JobHandlers, StorageHandlers
 from .tls import Listener, peer_fingerprint
 
 HOUSEKEEPING_SECONDS = 30.0
@@ -34,6 +38,7 @@ class AgentServer:
     def __init__(self, identity: Identity, driver: Driver, *, pace: Pace | None = None) -> None:
         self._identity = identity
         self.consoles = Consoles(driver, pace=pace)
+        self._jobs = Jobs()
         self._events = EventsEndpoint(driver)
         self._metrics = Metrics()
         self._metrics.watch(self.consoles, identity, driver, lambda: len(self._events))
@@ -67,7 +72,7 @@ class AgentServer:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         self._listener.close()
-        await asyncio.gather(self.consoles.end_all(CloseCode.SERVICE_RESTART), self._events.close())
+        await asyncio.gather(self.consoles.end_all(CloseCode.SERVICE_RESTART), self._events.close(), self._jobs.close())
         self._http.pre_shutdown()
         await self._http.shutdown(REQUEST_SECONDS)
 
@@ -87,9 +92,11 @@ class AgentServer:
         console = ConsoleEndpoint(self.consoles, observe_setup=self._metrics.observe_setup)
         return Router(
             {
+                **_machine_routes(driver, host),
+                **_storage_routes(driver, self._jobs),
                 paths.HOST: {"GET": host.host},
+                paths.STATS: {"GET": host.stats},
                 paths.DOMAINS: {"GET": host.domains},
-                paths.DOMAIN: {"GET": host.domain},
                 paths.DOMAIN_STATE: {"GET": host.domain, "PATCH": host.change_state},
                 paths.DOMAIN_SCREENSHOT: {"GET": host.screenshot},
                 paths.DOMAIN_CONSOLE: {"GET": console},
@@ -108,3 +115,40 @@ class AgentServer:
                 paths.METRICS: {"GET": self._metrics},
             }
         )
+
+
+def _machine_routes(driver: Driver, host: HostHandlers) -> dict[str, dict[str, Handler]]:
+    machines, snapshots, guests = MachineHandlers(driver), SnapshotHandlers(driver), GuestHandlers(driver)
+    return {
+        paths.DOMAIN: {"GET": host.domain, "PUT": machines.define, "DELETE": machines.delete},
+        paths.DOMAIN_RESOURCES: {"PUT": machines.resources},
+        paths.DOMAIN_DISK: {"PUT": machines.attach_disk, "DELETE": machines.detach_disk},
+        paths.DOMAIN_DISK_SIZE: {"PUT": machines.grow_disk},
+        paths.DOMAIN_NIC: {"PUT": machines.attach_nic, "DELETE": machines.detach_nic},
+        paths.DOMAIN_CDROM: {"PUT": machines.change_cdrom},
+        paths.DOMAIN_BOOT: {"PUT": machines.set_boot_order},
+        paths.DOMAIN_TITLE: {"PUT": machines.set_title},
+        paths.DOMAIN_AUTOSTART: {"PUT": machines.set_autostart},
+        paths.DOMAIN_SNAPSHOTS: {"GET": snapshots.snapshots},
+        paths.DOMAIN_SNAPSHOT: {"PUT": snapshots.make, "DELETE": snapshots.delete},
+        paths.DOMAIN_SNAPSHOT_REVERT: {"POST": snapshots.revert},
+        paths.DOMAIN_GUEST: {"GET": guests.info},
+        paths.DOMAIN_GUEST_PASSWORD: {"PUT": guests.set_password},
+        paths.DOMAIN_GUEST_FREEZE: {"POST": guests.freeze},
+        paths.DOMAIN_GUEST_THAW: {"POST": guests.thaw},
+    }
+
+
+def _storage_routes(driver: Driver, jobs: Jobs) -> dict[str, dict[str, Handler]]:
+    storage, images, job = StorageHandlers(driver), ImageHandlers(Images(driver, jobs)), JobHandlers(jobs)
+    return {
+        paths.STORAGE: {"GET": storage.pools},
+        paths.VOLUMES: {"GET": storage.volumes},
+        paths.IMAGE: {"GET": images.status, "PUT": images.fetch, "DELETE": images.delete},
+        paths.IMAGE_DATA: {"GET": images.read, "PUT": images.send},
+        paths.IMAGE_FINISH: {"POST": images.finish},
+        paths.IMAGE_COPY: {"POST": images.copy},
+        paths.DISK: {"GET": storage.disk, "PUT": storage.make_disk, "DELETE": storage.delete_disk},
+        paths.SEED: {"PUT": storage.make_seed, "DELETE": storage.delete_seed},
+        paths.JOB: {"GET": job.report, "DELETE": job.cancel},
+    }

@@ -137,9 +137,9 @@ class DomainSpec:
     title: str = ""
     """One line for people."""
     vcpus_max: int = 0
-    """How many it may be given while it runs; 0: as `vcpus`."""
+    """How many it may be given while it runs, cut to what the host has; 0: as `vcpus`."""
     memory_max_bytes: int = 0
-    """How much it may be given while it runs; 0: as `memory_bytes`."""
+    """How much it may be given while it runs, cut to what the host has; 0: as `memory_bytes`."""
     firmware: Firmware = Firmware.BIOS
     disks: tuple[DiskSlot, ...] = ()
     nics: tuple[NicSlot, ...] = ()

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from eve_agent.wire.domain import Disk, Domain, DomainState, Nic
+from eve_agent.wire.domain import Disk, Domain, DomainState, Nic, Resources
 
+from .devices import boot_order, has_mark, uuid_of
 from .graphics import read_graphics
 from .parse import MalformedXml, attribute_at, bytes_at, parse, text_at, whole
 
@@ -27,6 +28,8 @@ class DomainStatus:
     is_autostarted: bool = False
     disk_capacities: Mapping[str, int] = field(default_factory=dict)
     """Bytes by the disk's target; an absent one is not known."""
+    next_start: Resources | None = None
+    """What a running domain will start with, where that is not what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ def read_domain(text: str, status: DomainStatus) -> DomainParts:
         nics=tuple(_nic(element) for element in devices.iterfind("interface")),
         graphics=read_graphics(devices),
         has_serial=devices.find("serial") is not None or devices.find("console") is not None,
+        title=text_at(root, "title"),
+        is_made_by_eve=has_mark(root),
+        next_start=status.next_start,
     )
     return DomainParts(
         domain=domain,
@@ -94,6 +100,8 @@ def _disk(element: etree._Element, capacities: Mapping[str, int]) -> Disk:
         source=_disk_source(element.find("source")),
         capacity_bytes=capacities.get(target, 0),
         is_read_only=element.find("readonly") is not None,
+        uuid=uuid_of(element),
+        boot_order=boot_order(element),
     )
 
 
@@ -128,6 +136,7 @@ def _nic(element: etree._Element) -> Nic:
         kind=kind,
         source=source,
         model=attribute_at(element, "model", "type"),
+        boot_order=boot_order(element),
     )
 
 

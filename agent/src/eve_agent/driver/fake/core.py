@@ -1,4 +1,4 @@
-"""A made-up hypervisor in memory, for tests, benchmarks and machines without libvirt: same Protocol, same semantics."""
+"""Reads, states, displays and faults of the made-up hypervisor, and what its other parts stand on."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 from eve_agent import __version__
+from eve_agent.driver.base import EventListener, Screenshot
+from eve_agent.driver.feed import EventFeed
+from eve_agent.driver.rules import is_already, not_found, refuse_impossible, refuse_screenless, vnc_display
 from eve_agent.errors import ActionRefused, AgentError, LibvirtAway, NoDisplay, NotSupported
 from eve_agent.wire.console import ConsoleKind
-from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic, StateAction
+from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic, Resources, StateAction
 from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool, NumaNode
 from eve_agent.wire.version import CONTRACT_VERSION
 
-from .base import EventListener, Screenshot
-from .feed import EventFeed
-from .rules import is_already, not_found, refuse_impossible, refuse_screenless, vnc_display
-
 VNC = Graphics(kind=GraphicsKind.VNC, index=0)
+THREADS = 64
+MEMORY_BYTES = 512 * 2**30
+POOL_BYTES = 4096 * 2**30
+NETWORK = "default"
+BRIDGE = "virbr0"
 _NAMESPACE = uuid.UUID("5f4b3e0e-9f3c-4f4d-8f5a-0c1c3b2a1d00")
 _GIB = 2**30
 _SCREEN = (64, 48)
@@ -34,8 +38,8 @@ _OUTCOMES = {
 }
 
 
-class FakeDriver:
-    """Keeps the :class:`~eve_agent.driver.base.Driver` Protocol without a hypervisor.
+class FakeCore:
+    """See :class:`~eve_agent.driver.fake.FakeDriver`.
 
     Args:
         console_address: host and port of an RFB 3.8 server without authentication, which is every guest's screen;
@@ -62,6 +66,7 @@ class FakeDriver:
         self._domains: dict[uuid.UUID, Domain] = {}
         self._faults: list[AgentError] = []
         self._timers: dict[uuid.UUID, asyncio.TimerHandle] = {}
+        self._pool_names = ["default"]
         self._is_up = False
         self._why_down = "not started yet"
         for number in range(1, domains + 1):
@@ -98,22 +103,27 @@ class FakeDriver:
                 sockets=1,
                 cores_per_socket=16,
                 threads_per_core=2,
-                threads_total=64,
+                threads_total=THREADS,
                 frequency_mhz=2450,
             ),
-            memory_bytes=512 * _GIB,
+            memory_bytes=MEMORY_BYTES,
             memory_free_bytes=256 * _GIB,
             time=dt.datetime.now(dt.UTC),
             numa_nodes=tuple(
                 NumaNode(node_id=node, memory_bytes=256 * _GIB, cpu_ids=tuple(range(32 * node, 32 * node + 32)))
                 for node in range(2)
             ),
-            bridges=("virbr0",),
-            networks=(HostNetwork(name="default", is_active=True, bridge="virbr0"),),
-            pools=(
+            bridges=(BRIDGE,),
+            networks=(HostNetwork(name=NETWORK, is_active=True, bridge=BRIDGE),),
+            pools=tuple(
                 HostPool(
-                    name="default", kind="dir", is_active=True, capacity_bytes=4096 * _GIB, available_bytes=2048 * _GIB
-                ),
+                    name=name,
+                    kind="dir",
+                    is_active=True,
+                    capacity_bytes=POOL_BYTES,
+                    available_bytes=POOL_BYTES // 2,
+                )
+                for name in self._pool_names
             ),
         )
 
@@ -232,6 +242,8 @@ class FakeDriver:
 
     def _enter(self, before: Domain, state: DomainState, reason: str) -> Domain:
         after = dataclasses.replace(before, state=state, reason=reason)
+        if state is DomainState.OFF and before.next_start is not None:
+            after = with_resources(after, before.next_start)
         if state is not DomainState.OFF or before.is_persistent:
             return self._put(after)
         self.remove(before.uuid)
@@ -251,6 +263,18 @@ class FakeDriver:
         """Nobody hears of what happens while libvirt is away: that is what LIBVIRT_UP is for."""
         if self._is_up:
             self._feed.publish(event)
+
+
+def with_resources(domain: Domain, resources: Resources) -> Domain:
+    """The domain with other processors and memory."""
+    return dataclasses.replace(
+        domain,
+        vcpus=resources.vcpus,
+        vcpus_max=resources.vcpus_max,
+        memory_bytes=resources.memory_bytes,
+        memory_max_bytes=resources.memory_max_bytes,
+        next_start=None,
+    )
 
 
 def _mac(domain_uuid: uuid.UUID) -> str:

@@ -1,0 +1,161 @@
+"""What all calls of a session are made of: looking up, reading, and libvirt's errors in the agent's terms."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from eve_agent.driver.kvm import Virtualization
+from eve_agent.driver.readings import let_go
+from eve_agent.driver.rules import not_found
+from eve_agent.driver.states import state_of
+from eve_agent.driver.xml import DomainDocument, DomainParts, DomainStatus, MalformedXml, read_domain
+from eve_agent.errors import ActionRefused, AgentError, DomainOff, LibvirtAway, LibvirtTimeout, NotSupported
+from eve_agent.wire.domain import DomainState, Resources
+
+from .binding import Code, Flag, LibvirtError, words_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+S = TypeVar("S", bound="Calls")
+
+
+def translating(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Raises an AgentError for what libvirt raises."""
+
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except LibvirtError as error:
+            let_go(error)
+            raise self._translated(error) from error
+        except MalformedXml as error:
+            let_go(error)
+            raise AgentError(f"libvirt describes this in words that cannot be read: {error}") from error
+        except AgentError as error:
+            let_go(error)
+            raise
+
+    return functools.update_wrapper(call, method)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions of a host know, by domain (the bytes of its UUID); changed by replacing a domain's whole entry."""
+
+    virtualization: Virtualization
+    """Whether domains are made for KVM."""
+    capacities: dict[bytes, dict[str, int]] = field(default_factory=dict)
+    """Bytes by disk target."""
+    macs: dict[bytes, dict[str, str]] = field(default_factory=dict)
+    """MACs by interface."""
+
+
+class Calls:
+    """A connection for one thread's calls, and what all of them need.
+
+    Args:
+        connection: a ``libvirt.virConnect``, which belongs to the session from now on.
+        uri: where it leads.
+        shared: what all sessions know.
+    """
+
+    def __init__(self, connection: Any, uri: str, shared: Shared) -> None:
+        self._connection = connection
+        self._uri = uri
+        self._capacities = shared.capacities
+        self._macs = shared.macs
+        self._virtualization = shared.virtualization
+
+    def is_alive(self) -> bool:
+        """Whether the connection is open, as far as the library knows."""
+        try:
+            return bool(self._connection.isAlive())
+        except LibvirtError:
+            return False
+
+    def close(self) -> None:
+        """Ends the connection; a second time does nothing."""
+        with contextlib.suppress(LibvirtError):
+            self._connection.close()
+
+    def _lookup(self, domain_uuid: uuid.UUID) -> Any:
+        return self._connection.lookupByUUID(domain_uuid.bytes)
+
+    def _parts(self, domain: Any) -> DomainParts:
+        state, reason = state_of(*domain.state())
+        status = DomainStatus(
+            state=state,
+            reason=reason,
+            is_persistent=bool(domain.isPersistent()),
+            is_autostarted=bool(domain.autostart()),
+            disk_capacities=self._capacities.get(domain.UUID(), {}),
+            next_start=self._next_start(domain) if state is not DomainState.OFF else None,
+        )
+        return read_domain(domain.XMLDesc(0), status)
+
+    def _next_start(self, domain: Any) -> Resources | None:
+        """What a running domain will start with, where that is not what it has.
+
+        Memory within the maximum does not count: what a running guest has of that is its balloon's matter.
+        """
+        if not domain.isPersistent():
+            return None
+        live = DomainDocument(domain.XMLDesc(0)).limits
+        planned = DomainDocument(domain.XMLDesc(Flag.XML_INACTIVE)).limits
+        now, then = ((limits.vcpus, limits.vcpus_max, limits.memory_max_bytes) for limits in (live, planned))
+        if now == then:
+            return None
+        return Resources(
+            vcpus=planned.vcpus,
+            vcpus_max=planned.vcpus_max,
+            memory_bytes=planned.memory_bytes,
+            memory_max_bytes=planned.memory_max_bytes,
+        )
+
+    @contextlib.contextmanager
+    def _passing_over(self, *codes: int) -> Iterator[None]:
+        """A failure with one of the `codes`, such as something that vanished meanwhile, is none; that of a dead connection is."""
+        try:
+            yield
+        except LibvirtError as error:
+            if error.get_error_code() not in codes or not self.is_alive():
+                raise
+
+    @contextlib.contextmanager
+    def _off_is_named(self, domain: Any) -> Iterator[None]:
+        """A refusal because the domain stopped meanwhile is DomainOff."""
+        try:
+            yield
+        except LibvirtError as error:
+            if error.get_error_code() == Code.OPERATION_INVALID and not domain.isActive():
+                raise DomainOff(f"“{domain.name()}” was switched off just now.") from error
+            raise
+
+    def _translated(self, error: LibvirtError) -> AgentError:
+        """`error` in the agent's terms. A dead connection shows in many codes, so it is asked for first."""
+        code, words = error.get_error_code(), words_of(error)
+        if not self.is_alive():
+            return LibvirtAway(f"libvirt went away: {words}")
+        if code == Code.NO_DOMAIN:
+            return not_found()
+        if code == Code.OPERATION_TIMEOUT:
+            return LibvirtTimeout(f"libvirt is busy with this virtual machine: {words}")
+        if code == Code.NO_SUPPORT:
+            return NotSupported(f"This host's libvirt cannot do that: {words}")
+        return ActionRefused(f"libvirt refused: {words}")
+
+
+def listed(listing: Callable[[], list[T]]) -> list[T]:
+    """What `listing` returns; nothing where this libvirt has no such driver."""
+    try:
+        return listing()
+    except LibvirtError as error:
+        if error.get_error_code() != Code.NO_SUPPORT:
+            raise
+        return []

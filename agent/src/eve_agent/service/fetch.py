@@ -1,0 +1,146 @@
+"""Fetching an image from an address: no redirect, name or address is trusted before the connection that is about to be made.
+
+The check is where the socket is made, with the very address that it will connect to. So a name that resolves anew, a
+redirect, and an address in any notation all come to the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from eve_agent.errors import AddressRefused, FetchFailed
+
+MAX_REDIRECTS = 5
+CONNECT_SECONDS = 20.0
+READ_SECONDS = 60.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(text: str) -> bool:
+    """Whether `text` is an address of the open internet; an IPv4 address inside an IPv6 one counts as itself."""
+    try:
+        address: Ip = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return all(found.is_global and not found.is_multicast for found in _meant(address))
+
+
+def _meant(address: Ip) -> tuple[Ip, ...]:
+    if not isinstance(address, ipaddress.IPv6Address):
+        return (address,)
+    if address.ipv4_mapped is not None:
+        return (address.ipv4_mapped,)
+    if address.sixtofour is not None:
+        return (address, address.sixtofour)
+    if address.teredo is not None:
+        return (address, *address.teredo)
+    if address in _NAT64:
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    return (address,)
+
+
+def check_url(url: str) -> None:
+    """Raises AddressRefused for anything but plain http and https with a host and without credentials."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise AddressRefused("The address is no valid one.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise AddressRefused("Only http:// and https:// addresses can be fetched.")
+    if parts.username is not None or parts.password is not None:
+        raise AddressRefused("The address holds a name or password; such images have to be uploaded.")
+
+
+@asynccontextmanager
+async def opened(url: str, *, offset: int, etag: str, allow_private: bool) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The answer of the server where `url` ends up, with status 200 or 206 (the latter only if asked for by an `offset`).
+
+    Raises:
+        AddressRefused: an address on the way is not allowed.
+        FetchFailed: the server cannot be reached or does not have it.
+    """
+    headers = {"Accept-Encoding": "identity", "User-Agent": "eve-agent"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+        if etag:
+            headers["If-Range"] = etag
+    refused: list[str] = []
+    connector = aiohttp.TCPConnector(
+        use_dns_cache=False, force_close=True, socket_factory=_socket_factory(allow_private, refused)
+    )
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        trust_env=False,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        try:
+            response = await _followed(session, url, headers)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            if refused:
+                raise AddressRefused(
+                    f"The address leads to {refused[0]}, which is not on the open internet. "
+                    "An administrator can allow private addresses."
+                ) from None
+            raise as_fetch_error(error) from error
+        async with response:
+            yield response
+
+
+def as_fetch_error(error: BaseException) -> FetchFailed:
+    """What a failed connection means."""
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return FetchFailed("The server to fetch from does not answer in time.")
+    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+        return FetchFailed("The server to fetch from has no certificate that this host trusts.")
+    words = "".join(character if character.isprintable() else " " for character in str(error))[:200]
+    return FetchFailed(f"The server to fetch from cannot be reached, or broke off: {words or type(error).__name__}")
+
+
+async def _followed(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    for _ in range(MAX_REDIRECTS + 1):
+        check_url(url)
+        response = await session.get(url, headers=headers, allow_redirects=False)
+        if response.status not in _REDIRECTS:
+            break
+        further = urljoin(url, response.headers.get("Location", ""))
+        response.close()
+        if url.startswith("https:") and not further.startswith("https:"):
+            raise AddressRefused("The server leads from https to an address without; that is not followed.")
+        url = further
+    else:
+        raise FetchFailed(f"The server leads on more than {MAX_REDIRECTS} times.")
+    expected = (200, 206) if "Range" in headers else (200,)
+    if response.status not in expected:
+        status = response.status
+        response.close()
+        raise FetchFailed(f"The server to fetch from answered {status}. Is the address right?")
+    return response
+
+
+def _socket_factory(allow_private: bool, refused: list[str]) -> Any:
+    def make(info: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if not allow_private and not is_public(str(address[0])):
+            refused.append(str(address[0]))
+            raise OSError("not on the open internet")
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    return make

@@ -1,0 +1,329 @@
+"""Machines are made, changed and deleted: what every driver promises, on the fake and on real libvirt and QEMU."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+from eve_agent.errors import (
+    BeyondHost,
+    DeviceNotFound,
+    DomainExists,
+    DomainNotFound,
+    ImageInUse,
+    ImageNotFound,
+    NameTaken,
+    NetworkNotFound,
+    NotMadeByEve,
+    PoolNotFound,
+    VolumeInUse,
+    VolumeMismatch,
+    VolumeNotFound,
+)
+from eve_agent.wire import codec
+from eve_agent.wire.domain import Domain, DomainState, StateAction
+from eve_agent.wire.spec import DiskBus, DiskSlot, DomainDelete, Firmware, NicModel, PoolDisk, ResourcesChange
+from eve_agent.wire.storage import DiskSpec, ImageFormat, VolumeKind
+
+from tests.agent.driver.making import MAC, MIB, POOL, SEED, Shop, disc, nic, qcow2, spec
+from tests.agent.driver.rig import EventLog, Rig
+
+
+@pytest.fixture
+def shop(rig: Rig) -> Shop:
+    return Shop(rig.driver)
+
+
+async def test_from_an_image_to_a_running_machine_and_away_again(shop: Shop, rig: Rig, log: EventLog, tmp_path: Path):
+    await rig.make_network()
+    image = await shop.image(qcow2(tmp_path))
+    disk = await shop.disk(size_mib=64, image=image)
+    wanted = spec(
+        disk,
+        title='Zoë’s <web> & "more"',
+        vcpus_max=2,
+        memory_max_bytes=256 * MIB,
+        disks=(DiskSlot(disk_uuid=disk, pool=POOL, boot_order=1),),
+        nics=(nic(),),
+        seed_pool=POOL,
+    )
+    await rig.driver.make_seed(POOL, wanted.uuid, SEED)
+
+    defined = await rig.driver.define_domain(wanted)
+
+    assert (defined.uuid, defined.name, defined.title) == (wanted.uuid, "web", wanted.title)
+    assert (defined.state, defined.is_made_by_eve, defined.next_start) == (DomainState.OFF, True, None)
+    assert (defined.vcpus, defined.vcpus_max) == (1, 2)
+    assert (defined.memory_bytes, defined.memory_max_bytes) == (128 * MIB, 256 * MIB)
+    assert [(found.uuid, found.boot_order) for found in defined.disks if found.device == "disk"] == [(disk, 1)]
+    assert len([found for found in defined.disks if found.device == "cdrom"]) == 2
+    assert [(card.mac, card.kind, card.source, card.model) for card in defined.nics] == [
+        (MAC, "network", "default", "virtio")
+    ]
+    assert [display.is_exposed for display in defined.graphics] == [False]
+    assert defined.has_serial
+    assert codec.decode(Domain, codec.encode(defined)) == defined
+    assert await rig.driver.define_domain(wanted) == defined
+    await log.wait_for_state(wanted.uuid, DomainState.OFF)
+
+    assert (await rig.driver.change_state(wanted.uuid, StateAction.START)).state is DomainState.RUNNING
+    assert (await rig.driver.define_domain(wanted)).state is DomainState.RUNNING
+    with pytest.raises(VolumeInUse, match="web"):
+        await rig.driver.delete_disk(POOL, disk)
+    with pytest.raises(ImageInUse):
+        await shop.images.delete(POOL, image)
+
+    gone = DomainDelete(disks=(PoolDisk(pool=POOL, disk_uuid=disk),), seed_pool=POOL)
+    assert (await rig.driver.delete_domain(wanted.uuid, gone)).was_there
+    assert not (await rig.driver.delete_domain(wanted.uuid, gone)).was_there
+    with pytest.raises(DomainNotFound):
+        await rig.driver.domain(wanted.uuid)
+    assert (await shop.images.delete(POOL, image)).was_there
+    assert await rig.driver.volumes(POOL) == ()
+
+
+async def test_volumes_are_told_by_what_they_are(shop: Shop, rig: Rig, tmp_path: Path):
+    image = await shop.image(qcow2(tmp_path))
+    thin, empty, vm = await shop.disk(image=image), await shop.disk(), uuid.uuid4()
+    await rig.driver.make_seed(POOL, vm, SEED)
+
+    found = {volume.uuid: volume for volume in await rig.driver.volumes(POOL)}
+
+    assert {key: volume.kind for key, volume in found.items()} == {
+        image: VolumeKind.IMAGE,
+        thin: VolumeKind.DISK,
+        empty: VolumeKind.DISK,
+        vm: VolumeKind.SEED,
+    }
+    assert (found[thin].backing, found[empty].backing) == (f"{image}.img", "")
+    assert found[thin].capacity_bytes == 32 * MIB
+    assert 0 < found[thin].allocation_bytes < 2 * MIB
+    (pool,) = [pool for pool in await rig.driver.pools() if pool.name == POOL]
+    assert (pool.kind, pool.is_active, pool.is_usable) == ("dir", True, True)
+    assert 0 < pool.available_bytes <= pool.capacity_bytes
+
+
+async def test_a_disk_is_made_once_and_grown(shop: Shop, rig: Rig, tmp_path: Path):
+    image = await shop.image(qcow2(tmp_path, size_mib=16))
+    disk = uuid.uuid4()
+    wanted = DiskSpec(size_bytes=32 * MIB, image_uuid=image)
+
+    made = await rig.driver.make_disk(POOL, disk, wanted)
+
+    assert (made.size_bytes, made.image_uuid) == (32 * MIB, image)
+    assert await rig.driver.make_disk(POOL, disk, wanted) == made == await rig.driver.disk(POOL, disk)
+    grown = await rig.driver.make_disk(POOL, disk, DiskSpec(size_bytes=48 * MIB, image_uuid=image))
+    assert grown.size_bytes == 48 * MIB
+    assert (await rig.driver.make_disk(POOL, disk, wanted)).size_bytes == 48 * MIB
+    with pytest.raises(VolumeMismatch, match="another image"):
+        await rig.driver.make_disk(POOL, disk, DiskSpec(size_bytes=48 * MIB))
+    with pytest.raises(VolumeMismatch, match="at least 16 MiB"):
+        await rig.driver.make_disk(POOL, uuid.uuid4(), DiskSpec(size_bytes=8 * MIB, image_uuid=image))
+    with pytest.raises(ImageNotFound):
+        await rig.driver.make_disk(POOL, uuid.uuid4(), DiskSpec(size_bytes=8 * MIB, image_uuid=uuid.uuid4()))
+    assert (await rig.driver.delete_disk(POOL, disk)).was_there
+    assert not (await rig.driver.delete_disk(POOL, disk)).was_there
+    with pytest.raises(VolumeNotFound):
+        await rig.driver.disk(POOL, disk)
+
+
+async def test_what_is_taken_or_missing_is_refused_and_leaves_nothing(shop: Shop, rig: Rig):
+    disk, other = await shop.disk(), await shop.disk()
+    await shop.machine(disk, name="first")
+    unmarked = await rig.make("foreign", running=False)
+
+    for error, wanted in (
+        (NameTaken, spec(other, name="first")),
+        (NameTaken, spec(other, name="foreign")),
+        (DomainExists, spec(other, uuid=unmarked)),
+        (VolumeInUse, spec(disk, name="second")),
+        (VolumeNotFound, spec(uuid.uuid4(), name="second")),
+        (PoolNotFound, spec(name="second", disks=(DiskSlot(disk_uuid=other, pool="nowhere"),))),
+        (VolumeNotFound, spec(other, name="second", seed_pool=POOL)),
+        (ImageNotFound, spec(other, name="second", cdrom=disc(uuid.uuid4()))),
+        (NetworkNotFound, spec(other, name="second", nics=(nic(source="nowhere"),))),
+        (BeyondHost, spec(other, name="second", vcpus=500)),
+        (BeyondHost, spec(other, name="second", memory_bytes=2**43)),
+    ):
+        with pytest.raises(error):
+            await rig.driver.define_domain(wanted)
+    with pytest.raises(NotMadeByEve, match="foreign"):
+        await rig.driver.delete_domain(unmarked, DomainDelete())
+
+    assert {domain.name for domain in await rig.driver.domains()} == {"first", "foreign"}
+    assert (await rig.driver.delete_disk(POOL, other)).was_there
+
+
+async def test_a_disk_that_another_machine_has_is_not_deleted_with_one(shop: Shop, rig: Rig):
+    mine, yours = await shop.disk(), await shop.disk()
+    first = await shop.machine(mine, name="first")
+    await shop.machine(yours, name="second")
+    wanted = DomainDelete(disks=(PoolDisk(pool=POOL, disk_uuid=mine), PoolDisk(pool=POOL, disk_uuid=yours)))
+
+    with pytest.raises(VolumeInUse, match="second"):
+        await rig.driver.delete_domain(first.uuid, wanted)
+
+    assert (await rig.driver.domain(first.uuid)).name == "first"
+    assert (await rig.driver.disk(POOL, mine)).disk_uuid == mine
+
+
+async def test_a_kept_disk_stays(shop: Shop, rig: Rig):
+    disk = await shop.disk()
+    machine = await shop.machine(disk)
+
+    await rig.driver.delete_domain(machine.uuid, DomainDelete())
+
+    assert (await rig.driver.disk(POOL, disk)).disk_uuid == disk
+
+
+@pytest.mark.parametrize("firmware", Firmware)
+async def test_firmware_and_devices_for_guests_without_drivers(shop: Shop, rig: Rig, firmware: Firmware):
+    await rig.make_network()
+    disk = await shop.disk()
+    slots = (DiskSlot(disk_uuid=disk, pool=POOL, bus=DiskBus.SATA),)
+
+    made = await shop.machine(firmware=firmware, disks=slots, nics=(nic(model=NicModel.E1000E),), is_autostarted=True)
+
+    assert (made.firmware, made.is_autostarted) == (firmware.value, True)
+    assert [found.bus for found in made.disks if found.device == "disk"] == ["sata"]
+    assert [card.model for card in made.nics] == ["e1000e"]
+    assert (await rig.driver.change_state(made.uuid, StateAction.START)).state is DomainState.RUNNING
+    assert (await rig.driver.delete_domain(made.uuid, DomainDelete())).was_there
+
+
+async def test_resources_of_one_that_is_off(shop: Shop, rig: Rig):
+    machine = await shop.machine()
+
+    status = await rig.driver.change_resources(machine.uuid, ResourcesChange(vcpus=2, memory_bytes=192 * MIB))
+
+    assert status.live is None
+    assert (status.next_start.vcpus, status.next_start.vcpus_max) == (2, 2)
+    assert (status.next_start.memory_bytes, status.next_start.memory_max_bytes) == (192 * MIB, 192 * MIB)
+    after = await rig.driver.domain(machine.uuid)
+    assert (after.vcpus, after.memory_bytes) == (2, 192 * MIB)
+    with pytest.raises(BeyondHost):
+        await rig.driver.change_resources(machine.uuid, ResourcesChange(vcpus=500, memory_bytes=192 * MIB))
+    with pytest.raises(DomainNotFound):
+        await rig.driver.change_resources(uuid.uuid4(), ResourcesChange(vcpus=1, memory_bytes=192 * MIB))
+
+
+async def test_resources_beyond_a_running_ones_maximum_come_at_its_next_start(shop: Shop, rig: Rig):
+    machine = await shop.machine()
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    status = await rig.driver.change_resources(machine.uuid, ResourcesChange(vcpus=2, memory_bytes=192 * MIB))
+
+    assert status.live is not None
+    assert (status.live.vcpus, status.live.memory_bytes) == (1, 128 * MIB)
+    running = await rig.driver.domain(machine.uuid)
+    assert running.next_start == status.next_start
+    assert (running.vcpus, running.memory_bytes) == (1, 128 * MIB)
+    await rig.driver.change_state(machine.uuid, StateAction.STOP)
+    off = await rig.driver.domain(machine.uuid)
+    assert (off.vcpus, off.memory_bytes, off.next_start) == (2, 192 * MIB, None)
+
+
+async def test_disks_come_grow_and_go_while_it_is_off(shop: Shop, rig: Rig):
+    machine, disk = await shop.machine(), await shop.disk()
+    slot = DiskSlot(disk_uuid=disk, pool=POOL)
+
+    for _ in range(2):
+        with_disk = await rig.driver.attach_disk(machine.uuid, slot)
+        assert [found.target for found in with_disk.disks if found.uuid == disk] == ["vda"]
+    for _ in range(2):
+        grown = await rig.driver.grow_disk(machine.uuid, disk, 64 * MIB)
+        assert [found.capacity_bytes for found in grown.disks if found.uuid == disk] == [64 * MIB]
+    with pytest.raises(VolumeMismatch, match="larger only"):
+        await rig.driver.grow_disk(machine.uuid, disk, 32 * MIB)
+    for _ in range(2):
+        without = await rig.driver.detach_disk(machine.uuid, disk)
+        assert all(found.uuid != disk for found in without.disks)
+    with pytest.raises(DeviceNotFound):
+        await rig.driver.grow_disk(machine.uuid, disk, 128 * MIB)
+    with pytest.raises(VolumeNotFound):
+        await rig.driver.attach_disk(machine.uuid, DiskSlot(disk_uuid=uuid.uuid4(), pool=POOL))
+    assert (await rig.driver.disk(POOL, disk)).size_bytes == 64 * MIB
+
+
+async def test_a_disk_is_attached_and_grown_while_it_runs(shop: Shop, rig: Rig):
+    machine, disk = await shop.machine(), await shop.disk()
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    attached = await rig.driver.attach_disk(machine.uuid, DiskSlot(disk_uuid=disk, pool=POOL))
+    grown = await rig.driver.grow_disk(machine.uuid, disk, 64 * MIB)
+
+    assert [found.uuid for found in attached.disks if found.device == "disk"] == [disk]
+    assert [found.capacity_bytes for found in grown.disks if found.uuid == disk] == [64 * MIB]
+    with pytest.raises(VolumeInUse):
+        await rig.driver.make_disk(POOL, disk, DiskSpec(size_bytes=128 * MIB))
+    await rig.driver.change_state(machine.uuid, StateAction.STOP)
+    assert [found.uuid for found in (await rig.driver.domain(machine.uuid)).disks if found.device == "disk"] == [disk]
+
+
+async def test_cards_come_and_go(shop: Shop, rig: Rig):
+    await rig.make_network()
+    machine = await shop.machine()
+
+    for _ in range(2):
+        with_card = await rig.driver.attach_nic(machine.uuid, nic())
+        assert [card.mac for card in with_card.nics] == [MAC]
+    with pytest.raises(NetworkNotFound, match="nowhere"):
+        await rig.driver.attach_nic(machine.uuid, nic("52:54:00:00:00:01", source="nowhere"))
+    for _ in range(2):
+        assert (await rig.driver.detach_nic(machine.uuid, MAC)).nics == ()
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_a_disc_is_put_in_and_taken_out(shop: Shop, rig: Rig, tmp_path: Path, is_running: bool):
+    image = await shop.image(bytes(2 * MIB), declared=ImageFormat.RAW)
+    machine = await shop.machine()
+    if is_running:
+        await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    for wanted in (image, image, None, None, image):
+        changed = await rig.driver.change_cdrom(machine.uuid, disc(wanted))
+        assert [found.uuid for found in changed.disks if found.device == "cdrom"] == [wanted]
+    with pytest.raises(ImageInUse, match="web"):
+        await shop.images.delete(POOL, image)
+    with pytest.raises(ImageNotFound):
+        await rig.driver.change_cdrom(machine.uuid, disc(uuid.uuid4()))
+    await rig.driver.change_cdrom(machine.uuid, disc(None))
+    assert (await shop.images.delete(POOL, image)).was_there
+
+
+async def test_a_seed_is_ejected_with_its_deletion(shop: Shop, rig: Rig):
+    wanted = spec(seed_pool=POOL)
+    await rig.driver.make_seed(POOL, wanted.uuid, SEED)
+    await rig.driver.define_domain(wanted)
+    await rig.driver.change_state(wanted.uuid, StateAction.START)
+
+    assert (await rig.driver.delete_seed(POOL, wanted.uuid)).was_there
+    assert not (await rig.driver.delete_seed(POOL, wanted.uuid)).was_there
+
+    after = await rig.driver.domain(wanted.uuid)
+    assert [found.source for found in after.disks if found.device == "cdrom"] == ["", ""]
+    await rig.driver.change_state(wanted.uuid, StateAction.STOP)
+    assert (await rig.driver.change_state(wanted.uuid, StateAction.START)).state is DomainState.RUNNING
+
+
+async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):
+    await rig.make_network()
+    disk = await shop.disk()
+    machine = await shop.machine(disk, nics=(nic(),))
+
+    for _ in range(2):
+        ordered = await rig.driver.set_boot_order(machine.uuid, ("cdrom", str(disk)))
+        titled = await rig.driver.set_title(machine.uuid, 'It\'s <new> & "improved"')
+        started = await rig.driver.set_autostart(machine.uuid, is_autostarted=True)
+        order = {found.device: found.boot_order for found in ordered.disks}
+        assert (order, ordered.nics[0].boot_order) == ({"disk": 2, "cdrom": 1}, 0)
+        assert (titled.title, started.is_autostarted) == ('It\'s <new> & "improved"', True)
+    with pytest.raises(DeviceNotFound, match="floppy"):
+        await rig.driver.set_boot_order(machine.uuid, ("floppy",))
+    assert (await rig.driver.set_boot_order(machine.uuid, (MAC,))).nics[0].boot_order == 1
+    cleared = await rig.driver.set_title(machine.uuid, "")
+    assert (cleared.title, (await rig.driver.set_autostart(machine.uuid, is_autostarted=False)).is_autostarted) == (
+        "",
+        False,
+    )
