@@ -61,6 +61,7 @@ BODIES: dict[str, Any] = {
     "hypervisor_update": {"remarks": "Another"},
     "hypervisor_enrolment": None,
     "hypervisor_test": None,
+    "vm_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30},
     "vms_partial_update": {"remarks": "Another"},
     "vms_state_partial_update": {"action": "start"},
     "discovered_domains_adopt_create": {"project": "{acme}"},
