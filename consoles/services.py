@@ -7,14 +7,14 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import RETRYABLE, CloseCode
 
-from accounts.models import AuditOutcome, Role, User
-from accounts.selectors import role_allows
+from accounts.models import AuditOutcome, User
 from accounts.services import audit_record
 from common.context import current_context
 from common.errors import NotAllowed
@@ -22,13 +22,12 @@ from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
 from common.sweeping import rows_sweep
 from vms.models import Vm
-from vms.selectors import role_on
 
 from . import notices
 from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
-from .selectors import LIVE_SECONDS, live_sessions, vm_for_console
+from .selectors import LIVE_SECONDS, live_sessions, may_control, vm_for_console
 
 RESUME_SECONDS = 60
 
@@ -42,12 +41,13 @@ class Grant:
     kind: ConsoleKind
     mode: ConsoleMode
     session_id: uuid.UUID
+    may_resume: bool = False
+    """Whether there may be a record of that session already: one that broke off goes on."""
 
 
 def mode_allowed(user: User, vm: Vm, wanted: ConsoleMode) -> ConsoleMode:
     """`wanted`, capped by the user's role: a viewer only views."""
-    role = role_on(user, vm)
-    return wanted if role is not None and role_allows(role, Role.OPERATOR) else ConsoleMode.VIEW
+    return wanted if wanted is ConsoleMode.VIEW or may_control(user, vm) else ConsoleMode.VIEW
 
 
 def ticket_create(
@@ -132,6 +132,7 @@ def grant_for(
         kind=kind,
         mode=mode_allowed(principal.user, vm, mode),
         session_id=session_id or uuid.uuid4(),
+        may_resume=session_id is not None,
     )
 
 
@@ -142,10 +143,13 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
     """
-    for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=grant.principal.user.pk)):
-        rows.select_for_update().values_list("pk").first()
-    limit_check(vm_id=grant.vm.pk, user=grant.principal.user, but=grant.session_id)
     user, now = grant.principal.user, timezone.now()
+    if (
+        connection.features.has_select_for_update
+    ):  # elsewhere (SQLite) writing transactions come one after the other anyway
+        for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=user.pk)):
+            rows.select_for_update().order_by().values_list("pk").first()
+    limit_check(vm_id=grant.vm.pk, user=user, but=grant.session_id)
     of_connection = {
         "mode": grant.mode,
         "kind": grant.kind,
@@ -155,7 +159,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         "seen_at": now,
     }
     before = ConsoleSession.objects.filter(pk=grant.session_id)
-    is_new = not before.update(**of_connection, ended_at=None, close_code=None, end_reason="")
+    is_new = not (grant.may_resume and before.update(**of_connection, ended_at=None, close_code=None, end_reason=""))
     session = (
         ConsoleSession.objects.create(
             id=grant.session_id,
@@ -274,13 +278,17 @@ def sessions_sweep() -> int:
 
 def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
     """That one more session, not counting `but`, is within the limits. Raises TooManyConsoles."""
-    live = live_sessions().exclude(pk=but)
-    if live.filter(vm_uuid=vm_id).count() >= settings.CONSOLES_PER_VM:
+    live = live_sessions().exclude(pk=but).filter(Q(vm_uuid=vm_id) | Q(user=user))
+    open_now = live.aggregate(
+        of_vm=Count("pk", filter=Q(vm_uuid=vm_id)),
+        of_user=Count("pk", filter=Q(user=user)),
+    )
+    if open_now["of_vm"] >= settings.CONSOLES_PER_VM:
         raise TooManyConsoles(
             _("%(limit)d consoles of this VM are open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_VM}
         )
-    if live.filter(user=user).count() >= settings.CONSOLES_PER_USER:
+    if open_now["of_user"] >= settings.CONSOLES_PER_USER:
         raise TooManyConsoles(
             _("You have %(limit)d consoles open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_USER}

@@ -56,10 +56,12 @@ class Lifespan:
 
 def _background_tasks() -> list[Task]:
     from consoles.sweeper import sweep_forever  # noqa: PLC0415  (the apps are loaded first)
+    from consoles.warm import close_when_stopped  # noqa: PLC0415
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
 
-    return [sweep_forever, watch_forever, work_forever] if settings.EMBEDDED else [sweep_forever]
+    ours: list[Task] = [sweep_forever, close_when_stopped]
+    return [*ours, watch_forever, work_forever] if settings.EMBEDDED else ours
 
 
 async def _keep_running(task: Task, stop: asyncio.Event) -> None:
