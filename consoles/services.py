@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,7 +26,7 @@ from . import notices
 from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
-from .selectors import LIVE_SECONDS, live_sessions, may_control, vm_for_console
+from .selectors import LIVE_SECONDS, may_control, open_counts, ticket_for, vm_for_console
 
 RESUME_SECONDS = 60
 
@@ -94,11 +93,7 @@ def ticket_create(
 
 def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
     """What the handshake's ticket grants; it is used up by that. Raises BadCredential."""
-    ticket = (
-        ConsoleTicket.objects.select_related("user", "token")
-        .filter(digest=digest_of(handshake.ticket), vm_id=vm_id, used_at=None, expires_at__gt=Now())
-        .first()
-    )
+    ticket = ticket_for(digest_of(handshake.ticket), vm_id=vm_id)
     if ticket is None:
         raise BadCredential("no such ticket")
     origin_check(handshake, is_required=ticket.token is None)
@@ -278,17 +273,13 @@ def sessions_sweep() -> int:
 
 def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
     """That one more session, not counting `but`, is within the limits. Raises TooManyConsoles."""
-    live = live_sessions().exclude(pk=but).filter(Q(vm_uuid=vm_id) | Q(user=user))
-    open_now = live.aggregate(
-        of_vm=Count("pk", filter=Q(vm_uuid=vm_id)),
-        of_user=Count("pk", filter=Q(user=user)),
-    )
-    if open_now["of_vm"] >= settings.CONSOLES_PER_VM:
+    of_vm, of_user = open_counts(vm_id=vm_id, user=user, but=but)
+    if of_vm >= settings.CONSOLES_PER_VM:
         raise TooManyConsoles(
             _("%(limit)d consoles of this VM are open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_VM}
         )
-    if open_now["of_user"] >= settings.CONSOLES_PER_USER:
+    if of_user >= settings.CONSOLES_PER_USER:
         raise TooManyConsoles(
             _("You have %(limit)d consoles open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_USER}

@@ -98,6 +98,7 @@ async def test_one_that_is_being_made_is_waited_for(agent: Agent, dials: list[st
     trust = trust_of(agent)
     await until(lambda: switchboard().position.hearing)
     warm_links().prepare(HOST, trust, since=switchboard().position)
+    await until(lambda: dials)
     link = await opened(trust, warm_links())
     assert len(dials) == 1
     link.abort()
