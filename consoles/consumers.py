@@ -75,10 +75,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             except ConsoleRefused as refusal:
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """The viewer's messages go straight to the relay: nothing is looked up in the database for them."""
-        if message["type"] != "websocket.receive":
-            await super().dispatch(message)
+    async def dispatch(self, message: Any) -> None:
+        """As Channels, but without its visit to a thread with the database before each message: all visits are our own."""
+        if message["type"] == "websocket.connect":
+            await self.websocket_connect(message)
+        elif message["type"] == "websocket.disconnect":
+            await self.websocket_disconnect(message)
         elif self.frames is not None:
             if message.get("bytes") is not None:
                 await self.frames.from_viewer(message["bytes"])
@@ -97,7 +99,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             raise admission
         session = admission.session
         try:
-            relay = self._relay(await display_link(admission, since))
+            relay = self._relay(await display_link(admission))
         except Exception as error:
             refusal = refusal_of(error, session)
             await in_database_thread(session_end)(
@@ -115,6 +117,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             since=since,
         )
         self.live.start()
+        warm_links().prepare(admission.grant.vm.hypervisor_id, admission.trust, since=since)
 
     def _relay(self, link: AgentLink) -> Relay:
         """From socket to socket where the server hands its own over, else message by message. Raises ConsoleRefused."""
@@ -133,7 +136,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         return self.frames
 
 
-async def display_link(admission: Admitted, since: Position) -> AgentLink:
+async def display_link(admission: Admitted) -> AgentLink:
     """The link to the VM's display; a link that an earlier process of Eve left over under this session is ended first.
 
     Raises:
@@ -150,15 +153,13 @@ async def display_link(admission: Admitted, since: Position) -> AgentLink:
     timeout_seconds = settings.AGENT_CONNECT_TIMEOUT_SECONDS
     ready = partial(warm_links().take, vm.hypervisor_id, trust)
     try:
-        link = await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds, warm=ready)
+        return await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds, warm=ready)
     except DisplayRefused as refusal:
         if refusal.agent_code is not ErrorCode.SESSION_EXISTS:
             raise
         # Not in the one thread that all consumers share: the host may take its time.
         await in_database_thread(left_over_end)(vm, admission.session.id)
-        link = await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds)
-    warm_links().prepare(vm.hypervisor_id, trust, since=since)
-    return link
+        return await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds)
 
 
 def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -153,8 +154,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         "request_id": current_context().request_id,
         "seen_at": now,
     }
-    before = ConsoleSession.objects.filter(pk=grant.session_id)
-    is_new = not (grant.may_resume and before.update(**of_connection, ended_at=None, close_code=None, end_reason=""))
+    is_new = not (grant.may_resume and _session_resume(grant.session_id, of_connection))
     session = (
         ConsoleSession.objects.create(
             id=grant.session_id,
@@ -168,7 +168,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
             **of_connection,
         )
         if is_new
-        else before.get()
+        else ConsoleSession.objects.get(pk=grant.session_id)
     )
     audit_record(
         action="console.open" if is_new else "console.resume",
@@ -180,6 +180,12 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     if not is_new:
         publish_on_commit(notices.GROUP, notices.check_notice(notices.session_topic(session.id)))
     return session
+
+
+def _session_resume(session_id: uuid.UUID, of_connection: Mapping[str, object]) -> bool:
+    """Lets the record of that session go on, if there is one."""
+    before = ConsoleSession.objects.filter(pk=session_id)
+    return before.update(**of_connection, ended_at=None, close_code=None, end_reason="") > 0
 
 
 def session_meter(*, session_id: uuid.UUID, request_id: str, bytes_to_viewer: int, bytes_from_viewer: int) -> None:

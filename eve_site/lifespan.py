@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Lifespan:
         stop = asyncio.Event()
         tasks = [asyncio.create_task(_keep_running(task, stop), name=task.__module__) for task in _background_tasks()]
         await receive()
+        _settle_memory()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         stop.set()
@@ -52,6 +54,12 @@ class Lifespan:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle_memory() -> None:
+    """What is there at the start stays: the collector need not go through it again and again, with all consoles waiting."""
+    gc.collect()
+    gc.freeze()
 
 
 def _background_tasks() -> list[Task]:
