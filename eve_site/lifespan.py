@@ -19,7 +19,6 @@ Task = Callable[[asyncio.Event], Awaitable[None]]
 
 STOP_SECONDS = 5.0
 RESTART_SECONDS = 2.0
-COLLECT_AFTER_OBJECTS = 10_000
 
 
 class Lifespan:
@@ -58,13 +57,9 @@ class Lifespan:
 
 
 def _settle_memory() -> None:
-    """What is there at the start stays: the collector need not go through it again and again, with all consoles waiting.
-
-    Nor need it come every 700 objects, which is a few times for each page and each console.
-    """
+    """What is there at the start stays: the collector need not go through it again and again, with all consoles waiting."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 20)
 
 
 def _background_tasks() -> list[Task]:
