@@ -85,6 +85,7 @@ class LiveConsole:
             await self._relay.close(_sendable(code), reason)
             await self._record_end(code, reason)
         finally:
+            self._tasks.clear()  # they hold this console, and with it both connections' buffers, until the collector comes
             self._over.set()
 
     # ------------------------------------------------------------------------------------------ its tasks

@@ -269,6 +269,25 @@ async def test_an_opened_console_asks_the_database_nothing_more(
     assert looks == []
 
 
+async def test_a_console_that_has_ended_waits_for_no_collector(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks hold it, so it must not hold them."""
+    started: list[live.LiveConsole] = []
+    start = live.LiveConsole.start
+
+    def noted(console: live.LiveConsole) -> None:
+        started.append(console)
+        start(console)
+
+    monkeypatch.setattr(live.LiveConsole, "start", noted)
+    async with viewing(committed_cast) as socket:
+        assert started[0]._tasks
+        links[0].lose(CloseCode.VM_OFF)
+        await close_code(socket)
+    assert not started[0]._tasks
+
+
 async def test_the_periodic_check_ends_what_no_message_ended(
     committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
