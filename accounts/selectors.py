@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, UUIDField
 from django.utils import timezone
+
+from common.prepared import Parameter, Prepared
 
 from .models import AuditEvent, LoginToken, Membership, Project, Role, User
 
+_ROLE = Prepared(
+    lambda: (
+        Membership.objects.filter(
+            user_id=Parameter("user_id", UUIDField()), project_id=Parameter("project_id", UUIDField())
+        )
+        .order_by()
+        .values_list("role", flat=True)
+    )
+)
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}
 
 
@@ -19,7 +30,7 @@ def role_in(user: User, project: Project) -> Role | None:
     """The user's role in an active project, or None."""
     if not (user.is_active and project.is_active):
         return None
-    role = Membership.objects.filter(user=user, project=project).values_list("role", flat=True).first()
+    role = _ROLE.first(user_id=user.pk, project_id=project.pk)
     return Role(role) if role else None
 
 
@@ -27,7 +38,7 @@ def projects_for(user: User) -> QuerySet[Project]:
     """The active projects that the user is a member of."""
     if not user.is_active:
         return Project.objects.none()
-    return Project.objects.filter(is_active=True, memberships__user=user)
+    return Project.objects.filter(is_active=True, memberships__user_id=user.pk)
 
 
 def is_unlimited_staff(user: User) -> bool:

@@ -122,7 +122,7 @@ async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
 
 async def test_what_a_host_says_of_an_end_is_fit_to_be_kept_and_shown() -> None:
     said = "out\x00of\u202eorder" + "x" * 1000
-    link = AgentLink(check_peer=lambda _: None, uri="wss://hv1/")
+    link = AgentLink("wss://hv1/")
     link._websocket.close_rcvd = Close(CloseCode.LIBVIRT_AWAY, said)
     loss = link._loss()
     refusal = link_module._refusal(
