@@ -42,9 +42,8 @@ TRUSTED_PROXIES = env.networks("EVE_TRUSTED_PROXIES")
 """Addresses or networks whose X-Forwarded-* headers are believed."""
 
 _public = urlsplit(PUBLIC_URL)
-ALLOWED_HOSTS = env.texts(
-    "EVE_ALLOWED_HOSTS", sorted({_public.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
-)
+_host = f"[{_public.hostname}]" if ":" in (_public.hostname or "") else _public.hostname or "127.0.0.1"
+ALLOWED_HOSTS = env.texts("EVE_ALLOWED_HOSTS", sorted({_host, "127.0.0.1", "localhost", "[::1]"}))
 ALLOWED_ORIGINS = [PUBLIC_URL.lower(), *(origin.lower() for origin in env.origins("EVE_ALLOWED_ORIGINS"))]
 """Exact origins (scheme, host, port) of pages that may open websockets and post forms."""
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS

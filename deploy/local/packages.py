@@ -43,6 +43,7 @@ HYPERVISOR = (
     Requirement("qemu-utils", "qemu-img"),
 )
 TEST = (
+    Requirement("caddy", "caddy"),
     Requirement("chromium", "chromium"),
     Requirement("git", "git"),
     Requirement("iproute2", "ip"),

@@ -233,6 +233,14 @@ def test_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "host"), [("http://[fd00::7]:8000", "[fd00::7]"), ("https://eve.example.org", "eve.example.org")]
+)
+def test_the_public_address_is_allowed(url: str, host: str) -> None:
+    done = python("-c", "from eve_site import settings; print(settings.ALLOWED_HOSTS)", EVE_PUBLIC_URL=url)
+    assert repr(host) in done.stdout
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ["manage.py", "check"],
