@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,26 +27,6 @@ from tests.services.libvirt import LibvirtSandbox
 def descriptors() -> int:
     """How many file descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-
-
-def libvirtd_pid(sandbox: LibvirtSandbox) -> int:
-    """The sandbox's libvirtd, as seen from outside."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            name = Path(path.read_bytes().split(b"\0")[0].decode()).name
-            if name == "libvirtd" and sandbox.root.path.name in (path.parent / "mountinfo").read_text():
-                return int(path.parent.name)
-    raise LookupError("the sandbox has no libvirtd")
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """The process hangs: neither dead nor answering."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -261,10 +240,9 @@ async def test_a_guest_that_died_while_libvirtd_was_away_is_told_of(libvirt_rig:
     guest = await libvirt_rig.make("guest")
     log = EventLog(libvirt_rig.driver)
     await log.wait_for_state(guest, DomainState.RUNNING)
-    pid = libvirt_rig.sandbox.qemu_pid("guest")
     await libvirt_rig.go_away()
     await log.wait_for_kind(EventKind.LIBVIRT_DOWN)
-    os.kill(pid, signal.SIGKILL)
+    libvirt_rig.sandbox.signal("qemu/guest", signal.SIGKILL)
     log.events.clear()
 
     await libvirt_rig.come_back()
@@ -287,7 +265,7 @@ async def test_a_hung_libvirtd_is_noticed_and_outlived(hasty: LibvirtRig):
     guest = await hasty.make("guest")
     log = EventLog(hasty.driver)
     with await hasty.driver.open_console(guest, ConsoleKind.VNC) as connection:
-        with stopped(libvirtd_pid(hasty.sandbox)):
+        with hasty.sandbox.stopped("libvirtd"):
             with pytest.raises(LibvirtTimeout):
                 await hasty.driver.domain(guest)
             before = threading.active_count()
@@ -309,7 +287,7 @@ async def test_a_hung_qemu_costs_its_own_guest_only(hasty: LibvirtRig):
     await hasty.driver.domain(sick)
     before = descriptors()
 
-    with stopped(hasty.sandbox.qemu_pid("sick")):
+    with hasty.sandbox.stopped("qemu/sick"):
         for _ in range(5):
             with pytest.raises(LibvirtTimeout):
                 await hasty.driver.open_console(sick, ConsoleKind.VNC)
@@ -329,12 +307,10 @@ async def test_a_hung_qemu_costs_its_own_guest_only(hasty: LibvirtRig):
 
 async def test_a_hung_qemu_can_have_its_plug_pulled(hasty: LibvirtRig):
     sick = await hasty.make("sick")
-    pid = hasty.sandbox.qemu_pid("sick")
 
-    with stopped(pid), pytest.raises(LibvirtTimeout):
+    with hasty.sandbox.stopped("qemu/sick"), pytest.raises(LibvirtTimeout):
         await hasty.driver.change_state(sick, StateAction.SUSPEND)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
+    hasty.sandbox.signal("qemu/sick", signal.SIGSTOP)
     for _ in range(3):
         with contextlib.suppress(LibvirtTimeout):
             await hasty.driver.change_state(sick, StateAction.STOP)
