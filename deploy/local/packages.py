@@ -41,6 +41,7 @@ HYPERVISOR = (
 )
 TEST = (
     Requirement("chromium", "chromium"),
+    Requirement("debootstrap", "debootstrap"),
     Requirement("git", "git"),
     Requirement("iproute2", "ip"),
     Requirement("nftables", "nft"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ def sweep() -> list[Path]:
         except BlockingIOError:
             continue
         else:
+            for mounted in filter(os.path.ismount, path.iterdir()):
+                subprocess.run(["umount", "--lazy", str(mounted)], check=False, capture_output=True)
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,15 +12,17 @@ import uuid
 from pathlib import Path
 
 import pytest
-from eve_agent.errors import ImageInvalid, LibvirtAway, PoolUnusable, VolumeNotFound
+from eve_agent.driver.pools.folder import PoolFolder
+from eve_agent.errors import ImageInvalid, LibvirtAway, NoSpace, PoolUnusable, VolumeNotFound
 from eve_agent.wire.domain import DomainState, StateAction
 from eve_agent.wire.spec import DiskSlot, DomainSpec
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 from lxml import etree
 
 from tests.agent.driver import mortal
-from tests.agent.driver.making import MIB, POOL, SEED, Shop, qcow2, spec
+from tests.agent.driver.making import MIB, POOL, SEED, Shop, pieces, qcow2, spec
 from tests.agent.driver.rig import EventLog, LibvirtRig, until
+from tests.services.libvirt import SMALL_MIB
 
 MAX_EFFECTS = 60
 
@@ -95,6 +98,64 @@ async def test_libvirtd_dies_in_the_middle(shop: Shop, libvirt_rig: LibvirtRig, 
 
     assert (await libvirt_rig.driver.define_domain(wanted)).uuid == wanted.uuid
     assert (await libvirt_rig.driver.change_state(wanted.uuid, StateAction.START)).state is DomainState.RUNNING
+
+
+async def test_a_full_pool_refuses_and_keeps_nothing(shop: Shop, libvirt_rig: LibvirtRig):
+    small, filler = libvirt_rig.sandbox.small_folder, libvirt_rig.sandbox.small_folder / "filler"
+    image = uuid.uuid4()
+    with pytest.raises(NoSpace, match="are needed"):
+        await shop.images.send("small", image, pieces(bytes(40 * MIB)), offset=0, length=40 * MIB)
+    assert list(small.iterdir()) == []
+    with pytest.raises(NoSpace):
+        await shop.images.send("small", image, pieces(bytes(40 * MIB)), offset=0, length=None)
+    sent = (await shop.images.status("small", image)).size_bytes
+    assert 20 * MIB < sent < 40 * MIB
+    assert (await shop.images.delete("small", image)).was_there
+
+    await asyncio.to_thread(filler.write_bytes, bytes(SMALL_MIB * MIB - 8 * MIB))
+    with pytest.raises(NoSpace):
+        await libvirt_rig.driver.make_disk("small", uuid.uuid4(), DiskSpec(size_bytes=MIB))
+    with pytest.raises(NoSpace):
+        await libvirt_rig.driver.make_seed("small", uuid.uuid4(), SEED)
+    assert [path.name for path in small.iterdir()] == ["filler"]
+
+
+async def test_qemu_img_itself_runs_out_of_space(libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch):
+    """Between the look and the write somebody else takes the room."""
+    small = libvirt_rig.sandbox.small_folder
+    monkeypatch.setattr(PoolFolder, "require_space", lambda *_: None)
+    with (small / "filler").open("wb") as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(MIB))
+            filler.flush()
+    with pytest.raises(NoSpace, match="no space left"):
+        await libvirt_rig.driver.make_disk("small", uuid.uuid4(), DiskSpec(size_bytes=MIB))
+    with pytest.raises(NoSpace, match="no space left"):
+        await libvirt_rig.driver.make_seed("small", uuid.uuid4(), SEED)
+    assert [path.name for path in small.iterdir()] == ["filler"]
+
+
+async def test_a_disk_fills_up_while_a_guest_writes_and_the_guest_goes_on_when_there_is_room(
+    shop: Shop, libvirt_rig: LibvirtRig, log: EventLog
+):
+    disk = uuid.uuid4()
+    await libvirt_rig.driver.make_disk("small", disk, DiskSpec(size_bytes=40 * MIB))
+    filler = libvirt_rig.sandbox.small_folder / "filler"
+    await asyncio.to_thread(filler.write_bytes, bytes(24 * MIB))
+    guest = await libvirt_rig.make("guest", booted=True)
+    await libvirt_rig.driver.attach_disk(guest, DiskSlot(disk_uuid=disk, pool="small"))
+    port = (await libvirt_rig.virsh("ttyconsole", str(guest))).strip()
+
+    await asyncio.to_thread(
+        Path(port).write_bytes, b"\ndd if=/dev/zero of=/dev/vda bs=1M count=32 && echo all written\n"
+    )
+    paused = await log.wait_for_state(guest, DomainState.PAUSED, seconds=60)
+    assert paused.domain.reason == "ioerror"
+
+    await asyncio.to_thread(filler.unlink)
+    assert (await libvirt_rig.driver.change_state(guest, StateAction.RESUME)).state is DomainState.RUNNING
+    await asyncio.to_thread(libvirt_rig.sandbox.wait_for_serial, "guest", "all written\r")
+    assert (await libvirt_rig.driver.domain(guest)).state is DomainState.RUNNING
 
 
 async def test_a_guest_writes_a_qcow2_header_into_a_raw_image_and_nothing_is_read_through_it(
