@@ -78,7 +78,7 @@ async def test_an_agent_killed_before_any_effect_leaves_nothing_that_a_repeated_
     assert any("os.remove" in point for point in points["delete"]), points
 
 
-async def test_libvirtd_dies_in_the_middle(shop: Shop, libvirt_rig: LibvirtRig, log: EventLog):
+async def test_libvirtd_dies_in_the_middle(shop: Shop, libvirt_rig: LibvirtRig):
     disk = await shop.disk()
     wanted = spec(disk, seed_pool=POOL)
     await libvirt_rig.driver.make_seed(POOL, wanted.uuid, SEED)
@@ -136,25 +136,25 @@ async def test_qemu_img_itself_runs_out_of_space(libvirt_rig: LibvirtRig, monkey
 
 
 async def test_a_disk_fills_up_while_a_guest_writes_and_the_guest_goes_on_when_there_is_room(
-    shop: Shop, libvirt_rig: LibvirtRig, log: EventLog
+    libvirt_rig: LibvirtRig,
 ):
-    disk = uuid.uuid4()
+    disk, log = uuid.uuid4(), EventLog(libvirt_rig.driver)
     await libvirt_rig.driver.make_disk("small", disk, DiskSpec(size_bytes=40 * MIB))
     filler = libvirt_rig.sandbox.small_folder / "filler"
     await asyncio.to_thread(filler.write_bytes, bytes(24 * MIB))
-    guest = await libvirt_rig.make("guest", booted=True)
-    await libvirt_rig.driver.attach_disk(guest, DiskSlot(disk_uuid=disk, pool="small"))
-    port = (await libvirt_rig.virsh("ttyconsole", str(guest))).strip()
+    path = libvirt_rig.sandbox.small_folder / f"{disk}.qcow2"
+    guest = await libvirt_rig.define("guest", booted=True, disk=path)
+    # QEMU reads what is typed only while somebody holds the port open.
+    port = os.open((await libvirt_rig.virsh("ttyconsole", str(guest))).strip(), os.O_RDWR | os.O_NOCTTY)
+    os.write(port, b"\ndd if=/dev/zero of=/dev/vda bs=1M count=32 && echo all written\n")
 
-    await asyncio.to_thread(
-        Path(port).write_bytes, b"\ndd if=/dev/zero of=/dev/vda bs=1M count=32 && echo all written\n"
-    )
-    paused = await log.wait_for_state(guest, DomainState.PAUSED, seconds=60)
-    assert paused.domain.reason == "ioerror"
+    await log.wait_for(lambda event: event.domain is not None and event.domain.reason == "ioerror", seconds=60)
+    assert (await libvirt_rig.driver.domain(guest)).state is DomainState.PAUSED
 
     await asyncio.to_thread(filler.unlink)
     assert (await libvirt_rig.driver.change_state(guest, StateAction.RESUME)).state is DomainState.RUNNING
-    await asyncio.to_thread(libvirt_rig.sandbox.wait_for_serial, "guest", "all written\r")
+    await asyncio.to_thread(libvirt_rig.sandbox.wait_for_serial, "guest", "\nall written")
+    os.close(port)
     assert (await libvirt_rig.driver.domain(guest)).state is DomainState.RUNNING
 
 
