@@ -45,6 +45,7 @@ HYPERVISOR = (
 TEST = (
     Requirement("caddy", "caddy"),
     Requirement("chromium", "chromium"),
+    Requirement("debootstrap", "debootstrap"),
     Requirement("git", "git"),
     Requirement("iproute2", "ip"),
     Requirement("nftables", "nft"),

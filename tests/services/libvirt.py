@@ -29,6 +29,8 @@ START_SECONDS = 60
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 GUEST_FOLDER = Path(os.environ.get("EVE_TEST_GUEST_DIR", "/var/tmp/eve-test-guest"))
 """Cache of the guest's kernel and initramfs: a public folder that QEMU's user can read, kept between runs."""
+SMALL = "small"
+SMALL_MIB = 48
 NETWORK_XML = """<network>
   <name>{name}</name>
   <bridge name="evebr0"/>
@@ -124,14 +126,25 @@ class LibvirtSandbox:
         finally:
             self.signal(who, signal.SIGCONT)
 
-    def qemu_pid(self, uuid: str) -> int:
-        """The process of a running guest, as seen from outside the sandbox. Raises LookupError."""
+    def qemu_pid(self, who: str) -> int:
+        """The process of a running guest, by its name or UUID, as seen from outside the sandbox. Raises LookupError."""
+        name, uuid = f"guest={who},".encode(), who.encode()
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
                 words = path.read_bytes().split(b"\0")
-                if b"qemu-system" in words[0] and uuid.encode() in words:
+                if b"qemu-system" in words[0] and (uuid in words or any(word.startswith(name) for word in words)):
                     return int(path.parent.name)
-        raise LookupError(f"No QEMU runs the guest {uuid}.")
+        raise LookupError(f"No QEMU runs the guest {who}.")
+
+    def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
+        """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own."""
+        nsenter = [*as_root(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
+        return subprocess.run([*nsenter, *command], input=data, capture_output=True, check=True, timeout=30).stdout
+
+    @property
+    def small_folder(self) -> Path:
+        """The folder of the pool ``small``: a file system of its own, of :data:`SMALL_MIB`."""
+        return self.root.path / SMALL
 
     @property
     def pool_folder(self) -> Path:
@@ -163,8 +176,8 @@ class LibvirtSandbox:
             with contextlib.suppress(DemoGuestError):
                 virsh(self.uri, "destroy", name)
             virsh(self.uri, "undefine", name, "--nvram", "--managed-save", "--snapshots-metadata")
-        command = [*as_root(), "find", str(self.pool_folder), "-mindepth", "1", "-delete"]
-        subprocess.run(command, check=False, capture_output=True)
+        for folder in (self.pool_folder, self.small_folder):
+            _as_root(["find", str(folder), "-mindepth", "1", "-delete"])
         self.logs.clear()
 
     def close(self) -> None:
@@ -172,6 +185,8 @@ class LibvirtSandbox:
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(30)
+        _as_root(["umount", "--lazy", str(self.small_folder)])
+        _as_root(["rm", "-rf", "--one-file-system", *(str(self.root.path / name) for name in BINDS)])
         self.root.close()
 
     def _tell(self, order: str) -> None:
@@ -219,14 +234,16 @@ def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
             )
         sandbox._wait_until_up()
         sandbox.make_pool("default", sandbox.pool_folder)
+        sandbox.make_pool("small", sandbox.small_folder)
         yield sandbox
     finally:
         sandbox.close()
 
 
 def _write_configuration(root: Path) -> None:
-    for name in (*BINDS, "serial", "disks", "pool"):
+    for name in (*BINDS, "serial", "disks", "pool", SMALL):
         (root / name).mkdir(mode=0o755)
+    _as_root(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m,mode=755", "eve-test", str(root / SMALL)])
     # Only this user and root may connect; libvirt's own checks would ask a polkit that is hidden from it.
     group = grp.getgrgid(os.getegid()).gr_name
     (root / "etc" / "libvirtd.conf").write_text(

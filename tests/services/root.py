@@ -59,6 +59,8 @@ def sweep() -> list[Path]:
         except BlockingIOError:
             continue
         else:
+            for mounted in filter(os.path.ismount, path.iterdir()):
+                subprocess.run([*as_root(), "umount", "--lazy", str(mounted)], check=False, capture_output=True)
             _remove(path)
             removed.append(path)
         finally:
