@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .models import AuditEvent, LoginToken, Membership, Project, Role, User
+from .models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
 
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}
 
@@ -48,6 +48,11 @@ def projects_visible_to(user: User) -> QuerySet[Project]:
 def tokens_for(user: User) -> QuerySet[LoginToken]:
     """The user's own living login tokens."""
     return LoginToken.objects.filter(user=user, expires_at__gt=timezone.now())
+
+
+def ssh_keys_for(user: User) -> QuerySet[SshKey]:
+    """The user's own public SSH keys, by name."""
+    return SshKey.objects.filter(user=user)
 
 
 def audit_events_for(user: User) -> QuerySet[AuditEvent]:
