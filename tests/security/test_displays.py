@@ -96,7 +96,10 @@ def qemu_pids(vms: list[str]) -> set[str]:
 
 
 def listeners(pids: set[str]) -> list[str]:
-    """The addresses on which these processes listen for TCP."""
-    listed = subprocess.run(["ss", "-H", "-ltnp"], capture_output=True, text=True, check=True).stdout
-    rows = [line for line in listed.splitlines() if pids & set(re.findall(r"pid=(\d+)", line))]
+    """The addresses on which these processes listen for TCP, on whatever network they have."""
+    rows = []
+    for pid in pids:
+        command = ["nsenter", "--net", "--target", pid, "ss", "-H", "-ltnp"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rows += [line for line in listed.splitlines() if pid in re.findall(r"pid=(\d+)", line)]
     return [row.split()[3].rpartition(":")[0].strip("[]").partition("%")[0] for row in rows]

@@ -115,6 +115,11 @@ class LibvirtSandbox:
                 return int(path.parent.name)
         raise LookupError(f"No QEMU runs the guest {name}.")
 
+    def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
+        """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own."""
+        nsenter = [*_sudo(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
+        return subprocess.run([*nsenter, *command], input=data, capture_output=True, check=True, timeout=30).stdout
+
     @property
     def pool_folder(self) -> Path:
         """The folder of the pool ``default``."""

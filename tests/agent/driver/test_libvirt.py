@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -60,16 +61,23 @@ async def hasty(libvirt_sandbox: LibvirtSandbox):
     await asyncio.to_thread(libvirt_sandbox.remove_all)
 
 
+ASK_FOR_SECURITY = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10) as display:
+    display.recv(12, socket.MSG_WAITALL)
+    display.sendall(b"RFB 003.008\\n")
+    sys.stdout.buffer.write(display.recv(2, socket.MSG_WAITALL))
+"""
+
+
 async def test_the_password_of_a_display_is_not_asked_for(libvirt_rig: LibvirtRig):
     guest = await libvirt_rig.define(
         "guest", graphics=(Graphics(kind="spice"), Graphics(listen="tcp", password="secret"))
     )
     port = int((await libvirt_rig.virsh("vncdisplay", str(guest))).rpartition(":")[2]) + 5900
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    await reader.readexactly(12)
-    writer.write(b"RFB 003.008\n")
-    assert await reader.readexactly(2) == b"\x01\x02", "over TCP the display does ask for a password"
-    writer.close()
+    command = [sys.executable, "-c", ASK_FOR_SECURITY, str(port)]
+    types = await asyncio.to_thread(libvirt_rig.sandbox.run_beside, "guest", command)
+    assert types == b"\x01\x02", "over TCP the display does ask for a password"
 
     with await libvirt_rig.driver.open_console(guest, ConsoleKind.VNC) as connection:
         assert await rfb_handshake(connection) == b"\x01"
