@@ -78,7 +78,9 @@ def test_every_state_can_be_shown_everywhere(cast, state, part):
     for address in ("/", "/vms/", f"/vms/{cast.acme_vm.pk}/"):
         html = page(cast, user, address)
         assert "acme-web" in html
-        assert ('name="action"' in html) == (part == "owner" and state not in (VmState.UNKNOWN, VmState.MISSING, VmState.CREATING))
+        assert ('name="action"' in html) == (
+            part == "owner" and state not in (VmState.UNKNOWN, VmState.MISSING, VmState.CREATING)
+        )
 
 
 def test_trouble_comes_first_and_is_counted(cast):
