@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from common.prepared import Parameter, Prepared
 
-from .models import AuditEvent, LoginToken, Membership, Project, Role, User
+from .models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
 
 _ROLE = Prepared(
     lambda: (
@@ -76,6 +76,11 @@ def register_audit_scope(scope: Scope) -> Scope:
 def audit_targets(target_type: str, found: QuerySet[Any]) -> Q:
     """The audit events of these objects."""
     return Q(target_type=target_type, target_id__in=[str(key) for key in found.values_list("pk", flat=True)])
+
+
+def ssh_keys_for(user: User) -> QuerySet[SshKey]:
+    """The user's own public SSH keys, by name."""
+    return SshKey.objects.filter(user=user)
 
 
 def audit_events_for(user: User) -> QuerySet[AuditEvent]:

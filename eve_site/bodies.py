@@ -8,12 +8,13 @@ from typing import Any
 import structlog
 from django.utils.translation import gettext as _
 
+from common.pieces import PIECE_BYTES, PIECE_PATH
 from common.problems import CONTENT_TYPE, problem
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Nothing that is sent to Eve is longer; Django would otherwise spool any length to the disk before it looks at it."""
+"""Nothing else that is sent to Eve is longer than this, or a piece of an image; Django would otherwise spool any length to the disk before it looks at it."""
 
 
 class BoundedBodies:
@@ -25,22 +26,27 @@ class BoundedBodies:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serves one request."""
-        if self._declared(scope) > self.most_bytes:
+        if self._declared(scope) > self.most_for(scope):
             await self._refuse(scope, send)
             return
         await _Exchange(self, scope, receive, send).run()
 
+    def most_for(self, scope: Any) -> int:
+        """How long the body of that request may be."""
+        return PIECE_BYTES if scope["method"] == "PUT" and PIECE_PATH.fullmatch(scope["path"]) else self.most_bytes
+
     def _declared(self, scope: Any) -> int:
         """What the request says of its length, at most just beyond the limit: Python refuses to read thousands of digits."""
+        most_bytes = self.most_for(scope)
         lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
         if not lengths or not lengths[0].isdigit():
             return 0
         digits = lengths[0].lstrip(b"0")
-        return self.most_bytes + 1 if len(digits) > len(str(self.most_bytes)) else int(digits or b"0")
+        return most_bytes + 1 if len(digits) > len(str(most_bytes)) else int(digits or b"0")
 
     async def _refuse(self, scope: Any, send: Any) -> None:
         log.info("body refused", method=scope["method"], path=scope["path"][:200])
-        words = _("A request to Eve has at most %(most)d KiB.") % {"most": self.most_bytes // 1024}
+        words = _("A request to Eve has at most %(most)d KiB.") % {"most": self.most_for(scope) // 1024}
         title = _("That is too long")
         body = json.dumps(problem(status_code=413, code="body_too_large", title=title, detail=words)).encode()
         headers = [
@@ -57,6 +63,7 @@ class _Exchange:
 
     def __init__(self, limit: BoundedBodies, scope: Any, receive: Any, send: Any) -> None:
         self._limit, self._scope, self._receive, self._send = limit, scope, receive, send
+        self._most_bytes = limit.most_for(scope)
         self._received_bytes = 0
         self._is_begun = self._is_refused = False
 
@@ -68,7 +75,7 @@ class _Exchange:
             return {"type": "http.disconnect"}
         message = await self._receive()
         self._received_bytes += len(message.get("body", b""))
-        if self._received_bytes <= self._limit.most_bytes:
+        if self._received_bytes <= self._most_bytes:
             return message
         self._is_refused = True
         if not self._is_begun:

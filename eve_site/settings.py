@@ -281,6 +281,8 @@ SPECTACULAR_SETTINGS = {
         "OperationStateEnum": "operations.models.OperationState",
         "RoleEnum": "accounts.models.Role",
         "AuditOutcomeEnum": "accounts.models.AuditOutcome",
+        "ImageKindEnum": "vms.models.ImageKind",
+        "ImageStateEnum": "vms.models.ImageState",
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
         "ConsoleKindEnum": "consoles.models.ConsoleKind",
     },
@@ -305,8 +307,13 @@ QUOTA = {
     "vcpus": env.int("EVE_QUOTA_VCPUS", default=64),
     "memory_bytes": env.int("EVE_QUOTA_MEMORY_GIB", default=128) * 2**30,
     "disk_bytes": env.int("EVE_QUOTA_DISK_GIB", default=2000) * 2**30,
+    "images": env.int("EVE_QUOTA_IMAGES", default=20),
 }
 """Of a project that has no limits of its own; 0: any amount."""
+IMAGE_MAX_BYTES = env.int("EVE_IMAGE_MAX_GIB", default=64) * 2**30
+"""The longest file that an image may be."""
+IMAGE_ALLOW_PRIVATE = env.bool("EVE_IMAGE_ALLOW_PRIVATE", default=False)
+"""Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
 DEFAULT_POOL = env.str("EVE_DEFAULT_POOL", default="default")
 """The storage pool that new disks are made in, where a host has it."""
 DEFAULT_NETWORK = env.str("EVE_DEFAULT_NETWORK", default="default")

@@ -14,6 +14,10 @@
     ├── QuotaExceeded     the project may not use so much
     ├── NoRoom            no host has enough memory or space
     ├── ImageNotReady     the image cannot be used
+    ├── ImageNotFound     there is none, or it is not the caller's
+    ├── ImageRefused      the host cannot make an image of what came
+    ├── ImageInUse        virtual machines need it
+    ├── UploadRefused     bytes were sent that the image does not wait for
     └── NoPicture         there is no picture of the screen now
 """
 
@@ -103,3 +107,35 @@ class ImageNotReady(Conflict):
 
     code = "image_not_ready"
     title = _("The image cannot be used")
+
+
+class ImageNotFound(EveError):
+    """There is none, or it is not the caller's."""
+
+    status = 404
+    code = "not_found"
+    title = _("Not found")
+
+    def __init__(self) -> None:
+        super().__init__(_("There is no such image, or it is not yours."))
+
+
+class ImageRefused(Conflict):
+    """The host cannot make an image of what came: ``agent_code`` says why."""
+
+    code = "image_refused"
+    title = _("That cannot be an image")
+
+
+class ImageInUse(Conflict):
+    """Virtual machines need it; ``used_by`` names those that the caller sees, ``others`` counts the rest."""
+
+    code = "image_in_use"
+    title = _("The image is in use")
+
+
+class UploadRefused(Conflict):
+    """Bytes were sent that the image does not wait for; ``received_bytes`` says where to go on."""
+
+    code = "upload_refused"
+    title = _("The upload cannot go on like this")

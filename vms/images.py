@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db.models import Q, QuerySet
 
-from accounts.models import Project, User
-from accounts.selectors import projects_for
+from accounts.models import Project, Role, User
+from accounts.selectors import projects_for, role_in
+from hypervisors.models import Site
 from hypervisors.selectors import sites_for
 
 from .models import Image, ImageState, Size
@@ -22,6 +25,36 @@ def images_for(user: User) -> QuerySet[Image]:
 def images_usable_by(user: User, project: Project) -> QuerySet[Image]:
     """The ready images that `user` may make VMs of `project` from: public ones, and the project's own."""
     return images_for(user).filter(Q(project=None) | Q(project=project), state=ImageState.READY)
+
+
+def image_for(user: User, image_id: UUID) -> Image | None:
+    """That image, if it exists for the user."""
+    return images_for(user).filter(pk=image_id).first()
+
+
+def may_manage_image(user: User, image: Image) -> bool:
+    """Whether the user may change and delete it: the staff of its site, and the owners of its project."""
+    if user.is_staff and sites_for(user).filter(pk=image.site_id).exists():
+        return True
+    return image.project is not None and role_in(user, image.project) is Role.OWNER
+
+
+def images_managed_by(user: User) -> QuerySet[Image]:
+    """Those of which :func:`may_manage_image` is true."""
+    mine = Q(project__in=projects_for(user).filter(memberships__user=user, memberships__role=Role.OWNER))
+    if user.is_staff:
+        mine |= Q(site__in=sites_for(user))
+    return Image.objects.filter(mine).select_related("project", "site")
+
+
+def images_at_sites_of(user: User) -> QuerySet[Image]:
+    """All images of the sites that the user manages as staff."""
+    return Image.objects.filter(site__in=sites_for(user)).select_related("project", "site")
+
+
+def sites_with_hosts() -> QuerySet[Site]:
+    """Where images may be put: the sites that have a host."""
+    return Site.objects.filter(hypervisors__isnull=False).distinct().order_by("name")
 
 
 def sizes_offered() -> QuerySet[Size]:

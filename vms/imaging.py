@@ -17,6 +17,7 @@ from operations.run import OperationRun
 
 from .errors import ImageNotReady
 from .models import Image, ImageCopy
+from .models import ImageState as StoredState
 
 POLL_SECONDS = 0.5
 
@@ -33,6 +34,8 @@ def image_ensure(
     copy, _is_new = ImageCopy.objects.get_or_create(image=image, hypervisor=hypervisor, pool=pool)
     status = image_status(agent, pool, image)
     if status is None or status.state is not ImageState.READY:
+        if copy.is_ready:  # somebody removed the file on the host
+            ImageCopy.objects.filter(pk=copy.pk).update(is_ready=False)
         source = _source(image, but=hypervisor)
         sent = status.size_bytes if status else 0
         _copy(run, agent=agent, image=image, pool=pool, source=source, sent=sent, until=until_percent)
@@ -81,6 +84,12 @@ def _copy(
 def _source(image: Image, *, but: Hypervisor) -> ImageCopy:
     copies = image.copies.filter(is_ready=True, hypervisor__state=HypervisorState.ONLINE).exclude(hypervisor=but)
     found = copies.select_related("hypervisor").first()
+    if found is None and not image.copies.filter(is_ready=True).exists():
+        gone = _("The file of image %(name)s is gone from its host. It has to be sent or fetched again.") % {
+            "name": image.name
+        }
+        Image.objects.filter(pk=image.pk).update(state=StoredState.FAILED, state_reason=gone)
+        raise ImageNotReady(gone)
     if found is None:
         raise ImageNotReady(
             _("No host that has image %(name)s can be reached just now. Try again later, or ask the staff.")

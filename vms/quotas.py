@@ -13,13 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 
-from .models import Disk, Quota, Vm
+from .models import Disk, Image, Quota, Vm
 
 LIMITS: Final[Mapping[str, Promise]] = {
     "vms": _("virtual machines"),
     "vcpus": _("vCPUs"),
     "memory_bytes": _("memory"),
     "disk_bytes": _("disk space"),
+    "images": _("images"),
 }
 GIB = 2**30
 MIB = 2**20
@@ -33,6 +34,7 @@ class Amounts:
     vcpus: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Limits:
     vcpus: int | None
     memory_bytes: int | None
     disk_bytes: int | None
+    images: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,13 @@ class Share:
 
     @property
     def percent(self) -> int:
-        """Of the limit; 0 without one."""
+        """Of the limit, 100 at most; 0 without one."""
         return min(100, round(100 * self.used / self.limit)) if self.limit else (100 if self.limit == 0 else 0)
+
+    @property
+    def tone(self) -> str:
+        """The bar's colour: ``w`` from 80 %, ``b`` from 90 %."""
+        return "b" if self.percent >= 90 else "w" if self.percent >= 80 else ""
 
     @property
     def used_words(self) -> str:
@@ -77,12 +85,13 @@ def quota_of(project: Project) -> Limits:
 
 
 def usage_of(project: Project) -> Amounts:
-    """What the project uses: what its VMs were agreed to have, adopted ones too, and the disks that Eve made."""
+    """What the project uses: what its VMs were agreed to have, adopted ones too, and the disks and images that Eve made."""
     vms = Vm.objects.filter(project=project).aggregate(
         vms=Count("pk"), vcpus=Sum("vcpus", default=0), memory_bytes=Sum("memory_bytes", default=0)
     )
-    disks = Disk.objects.filter(project=project).aggregate(disk_bytes=Sum("size_bytes", default=0))
-    return Amounts(**vms, **disks)
+    disks = Disk.objects.filter(project=project).aggregate(total=Sum("size_bytes", default=0))
+    images = Image.objects.filter(project=project).aggregate(images=Count("pk"), total=Sum("size_bytes", default=0))
+    return Amounts(**vms, disk_bytes=disks["total"] + images["total"], images=images["images"])
 
 
 def shares_of(project: Project) -> list[Share]:

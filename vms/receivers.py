@@ -26,7 +26,8 @@ from operations.selectors import register_scope
 from operations.signals import operation_changed
 
 from . import inventory, live
-from .models import Vm
+from .images import images_at_sites_of
+from .models import Image, Vm
 from .selectors import vms_managed_by
 
 
@@ -93,7 +94,8 @@ def audit_of_managed_vms(user: User) -> Q:
 
 @register_scope
 def operations_at_managed_hosts(user: User) -> Q:
-    """Staff see the operations of the VMs on hosts that they manage."""
+    """Staff see the operations of the VMs on hosts that they manage, and of the images at their sites."""
     if not user.is_staff:
         return Q(pk__in=())
-    return Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))
+    vms = Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))
+    return vms | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))

@@ -278,6 +278,10 @@ def _launch(root: Path) -> subprocess.Popen[str]:
         )
 
 
+def _as_root(command: list[str]) -> None:
+    subprocess.run([*as_root(), *command], check=False, capture_output=True, timeout=60)
+
+
 def _tail(root: Path) -> str:
     lines: list[str] = []
     for name in ("init.log", "libvirtd.log", "virtlogd.log"):

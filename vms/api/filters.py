@@ -8,7 +8,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from vms.listing import search_vms
-from vms.models import DiscoveredDomain, Vm, VmState
+from vms.models import DiscoveredDomain, Image, ImageKind, ImageState, Vm, VmState
 
 
 class VmFilter(django_filters.FilterSet):
@@ -27,6 +27,20 @@ class VmFilter(django_filters.FilterSet):
     def searched(self, queryset: QuerySet[Vm], _name: str, value: str) -> QuerySet[Vm]:
         """Those that hold the text."""
         return search_vms(queryset, value)
+
+
+class ImageFilter(django_filters.FilterSet):
+    """Query parameters of ``GET /images``."""
+
+    kind = django_filters.ChoiceFilter(choices=ImageKind.choices)
+    state = django_filters.ChoiceFilter(choices=ImageState.choices)
+    project = django_filters.UUIDFilter(field_name="project_id")
+    site = django_filters.UUIDFilter(field_name="site_id")
+    search = django_filters.CharFilter(field_name="name", lookup_expr="icontains", max_length=100)
+
+    class Meta:
+        model = Image
+        fields: ClassVar[list[str]] = []
 
 
 class DiscoveredDomainFilter(django_filters.FilterSet):

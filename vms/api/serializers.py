@@ -9,7 +9,7 @@ from eve_agent.wire.domain import StateAction
 from rest_framework import serializers
 
 from accounts.models import Project, Role
-from vms.models import Firmware, Image, Size, VmState
+from vms.models import Firmware, VmState
 from vms.services import NewNic
 
 ACTIONS = [(action.value, action.value) for action in StateAction]
@@ -206,49 +206,6 @@ class VmDeleteSerializer(StrictSerializer):
     """How a VM is deleted."""
 
     keep_disks = serializers.BooleanField(required=False, default=False)
-
-
-class ImageSerializer(serializers.ModelSerializer[Image]):
-    """A cloud image or ISO."""
-
-    site = NamedSerializer(read_only=True)
-    project = NamedSerializer(read_only=True, allow_null=True, help_text="Null: public.")
-
-    class Meta:
-        model = Image
-        fields = [
-            "id",
-            "name",
-            "kind",
-            "format",
-            "site",
-            "project",
-            "state",
-            "state_reason",
-            "size_bytes",
-            "virtual_bytes",
-            "sha256",
-            "remarks",
-            "created_at",
-        ]
-        read_only_fields = fields
-
-
-class SizeSerializer(serializers.ModelSerializer[Size]):
-    """A choice of vCPUs, memory and disk."""
-
-    class Meta:
-        model = Size
-        fields = ["id", "name", "vcpus", "memory_bytes", "disk_bytes"]
-        read_only_fields = fields
-
-
-class ShareSerializer(serializers.Serializer[Any]):
-    """One limit of a project with its use."""
-
-    name = serializers.CharField(help_text="vms, vcpus, memory_bytes or disk_bytes.")
-    used = serializers.IntegerField()
-    limit = serializers.IntegerField(allow_null=True, help_text="Null: any amount.")
 
 
 class StateChangeSerializer(StrictSerializer):

@@ -140,7 +140,7 @@ class VmView(APIView):
         wanted = VmDeleteSerializer(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         operation = vm_delete(vm=vm, user=caller(request), keeps_disks=wanted.validated_data["keep_disks"])
-        return _accepted(operation)
+        return accepted(operation)
 
 
 class VmStateView(APIView):
@@ -165,7 +165,7 @@ class VmStateView(APIView):
             digest=request_digest("vm.state", str(vm.pk), request.data),
             make=partial(vm_change_state, vm=vm, action=wanted.validated_data["action"], user=caller(request)),
         )
-        return _accepted(operation)
+        return accepted(operation)
 
 
 class VmScreenshotView(APIView):
@@ -215,7 +215,8 @@ class AdoptView(APIView):
         )
 
 
-def _accepted(operation: Operation) -> Response:
+def accepted(operation: Operation) -> Response:
+    """202 with the operation's address."""
     address = f"/api/v1/operations/{operation.pk}"
     return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 

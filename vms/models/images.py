@@ -36,6 +36,9 @@ class ImageState(models.TextChoices):
     """It is fetched, sent or checked."""
     READY = "ready", _("ready")
     FAILED = "failed", _("failed")
+    """It never came, or is gone; `state_reason` says why."""
+    REMOVING = "removing", _("being deleted")
+    """Nothing new is made from it."""
 
 
 class Image(models.Model):

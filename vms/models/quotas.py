@@ -17,6 +17,8 @@ class Quota(models.Model):
     memory_bytes = models.PositiveBigIntegerField(_("memory"), null=True, blank=True)
     disk_bytes = models.PositiveBigIntegerField(_("disk space"), null=True, blank=True)
 
+    images = models.PositiveIntegerField(_("images"), null=True, blank=True)
+
     class Meta:
         verbose_name = _("quota")
         verbose_name_plural = _("quotas")

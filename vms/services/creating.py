@@ -28,6 +28,7 @@ from vms.models import Disk, DiskBus, FirstBoot, Image, ImageKind, Lifecycle, Ni
 from vms.placement import Place, place_find
 from vms.quotas import Amounts
 
+from .images import image_hold
 from .networks import default_nics, nics_check
 from .quotas import quota_reserve
 
@@ -110,6 +111,8 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
         raise Invalid(_("SSH keys, password and user-data are for cloud images: choose one, or leave them out."))
     disks = _disks(wanted, cloud)
     with transaction.atomic():
+        if image:
+            image_hold(image)
         quota_reserve(
             project=project,
             amounts=Amounts(1, wanted.vcpus, wanted.memory_bytes, sum(disk.size_bytes for disk in disks)),

@@ -1,0 +1,236 @@
+"""How images come to their first host, and go from all: the operations of :mod:`vms.services.images`.
+
+Each may be begun again after a kill. What the host does takes long and is a job there, named by the operation; an agent that
+was started anew is asked again, and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from eve_agent.wire.errors import ErrorCode, Problem
+from eve_agent.wire.jobs import JobState
+from eve_agent.wire.storage import ImageCopy as CopyRequest
+from eve_agent.wire.storage import ImageFetch, ImageFinish, ImageFormat, ImageStatus
+from eve_agent.wire.storage import ImageState as HostState
+
+from common.errors import EveError
+from hypervisors.client import AgentClient
+from hypervisors.client.core import clean_words
+from hypervisors.errors import AgentError, AgentRefused
+from operations.errors import OperationCancelled
+from operations.handlers import register
+from operations.run import OperationRun
+
+from .errors import ImageInUse, ImageNotFound, ImageRefused
+from .imaging import POLL_SECONDS
+from .models import Image, ImageCopy, ImageState
+from .quotas import quota_of, usage_of
+from .services.images import CHECK, DELETE, FETCH, TAKE
+
+AWAY_SECONDS = 120.0
+"""So long a host may be away in the middle before the work fails."""
+END_SECONDS = 30.0
+"""So long a job is waited for that was asked to end."""
+
+_WORDS: Final = {
+    ErrorCode.CHECKSUM_MISMATCH: gettext_lazy(
+        "The checksum is wrong: this is another file than was announced, or it was damaged on its way. Nothing was kept."
+    ),
+    ErrorCode.IMAGE_INVALID: gettext_lazy(
+        "This is no image that Eve takes. It has to be of the declared format, whole, and without a backing or data file: "
+        "convert it with qemu-img convert, then send it again."
+    ),
+    ErrorCode.NO_SPACE: gettext_lazy("There is not enough space for it. Delete images or disks, or ask the staff."),
+    ErrorCode.ADDRESS_REFUSED: gettext_lazy(
+        "Eve does not fetch from that address: it is, or leads to, a private one. Ask the staff, or upload the file."
+    ),
+    ErrorCode.FETCH_FAILED: gettext_lazy("The server with the file failed, or does not have it. Check the address."),
+    ErrorCode.VOLUME_NOT_FOUND: gettext_lazy("The file is not in the pool any more."),
+    ErrorCode.IMAGE_NOT_FOUND: gettext_lazy("What was sent is not on the host any more. Begin again."),
+}
+
+
+def image_not_come(run: OperationRun) -> None:
+    """Takes back what came of it. A cancelled image is gone; one that failed stays to say why."""
+    image = Image.objects.filter(pk=run.operation.target_id).first()
+    if image is None:
+        return
+    for copy in image.copies.select_related("hypervisor"):
+        with AgentClient(copy.hypervisor) as agent:
+            _end_job(run, agent)
+            agent.image_delete(copy.pool, image.pk)
+        copy.delete()
+    problem = run.operation.error or {}
+    if problem.get("code") == OperationCancelled.code:
+        image.delete()
+        return
+    reason = str(problem.get("detail", ""))[:500]
+    Image.objects.filter(pk=image.pk).update(state=ImageState.FAILED, state_reason=reason, size_bytes=0)
+
+
+def image_not_gone(run: OperationRun) -> None:
+    """It could not be deleted everywhere: it is usable again where it still is."""
+    image = Image.objects.filter(pk=run.operation.target_id, state=ImageState.REMOVING).first()
+    if image is not None:
+        is_there = image.copies.filter(is_ready=True).exists()
+        Image.objects.filter(pk=image.pk).update(
+            state=ImageState.READY if is_there else ImageState.FAILED,
+            state_reason="" if is_there else str((run.operation.error or {}).get("detail", ""))[:500],
+        )
+
+
+@register(FETCH, is_idempotent=True, undo=image_not_come, can_cancel=True)
+def image_fetch(run: OperationRun) -> None:
+    """Lets the host fetch it."""
+    copy = _copy_of(run)
+    image = copy.image
+    wanted = ImageFetch(
+        url=image.source_url,
+        format=ImageFormat(image.format),
+        operation_id=run.operation.pk,
+        sha256=image.sha256,
+        max_bytes=_most_bytes(image),
+        allow_private=settings.IMAGE_ALLOW_PRIVATE,
+    )
+    run.step("fetch", _("Fetching the image"), percent=1)
+    _carry_out(run, copy, lambda agent: agent.image_fetch(copy.pool, image.pk, wanted))
+
+
+@register(CHECK, is_idempotent=True)
+def image_check(run: OperationRun) -> None:
+    """Lets the host check what was sent. The image failed where it is wrong; with the host away it can be asked for again."""
+    copy = _copy_of(run)
+    image = copy.image
+    wanted = ImageFinish(
+        size_bytes=image.size_bytes,
+        format=ImageFormat(image.format),
+        operation_id=run.operation.pk,
+        sha256=image.sha256,
+    )
+    run.step("check", _("Checking the image"), percent=1)
+    try:
+        _carry_out(run, copy, lambda agent: agent.image_finish(copy.pool, image.pk, wanted))
+    except ImageRefused as error:
+        Image.objects.filter(pk=image.pk).update(state=ImageState.FAILED, state_reason=str(error.detail)[:500])
+        raise
+
+
+@register(TAKE, is_idempotent=True, undo=image_not_come, can_cancel=True)
+def image_take(run: OperationRun) -> None:
+    """Lets the host copy a file of its pool."""
+    copy = _copy_of(run)
+    wanted = CopyRequest(
+        operation_id=run.operation.pk,
+        disk_uuid=None,
+        volume=run.operation.arguments["volume"],
+        format=ImageFormat(copy.image.format),
+    )
+    run.step("copy", _("Copying the file within the pool"), percent=1)
+    _carry_out(run, copy, lambda agent: agent.image_copy(copy.pool, copy.image_id, wanted))
+
+
+@register(DELETE, is_idempotent=True, undo=image_not_gone)
+def image_delete(run: OperationRun) -> None:
+    """Deletes it from each host, then its row."""
+    image = Image.objects.filter(pk=run.operation.target_id).first()
+    if image is None:
+        return
+    copies = list(image.copies.select_related("hypervisor"))
+    for number, copy in enumerate(copies):
+        words = _("Deleting the image from %(host)s") % {"host": copy.hypervisor.name}
+        run.step("delete", words, percent=100 * number // len(copies))
+        try:
+            with AgentClient(copy.hypervisor) as agent:
+                agent.image_delete(copy.pool, image.pk)
+        except AgentRefused as refusal:
+            if refusal.agent_code is ErrorCode.IMAGE_IN_USE:
+                raise ImageInUse(
+                    _("Something on %(host)s uses the image that Eve does not know of: %(words)s")
+                    % {"host": copy.hypervisor.name, "words": refusal.detail}
+                ) from refusal
+            if refusal.agent_code is not ErrorCode.POOL_NOT_FOUND:
+                raise
+        copy.delete()
+    image.delete()
+
+
+def _copy_of(run: OperationRun) -> ImageCopy:
+    copy = (
+        ImageCopy.objects.select_related("image", "hypervisor")
+        .filter(image=run.operation.target_id)
+        .order_by("pk")
+        .first()
+    )
+    if copy is None:
+        raise ImageNotFound
+    return copy
+
+
+def _most_bytes(image: Image) -> int:
+    """What the file may have: as much as any image, and no more than the project has left."""
+    most: int = settings.IMAGE_MAX_BYTES
+    if image.project is not None and (limit := quota_of(image.project).disk_bytes) is not None:
+        most = min(most, limit - usage_of(image.project).disk_bytes)
+    return max(1, most)
+
+
+def _carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]) -> None:
+    """Lets the host do it, whether or not an earlier try began it or has done it; then the image is ready."""
+    away_since: float | None = None
+    while True:
+        try:
+            with AgentClient(copy.hypervisor) as agent:
+                status = _follow(run, agent, copy, begin)
+            break
+        except AgentRefused as refusal:
+            raise _refused(Problem(code=refusal.agent_code, message=str(refusal.detail))) from refusal
+        except AgentError as error:
+            away_since = away_since or time.monotonic()
+            if not error.retryable or time.monotonic() - away_since > AWAY_SECONDS:
+                raise
+            run.step("wait", _("Waiting for the host: %(why)s") % {"why": error.detail}, percent=run.operation.progress)
+            time.sleep(POLL_SECONDS)
+    ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
+    Image.objects.filter(pk=copy.image_id).update(
+        state=ImageState.READY,
+        state_reason="",
+        size_bytes=status.size_bytes,
+        virtual_bytes=status.virtual_bytes,
+        sha256=status.sha256 or copy.image.sha256,
+    )
+    run.result = {"image": str(copy.image_id)}
+
+
+def _follow(
+    run: OperationRun, agent: AgentClient, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]
+) -> ImageStatus:
+    while (status := begin(agent)).state is not HostState.READY:
+        while (job := agent.job(run.operation.pk)).state is JobState.RUNNING:
+            run.progress(max(1, min(99, job.percent)))
+            time.sleep(POLL_SECONDS)
+        if job.state is JobState.FAILED:
+            raise _refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
+        if job.state is JobState.CANCELLED:
+            raise ImageRefused(_("The host was told to end it."))
+        run.progress(run.operation.progress)  # it is done, or the agent knows nothing of it any more: ask again
+    return status
+
+
+def _refused(problem: Problem) -> EveError:
+    words = _WORDS.get(problem.code)
+    said = clean_words(problem.message)
+    return ImageRefused(f"{words} ({said})" if words and said else str(words or said), agent_code=problem.code.value)
+
+
+def _end_job(run: OperationRun, agent: AgentClient) -> None:
+    """Ends the job of this operation, and waits until it has."""
+    deadline = time.monotonic() + END_SECONDS
+    while agent.job_cancel(run.operation.pk).state is JobState.RUNNING and time.monotonic() < deadline:
+        run.progress(run.operation.progress)
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,212 @@
+"""Images: announced, checked, changed and deleted here; what is done on hosts for it is in :mod:`vms.image_work`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+from eve_agent.wire.checks import MAX_URL, check_object_name, check_sha256
+
+from accounts.models import Project, Role, User
+from accounts.selectors import role_in
+from accounts.services import audit_record
+from common.errors import Invalid
+from hypervisors.models import Hypervisor, Site
+from hypervisors.selectors import hypervisors_for, sites_for
+from operations.models import Operation
+from operations.services import operation_create
+from vms.errors import ActionNotAllowed, ImageInUse, ImageNotReady
+from vms.image_uses import uses_of
+from vms.images import may_manage_image
+from vms.models import Image, ImageCopy, ImageFormat, ImageKind, ImageState
+from vms.placement import pool_for_image
+from vms.quotas import Amounts
+
+from .quotas import quota_reserve
+
+FETCH, CHECK, TAKE, DELETE = "image.fetch", "image.check", "image.take", "image.delete"
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """What somebody wants to have."""
+
+    name: str
+    site: Site
+    project: Project | None = None
+    """None: public, which staff may make."""
+    kind: str = ImageKind.CLOUD
+    format: str = ImageFormat.QCOW2
+    """As declared; an ISO is always raw."""
+    sha256: str = ""
+    """Of its file, to be checked; empty: whatever comes is taken."""
+    remarks: str = ""
+
+
+@transaction.atomic
+def image_upload(*, wanted: NewImage, size_bytes: int, user: User) -> Image:
+    """Announces an image of `size_bytes` that the user's browser or program sends in pieces.
+
+    Raises:
+        ActionNotAllowed: not an owner of the project, nor of the site's staff.
+        Invalid, QuotaExceeded, NoRoom
+    """
+    if not 1 <= size_bytes <= settings.IMAGE_MAX_BYTES:
+        raise _invalid(
+            "size_bytes",
+            _("An image has 1 byte to %(most)d GiB here.") % {"most": settings.IMAGE_MAX_BYTES // 2**30},
+        )
+    image = _begin(wanted, user, size_bytes=size_bytes)
+    _place(image, size_bytes=size_bytes)
+    return image
+
+
+@transaction.atomic
+def image_fetch(*, wanted: NewImage, url: str, user: User) -> Operation:
+    """Lets a host of the site fetch it from `url`. Raises as :func:`image_upload`."""
+    if not url.startswith(("https://", "http://")) or len(url) > MAX_URL or not url.isascii() or not url.isprintable():
+        raise _invalid("url", _("An address begins with https:// or http:// and has plain characters only."))
+    if "@" in url.split("/")[2]:
+        raise _invalid("url", _("An address without a user name or password: others would see them."))
+    image = _begin(wanted, user, source_url=url)
+    _place(image, size_bytes=0)
+    return _queue(FETCH, image, user)
+
+
+@transaction.atomic
+def image_take(*, wanted: NewImage, hypervisor: Hypervisor, pool: str, volume: str, user: User) -> Operation:
+    """Makes an image of a file that somebody put into a pool; the file stays. For staff. Raises as :func:`image_upload`."""
+    if not hypervisors_for(user).filter(pk=hypervisor.pk).exists():
+        raise ActionNotAllowed(_("Files in pools are taken by who manages the host."))
+    try:
+        check_object_name("volume", volume)
+        check_object_name("pool", pool)
+    except ValueError:
+        raise _invalid("volume", _("There is no such file.")) from None
+    image = _begin(wanted, user)
+    ImageCopy.objects.create(image=image, hypervisor=hypervisor, pool=pool)
+    return _queue(TAKE, image, user, volume=volume)
+
+
+@transaction.atomic
+def image_check(*, image: Image, user: User) -> Operation:
+    """All of an upload was sent: the host checks it. Raises ActionNotAllowed, ImageNotReady."""
+    require_manager(user, image)
+    if image.state != ImageState.COMING or image.source_url:
+        raise ImageNotReady(_("Image %(name)s waits for no upload.") % {"name": image.name})
+    return _queue(CHECK, image, user)
+
+
+@transaction.atomic
+def image_update(*, image: Image, user: User, **changes: Any) -> Image:
+    """Changes its name or remarks. Raises ActionNotAllowed, Invalid."""
+    require_manager(user, image)
+    for name in ("name", "remarks"):
+        if name in changes:
+            setattr(image, name, _words(name, changes[name]))
+    image.save(update_fields=["name", "remarks"])
+    audit_record(action="image.update", actor=user, target=image, project=image.project, detail={"name": image.name})
+    return image
+
+
+@transaction.atomic
+def image_delete(*, image: Image, user: User) -> Operation:
+    """Deletes it from every host. From now on nothing new is made from it.
+
+    Raises:
+        ActionNotAllowed: not an owner of its project, nor of its site's staff.
+        ImageInUse: disks are thin over it, or it is in a CD drive; says of which virtual machines.
+        operations.errors.OperationRunning: it is still on its way; cancel that first.
+    """
+    require_manager(user, image)
+    image = Image.objects.select_for_update().get(pk=image.pk)
+    uses = uses_of(image, user=user)
+    if uses:
+        raise ImageInUse(
+            _("Image %(name)s is in use by %(uses)s. Their disks are thin over it: delete them first.")
+            % {"name": image.name, "uses": uses.words},
+            used_by=list(uses.names),
+            others=uses.others,
+        )
+    operation = _queue(DELETE, image, user)
+    Image.objects.filter(pk=image.pk).update(state=ImageState.REMOVING, state_reason="")
+    return operation
+
+
+def image_hold(image: Image) -> None:
+    """Locks the row, so that nobody deletes the image while a VM is made from it. Raises ImageNotReady where somebody was faster."""
+    if not Image.objects.select_for_update().filter(pk=image.pk, state=ImageState.READY).exists():
+        raise ImageNotReady(_("Image %(name)s was deleted just now. Choose another.") % {"name": image.name})
+
+
+def require_manager(user: User, image: Image) -> None:
+    """Raises ActionNotAllowed for who may only use it."""
+    if not may_manage_image(user, image):
+        raise ActionNotAllowed(
+            _("Image %(name)s belongs to others: owners of its project, or the staff of its site, may change it.")
+            % {"name": image.name}
+        )
+
+
+def _begin(wanted: NewImage, user: User, *, size_bytes: int = 0, source_url: str = "") -> Image:
+    _require_maker(user, wanted)
+    try:
+        check_sha256(wanted.sha256)
+    except ValueError:
+        raise _invalid("sha256", _("64 hexadecimal digits (0-9, a-f), or leave it empty.")) from None
+    if wanted.project is not None:
+        quota_reserve(project=wanted.project, amounts=Amounts(images=1, disk_bytes=size_bytes))
+    image = Image.objects.create(
+        name=_words("name", wanted.name),
+        kind=wanted.kind,
+        format=ImageFormat.RAW if wanted.kind == ImageKind.ISO else wanted.format,
+        project=wanted.project,
+        site=wanted.site,
+        sha256=wanted.sha256,
+        remarks=_words("remarks", wanted.remarks),
+        size_bytes=size_bytes,
+        source_url=source_url,
+        created_by=user,
+    )
+    audit_record(
+        action="image.create",
+        actor=user,
+        target=image,
+        project=image.project,
+        detail={"site": wanted.site.name, "kind": image.kind, "from": source_url.split("?", maxsplit=1)[0] or "bytes"},
+    )
+    return image
+
+
+def _require_maker(user: User, wanted: NewImage) -> None:
+    if wanted.project is None:
+        if not sites_for(user).filter(pk=wanted.site.pk).exists():
+            raise ActionNotAllowed(_("Public images are made by the staff of their site. Choose one of your projects."))
+    elif role_in(user, wanted.project) is not Role.OWNER and not sites_for(user).filter(pk=wanted.site.pk).exists():
+        raise ActionNotAllowed(
+            _("Images of project %(name)s are made by its owners. Ask one of them.") % {"name": wanted.project.name}
+        )
+
+
+def _place(image: Image, *, size_bytes: int) -> None:
+    hypervisor, pool = pool_for_image(image.site, size_bytes=size_bytes)
+    ImageCopy.objects.create(image=image, hypervisor=hypervisor, pool=pool)
+
+
+def _queue(kind: str, image: Image, user: User, **arguments: Any) -> Operation:
+    return operation_create(kind=kind, target=image, project=image.project, user=user, arguments=arguments)
+
+
+def _words(field: str, text: str) -> str:
+    most = 100 if field == "name" else 10_000
+    clean = text.strip() if field == "name" else text
+    if len(clean) > most or "\0" in clean or (field == "name" and not (clean and clean.isprintable())):
+        raise _invalid(field, _("1 to %(most)d characters that can be read.") % {"most": most})
+    return clean
+
+
+def _invalid(field: str, words: str) -> Invalid:
+    return Invalid(words, errors={field: [words]})
