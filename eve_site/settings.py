@@ -303,24 +303,24 @@ OPERATION_DAYS = env.whole("EVE_OPERATION_DAYS", 90, least=0, most=3650)
 # ---------------------------------------------------------------------------------------------- Machines
 
 QUOTA = {
-    "vms": env.int("EVE_QUOTA_VMS", default=20),
-    "vcpus": env.int("EVE_QUOTA_VCPUS", default=64),
-    "memory_bytes": env.int("EVE_QUOTA_MEMORY_GIB", default=128) * 2**30,
-    "disk_bytes": env.int("EVE_QUOTA_DISK_GIB", default=2000) * 2**30,
-    "images": env.int("EVE_QUOTA_IMAGES", default=20),
+    "vms": env.whole("EVE_QUOTA_VMS", 20, least=0, most=100_000),
+    "vcpus": env.whole("EVE_QUOTA_VCPUS", 64, least=0, most=1_000_000),
+    "memory_bytes": env.whole("EVE_QUOTA_MEMORY_GIB", 128, least=0, most=1_000_000) * 2**30,
+    "disk_bytes": env.whole("EVE_QUOTA_DISK_GIB", 2000, least=0, most=1_000_000) * 2**30,
+    "images": env.whole("EVE_QUOTA_IMAGES", 20, least=0, most=100_000),
 }
 """Of a project that has no limits of its own; 0: any amount."""
-IMAGE_MAX_BYTES = env.int("EVE_IMAGE_MAX_GIB", default=64) * 2**30
+IMAGE_MAX_BYTES = env.whole("EVE_IMAGE_MAX_GIB", 64, least=1, most=16_384) * 2**30
 """The longest file that an image may be."""
-IMAGE_ALLOW_PRIVATE = env.bool("EVE_IMAGE_ALLOW_PRIVATE", default=False)
+IMAGE_ALLOW_PRIVATE = env.flag("EVE_IMAGE_ALLOW_PRIVATE", default=False)
 """Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
-DEFAULT_POOL = env.str("EVE_DEFAULT_POOL", default="default")
+DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")
 """The storage pool that new disks are made in, where a host has it."""
-DEFAULT_NETWORK = env.str("EVE_DEFAULT_NETWORK", default="default")
+DEFAULT_NETWORK = env.text("EVE_DEFAULT_NETWORK", "default")
 """The libvirt network that a new VM is plugged into, where nothing else is asked for and its host has it."""
-MEMORY_OVERCOMMIT = env.float("EVE_MEMORY_OVERCOMMIT", default=1.0)
+MEMORY_OVERCOMMIT = env.number("EVE_MEMORY_OVERCOMMIT", 1.0, least=0.1, most=10)
 """How much memory may be promised to a host's VMs, as a share of what it has."""
-HOST_MEMORY_BYTES = env.int("EVE_HOST_MEMORY_MIB", default=1024) * 2**20
+HOST_MEMORY_BYTES = env.whole("EVE_HOST_MEMORY_MIB", 1024, least=0, most=1_048_576) * 2**20
 """What of its memory a host keeps for itself."""
 
 # ---------------------------------------------------------------------------------------------- Live pages
