@@ -67,7 +67,13 @@ def image_upload(*, wanted: NewImage, size_bytes: int, user: User) -> Image:
 @transaction.atomic
 def image_fetch(*, wanted: NewImage, url: str, user: User) -> Operation:
     """Lets a host of the site fetch it from `url`. Raises as :func:`image_upload`."""
-    if not url.startswith(("https://", "http://")) or len(url) > MAX_URL or not url.isascii() or not url.isprintable():
+    if (
+        not url.startswith(("https://", "http://"))
+        or len(url) > MAX_URL
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+    ):
         raise _invalid("url", _("An address begins with https:// or http:// and has plain characters only."))
     if "@" in url.split("/")[2]:
         raise _invalid("url", _("An address without a user name or password: others would see them."))
