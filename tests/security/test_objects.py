@@ -118,7 +118,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "discovered_id": DiscoveredDomain.objects.get().pk,
         "image_id": Image.objects.get().pk,
         "size_id": Size.objects.order_by("name").values_list("pk", flat=True)[0],
-        "pool": f"{PREFIX}-pool",
+        "pool": "canary-none",
         "operation_id": Operation.objects.get().pk,
         "session_id": ConsoleSession.objects.get().pk,
         "token_id": LoginToken.objects.get().pk,

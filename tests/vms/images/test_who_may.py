@@ -47,9 +47,9 @@ MAKES = {
     "owner": (202, 403),
     "operator": (403, 403),
     "viewer": (403, 403),
-    "outsider": (400, 403),
+    "outsider": (400, 400),
     "staff_here": (400, 202),
-    "staff_there": (400, 403),
+    "staff_there": (400, 400),
     "staff_everywhere": (202, 202),
     "superuser": (202, 202),
 }
@@ -63,6 +63,16 @@ def test_who_makes_images(hosts: Cast, who: str):
     assert client.post("/api/v1/images", wanted, format="json").status_code == of_project
     assert client.post("/api/v1/images", body(hosts), format="json").status_code == public
     assert Image.objects.count() == Operation.objects.count() == (of_project, public).count(202)
+
+
+def test_without_a_site_it_comes_where_there_is_space_and_staffs_own_only_where_they_manage(hosts: Cast):
+    equip(hosts.hypervisor_here, space_bytes=GIB)
+    wanted = body(hosts)
+    del wanted["site"]
+    answer = hosts.api(hosts.owner).post("/api/v1/images", {**wanted, "project": str(hosts.acme.pk)}, format="json")
+    assert answer.json()["image"]["site"]["name"] == "there"
+    answer = hosts.api(hosts.staff_here).post("/api/v1/images", wanted, format="json")
+    assert answer.json()["image"]["site"]["name"] == "here"
 
 
 def test_who_sees_images(hosts: Cast):
