@@ -1,21 +1,8 @@
-// An image from a file of one's own: sent in pieces, each at the place where the host's part ends. What breaks off goes on
-// there: by itself after a lost connection, with the same file chosen again after a reload.
+// An image from a file of one's own. What breaks off goes on: by itself after a lost connection, with the same file chosen
+// again after a reload.
 
 import { csrfToken } from "../eve.js";
-
-const FIRST_PIECE = 1024 * 1024;
-const BRISK_MS = 2_000;
-const SLOW_MS = 8_000;
-const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
-
-export class Refused extends Error {
-  constructor(problem) {
-    super(problem.detail || problem.title || String(problem.status));
-    this.problem = problem;
-  }
-}
-
-class Broken extends Error {}
+import { Broken, inUnits, Refused, send } from "./pieces.js";
 
 async function request(method, path, { json, data } = {}) {
   let response;
@@ -46,65 +33,6 @@ async function request(method, path, { json, data } = {}) {
   if (response.status >= 500 && answer.code !== "image_refused") throw new Broken(String(response.status));
   throw new Refused({ ...answer, status: response.status });
 }
-
-/** The length of the next piece, after one of `length` took `ms`: long ones where the way is brisk, never beyond `most`. */
-export function nextLength(length, ms, most) {
-  if (ms < BRISK_MS) return Math.min(most, length * 2);
-  if (ms > SLOW_MS) return Math.max(64 * 1024, Math.floor(length / 2));
-  return Math.min(most, length);
-}
-
-/**
- * Sends what is missing of `file` to `path`, then asks for the check. `tell({received, isBroken})` is called at each change.
- * Throws Refused where going on makes no sense.
- */
-export async function send(file, path, tell, { ask = request, wait = pause } = {}) {
-  let length = FIRST_PIECE;
-  let received = -1;
-  let tries = 0;
-  for (;;) {
-    try {
-      if (received < 0) received = (await ask("GET", path)).received_bytes;
-      tell({ received, isBroken: false });
-      if (received >= file.size) {
-        await ask("POST", path);
-        return;
-      }
-      const begun = performance.now();
-      const answer = await ask("PUT", `${path}?offset=${received}`, { data: file.slice(received, received + length) });
-      received = answer.received_bytes;
-      length = nextLength(length, performance.now() - begun, answer.piece_bytes);
-      tries = 0;
-    } catch (error) {
-      const isElsewhere = error instanceof Refused && typeof error.problem.received_bytes === "number";
-      if (!isElsewhere && !(error instanceof Broken)) throw error;
-      if (isElsewhere && tries > PAUSES_MS.length) throw error;
-      tell({ received: Math.max(received, 0), isBroken: !isElsewhere });
-      received = -1; // the host knows how far it came
-      await wait(PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)]);
-      tries += 1;
-    }
-  }
-}
-
-function pause(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** Bytes in the unit that reads best: 2147483648 is “2 GiB”. */
-export function inUnits(count) {
-  let power = 0;
-  while (power < UNITS.length - 1 && count >= 1024) {
-    count /= 1024;
-    power += 1;
-  }
-  const digits = count >= 100 || Number.isInteger(count) ? 0 : 1;
-  return `${count.toLocaleString(undefined, { maximumFractionDigits: digits })} ${UNITS[power]}`;
-}
-
-// ------------------------------------------------------------------------------------------------ The page
 
 function panelOf(root) {
   const panel = root.querySelector("[data-upload-panel]");
@@ -138,7 +66,9 @@ async function sendFrom(root, file, path, page) {
   const panel = panelOf(root);
   addEventListener("beforeunload", warn);
   try {
-    await send(file, path, ({ received, isBroken }) => panel.show(received, file.size, isBroken));
+    await send(file, path, ({ received, isBroken }) => panel.show(received, file.size, isBroken), {
+      ask: request,
+    });
     removeEventListener("beforeunload", warn);
     location.assign(page);
   } catch (error) {
@@ -168,11 +98,14 @@ async function begin(root, form) {
     size_bytes: file.size,
   };
   say(root, "");
+  const button = form.querySelector("[type=submit]");
+  button.disabled = true; // a second click would announce a second image
   let image;
   try {
     image = (await request("POST", root.dataset.images, { json: wanted })).image;
   } catch (error) {
     say(root, error instanceof Broken ? root.dataset.unreachable : wordsOf(error));
+    button.disabled = false;
     return;
   }
   form.hidden = true;
@@ -181,7 +114,7 @@ async function begin(root, form) {
   await sendFrom(root, file, `${root.dataset.images}/${image.id}/data`, page);
 }
 
-function goOn(root, form) {
+async function goOn(root, form) {
   const file = form.elements.file.files[0];
   if (!file) return;
   if (file.size !== Number(root.dataset.size)) {
@@ -190,7 +123,8 @@ function goOn(root, form) {
   }
   say(root, "");
   form.hidden = true;
-  sendFrom(root, file, root.dataset.path, location.pathname);
+  await sendFrom(root, file, root.dataset.path, location.pathname);
+  form.hidden = false;
 }
 
 /** Suggests a name, and the format that the file's name stands for. */
@@ -202,14 +136,12 @@ function suggest(form) {
   if (/\.(iso|raw)$/i.test(file.name)) form.elements.format.value = "raw";
 }
 
-if (typeof document !== "undefined") {
-  for (const root of document.querySelectorAll("[data-upload]")) {
-    const form = root.querySelector("form");
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (root.dataset.path) goOn(root, form);
-      else begin(root, form);
-    });
-    form.elements.file.addEventListener("change", () => suggest(form));
-  }
+for (const root of document.querySelectorAll("[data-upload]")) {
+  const form = root.querySelector("form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (root.dataset.path) goOn(root, form);
+    else begin(root, form);
+  });
+  form.elements.file.addEventListener("change", () => suggest(form));
 }
