@@ -162,7 +162,7 @@ class QuotaForm(forms.Form):
             default = settings.QUOTA[name]
             shown = default // GIB if is_bytes else default
             self.fields[name] = forms.IntegerField(
-                label=_("%(what)s in GiB") % {"what": label} if is_bytes else label,
+                label=str(_("%(what)s in GiB") % {"what": label} if is_bytes else label).capitalize(),
                 min_value=0,
                 max_value=2**31 - 1,
                 required=False,

@@ -60,7 +60,10 @@ class ImageCreateSerializer(StrictSerializer):
         help_text="As which its bytes are read; they are never guessed. An ISO is raw.",
     )
     site = serializers.UUIDField(
-        required=False, help_text="Where it is kept and machines are made from it; else where there is most space."
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Where it is kept and machines are made from it; else where there is most space.",
     )
     project = serializers.UUIDField(required=False, allow_null=True, default=None, help_text="Null: public, for staff.")
     sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="", allow_blank=True)

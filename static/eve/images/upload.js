@@ -92,7 +92,7 @@ async function begin(root, form) {
     name: field("name"),
     kind: field("kind"),
     format: field("format"),
-    site: field("site"),
+    site: field("site") || null,
     project: field("project") || null,
     sha256: field("sha256").toLowerCase(),
     size_bytes: file.size,
