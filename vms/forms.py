@@ -14,7 +14,7 @@ from accounts.models import Project
 from hypervisors.models import Site
 
 from .models import ImageFormat, ImageKind, Quota, Size
-from .quotas import LIMITS
+from .quotas import LIMITS, caption_of
 from .services import NewImage
 
 GIB = 2**30
@@ -158,11 +158,12 @@ class QuotaForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label in LIMITS.items():
+            caption = caption_of(name, label)
             is_bytes = name.endswith("_bytes")
             default = settings.QUOTA[name]
             shown = default // GIB if is_bytes else default
             self.fields[name] = forms.IntegerField(
-                label=str(_("%(what)s in GiB") % {"what": label} if is_bytes else label).capitalize(),
+                label=_("%(what)s in GiB") % {"what": caption} if is_bytes else caption,
                 min_value=0,
                 max_value=2**31 - 1,
                 required=False,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
 
+from common.pieces import PIECE_BYTES
+
 from .conftest import World
 
 MIB = 2**20
@@ -64,3 +66,30 @@ def test_an_upload_goes_on_after_a_lost_connection_and_a_reload(
     expect(page.locator("#image-state")).to_contain_text("Ready", timeout=30_000)
     expect(page.locator("#image-state")).to_contain_text(hashlib.sha256(data).hexdigest())
     picture(page, "image-ready")
+
+
+def test_a_long_file_takes_no_memory_in_eve_or_agent(world: World) -> None:
+    token, size = world.house.token(), 256 * MIB
+    wanted = {"name": "long", "kind": "iso", "project": world.acme, "size_bytes": size}
+    image = world.house.api("POST", "/images", token=token, json=wanted).json()["image"]["id"]
+    piece, before = bytes(PIECE_BYTES), peak_bytes(world)
+    for offset in range(0, size, PIECE_BYTES):
+        answer = world.house.api(
+            "PUT",
+            f"/images/{image}/data?offset={offset}",
+            token=token,
+            data=piece,
+        )
+        assert answer.json()["received_bytes"] == offset + PIECE_BYTES, answer.text
+    assert peak_bytes(world) - before < 48 * MIB
+    assert world.house.api("DELETE", f"/images/{image}", token=token).status_code == 202
+
+
+def peak_bytes(world: World) -> int:
+    """The most memory that Eve and the agent have had."""
+    total = 0
+    for process in (world.house.eve, world.house.agent):
+        assert process is not None
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        total += int(status.split("VmHWM:")[1].split()[0]) * 1024
+    return total
