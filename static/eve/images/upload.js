@@ -59,7 +59,7 @@ function warn(event) {
 function say(root, text) {
   const place = root.querySelector("[data-upload-error]");
   place.hidden = !text;
-  place.querySelector("div").textContent = text;
+  place.querySelector("[data-upload-fault]").textContent = text;
 }
 
 async function sendFrom(root, file, path, page) {
