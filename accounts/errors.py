@@ -6,6 +6,7 @@ LastOwner           a project would be left without an owner
 StillOwns           a user or project owns VMs, so it can only be disabled or its VMs transferred
 PasswordTooWeak     Django's validators refuse it
 LinkSpent           a one-use link that was used, is too old, or was never ours
+KeyKnown            the user has that SSH key already
 """
 
 from __future__ import annotations
@@ -81,3 +82,10 @@ class LinkSpent(Conflict):
 
     code = "link_spent"
     title = _("This link does not work any more")
+
+
+class KeyKnown(Conflict):
+    """The user has that SSH key already."""
+
+    code = "key_known"
+    title = _("The key is there already")

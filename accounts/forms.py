@@ -116,3 +116,23 @@ class MemberForm(forms.Form):
         initial=Role.OPERATOR,
         widget=forms.Select(attrs={"class": "form-select"}),
     )
+
+
+class SshKeyForm(forms.Form):
+    """A public SSH key."""
+
+    line = forms.CharField(
+        label=_("Public key"),
+        max_length=20_000,
+        help_text=_("The line in your .pub file. New virtual machines let in who has its private half."),
+        widget=forms.Textarea(
+            attrs={"rows": 3, "class": "form-control", "spellcheck": "false", "placeholder": "ssh-ed25519 AAAA…"}
+        ),
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        required=False,
+        help_text=_("Such as the computer that it is on; else its own comment."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "form-control"}),
+    )

@@ -1,4 +1,4 @@
-"""Users, projects and roles, login tokens, one-use password links, login throttling, audit events."""
+"""Users, projects and roles, login tokens, SSH keys, one-use password links, login throttling, audit events."""
 
 from __future__ import annotations
 
@@ -119,6 +119,27 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.role} · {self.project}"
+
+
+class SshKey(models.Model):
+    """A public SSH key of a user, for the virtual machines that they make."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="ssh_keys")
+    name = models.CharField(_("name"), max_length=100)
+    line = models.TextField(_("public key"))
+    """As it stands in ``authorized_keys``."""
+    fingerprint = models.CharField(_("fingerprint"), max_length=60, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("SSH key")
+        verbose_name_plural = _("SSH keys")
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "fingerprint"], name="ssh_key_unique")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class LoginToken(models.Model):

@@ -19,9 +19,9 @@ from common.errors import EveError, Invalid
 
 from .callers import caller
 from .errors import PasswordTooWeak
-from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm
+from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm, SshKeyForm
 from .models import Role, User
-from .selectors import projects_for, role_in, tokens_for
+from .selectors import projects_for, role_in, ssh_keys_for, tokens_for
 from .services import (
     login_check,
     logout_everywhere,
@@ -29,6 +29,8 @@ from .services import (
     membership_remove,
     password_set,
     project_create,
+    ssh_key_add,
+    ssh_key_remove,
     token_revoke,
     user_update,
 )
@@ -83,6 +85,33 @@ def token_end(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     if token is not None:
         token_revoke(token=token, by=caller(request))
     messages.success(request, _("The token is revoked. What was opened with it has ended."))
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def ssh_key_keep(request: HttpRequest) -> HttpResponse:
+    """Keeps one of one's own public SSH keys."""
+    user, form = caller(request), SshKeyForm(request.POST)
+    if form.is_valid():
+        try:
+            key = ssh_key_add(user=user, **form.cleaned_data)
+        except EveError as error:
+            form.add_error("line", str(error.detail))
+        else:
+            messages.success(request, _("The key %(name)s is there.") % {"name": key})
+            return redirect("profile")
+    return _profile(request, NameForm(instance=user), PasswordChangeForm(), ssh_key=form, status=400)
+
+
+@login_required
+@require_POST
+def ssh_key_forget(request: HttpRequest, key_id: uuid.UUID) -> HttpResponse:
+    """Forgets one of one's own public SSH keys; a second click finds it done."""
+    key = ssh_keys_for(caller(request)).filter(pk=key_id).first()
+    if key is not None:
+        ssh_key_remove(key=key, by=caller(request))
+    messages.success(request, _("The key is removed. Machines that were made with it keep it."))
     return redirect("profile")
 
 
@@ -157,10 +186,19 @@ def member_remove(request: HttpRequest, project_id: uuid.UUID, user_id: uuid.UUI
     return redirect("project-detail", project_id=project_id)
 
 
-def _profile(request: HttpRequest, name: NameForm, password: PasswordChangeForm, status: int = 200) -> HttpResponse:
+def _profile(
+    request: HttpRequest,
+    name: NameForm,
+    password: PasswordChangeForm,
+    *,
+    ssh_key: SshKeyForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     context = {
         "name_form": name,
         "password_form": password,
+        "ssh_key_form": ssh_key or SshKeyForm(),
+        "ssh_keys": ssh_keys_for(caller(request)),
         "tokens": tokens_for(caller(request)),
         "memberships": caller(request).memberships.select_related("project").filter(project__is_active=True),
     }

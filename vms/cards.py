@@ -45,6 +45,11 @@ class VmCard:
         return self.role is not None and role_allows(self.role, Role.OPERATOR)
 
     @property
+    def can_delete(self) -> bool:
+        """Whether the user may have it deleted now: Eve deletes what it made."""
+        return self.can_operate and self.vm.is_made_by_eve and self.active is None
+
+    @property
     def actions(self) -> list[StateAction]:
         """The power actions that the user may choose now."""
         return actions_in(self.vm.state) if self.can_operate else []

@@ -1,196 +1,241 @@
-"""Forms of images, sizes and quotas. They check shapes; the services decide."""
+"""Forms of the pages of virtual machines. They check shapes; the services decide."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID, uuid4
 
 from django import forms
 from django.conf import settings
-from django.db.models import QuerySet
-from django.utils.translation import gettext_lazy as _
-from eve_agent.wire.checks import MAX_URL
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES, MAX_VCPUS
 
-from accounts.models import Project
-from hypervisors.models import Site
+from accounts.models import Project, Role, SshKey, User
+from accounts.selectors import projects_for, ssh_keys_for
+from common.errors import EveError
+from hypervisors.models import Hypervisor, HypervisorState, Site
+from hypervisors.selectors import hypervisors_for
 
-from .models import ImageFormat, ImageKind, Quota, Size
-from .quotas import LIMITS, caption_of
-from .services import NewImage
+from .errors import NameTaken, NoRoom, QuotaExceeded
+from .images import images_for, sizes_offered
+from .models import Firmware, Image, ImageState, NicKind, Size
+from .services import NewDisk, NewNic, NewVm
+from .services.networks import Plug, plugs_of
 
-GIB = 2**30
-_TEXT = {"class": "form-control", "autocomplete": "off"}
-_SELECT = {"class": "form-select"}
+GIB, MIB = 2**30, 2**20
+OWN = "own"
+_PLACES = {
+    "vcpus": "vcpus",
+    "memory_bytes": "memory_gib",
+    "disks": "disk_gib",
+    "nics": "nics",
+    "ssh_keys": "another_key",
+    "network_config": "network_config",
+    "user_data": "user_data",
+    "image": "image",
+    "name": "name",
+}
+"""Beside which field a mistake is shown that a service found, by the service's name for it."""
 
 
-class ImageForm(forms.Form):
-    """A new image, whatever its bytes come from."""
+class NewVmForm(forms.Form):
+    """What makes a virtual machine. Everything but the name has a default."""
 
-    name = forms.CharField(
-        label=_("Name"),
-        max_length=100,
-        help_text=_("As others find it, such as “Debian 12, cloud”."),
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-    kind = forms.ChoiceField(
-        label=_("Kind"),
-        choices=ImageKind.choices,
-        help_text=_("A cloud image is a disk that cloud-init prepares; an ISO is a CD to install or boot from."),
-        widget=forms.Select(attrs=_SELECT),
-    )
-    format = forms.ChoiceField(
-        label=_("Format"),
-        choices=ImageFormat.choices,
-        help_text=_("Its bytes are read as what you choose here, never as what they look like. An ISO is raw."),
-        widget=forms.Select(attrs=_SELECT),
-    )
-    project = forms.ModelChoiceField(
-        label=_("For"), queryset=Project.objects.none(), required=False, widget=forms.Select(attrs=_SELECT)
-    )
-    site = forms.ModelChoiceField(
-        label=_("Site"),
-        queryset=Site.objects.none(),
-        required=False,
-        empty_label=_("Where there is most space"),
-        help_text=_("Machines are made from it at the site where it is."),
-        widget=forms.Select(attrs=_SELECT),
-    )
-    sha256 = forms.RegexField(
-        label=_("SHA-256 (optional)"),
-        regex=r"^[0-9a-fA-F]{64}$",
-        required=False,
-        help_text=_("From the publisher's page: what comes is then compared with it."),
-        error_messages={"invalid": _("64 hexadecimal digits (0-9, a-f), or leave it empty.")},
-        widget=forms.TextInput(attrs={**_TEXT, "spellcheck": "false"}),
-    )
+    key = forms.UUIDField()
+    """One form makes one machine, however often it is sent."""
+    name = forms.CharField(max_length=63, error_messages={"required": "", "max_length": ""})
+    project = forms.ModelChoiceField(Project.objects.none())
+    image = forms.ModelChoiceField(Image.objects.none(), required=False)
+    size = forms.CharField(required=False, max_length=36)
+    vcpus = forms.IntegerField(required=False, min_value=1, max_value=MAX_VCPUS)
+    memory_gib = forms.DecimalField(required=False, min_value=0, max_digits=9, decimal_places=4)
+    disk_gib = forms.IntegerField(required=False, min_value=1, max_value=65_536)
+    more_disks = forms.CharField(required=False, max_length=200)
+    site = forms.ModelChoiceField(Site.objects.none(), required=False)
+    hypervisor = forms.ModelChoiceField(Hypervisor.objects.none(), required=False)
+    nics = forms.MultipleChoiceField(required=False)
+    keys = forms.ModelMultipleChoiceField(SshKey.objects.none(), required=False)
+    another_key = forms.CharField(required=False, max_length=20_000)
+    password = forms.CharField(required=False, max_length=128, strip=False)
+    user_data = forms.CharField(required=False, max_length=MAX_USER_DATA_BYTES, strip=False)
+    network_config = forms.CharField(required=False, max_length=MAX_NETWORK_CONFIG_BYTES, strip=False)
+    firmware = forms.ChoiceField(choices=Firmware.choices, required=False)
+    devices = forms.ChoiceField(choices=[("virtio", ""), ("legacy", "")], required=False)
+    autostart = forms.BooleanField(required=False)
+    start = forms.BooleanField(required=False)
+    remarks = forms.CharField(required=False, max_length=10_000)
 
-    def __init__(
-        self, *args: Any, projects: QuerySet[Project], sites: QuerySet[Site], may_be_public: bool, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        project, site = self.fields["project"], self.fields["site"]
-        assert isinstance(project, forms.ModelChoiceField)
-        assert isinstance(site, forms.ModelChoiceField)
-        project.queryset, site.queryset = projects, sites
-        project.required = not may_be_public
-        project.empty_label = str(_("Everybody (public)")) if may_be_public else None
+    def __init__(self, data: Any = None, *, user: User, wanted_project: str = "") -> None:
+        self.sizes: Sequence[Size] = list(sizes_offered())
+        self.plugs = _plugs()
+        self.ssh_keys = ssh_keys_for(user)
+        self.projects = _projects(user)
+        super().__init__(data, initial=self._start(user, wanted_project))
+        self.fields["name"].error_messages["required"] = _("Give it a name.")
+        _offer(self, "project", self.projects)
+        _offer(self, "image", images_for(user).filter(state=ImageState.READY))
+        _offer(self, "site", sites_with_hosts())
+        _offer(self, "hypervisor", hypervisors_for(user).filter(state=HypervisorState.ONLINE).select_related("site"))
+        _offer(self, "keys", self.ssh_keys)
+        nics = self.fields["nics"]
+        assert isinstance(nics, forms.MultipleChoiceField)
+        nics.choices = [(f"{kind}:{name}", name) for kind, name in self.plugs]
 
-    def wanted(self) -> NewImage:
-        """What was asked for, of a form that is valid."""
-        data = self.cleaned_data
-        return NewImage(
-            name=data["name"],
-            site=data.get("site"),
-            project=data["project"],
-            kind=data["kind"],
-            format=data["format"],
-            sha256=data.get("sha256", "").lower(),
+    @property
+    def images(self) -> QuerySet[Image]:
+        """What it may be made from."""
+        return _offered(self, "image").select_related("site", "project")
+
+    @property
+    def sites(self) -> QuerySet[Site]:
+        """Where it may be made."""
+        return _offered(self, "site")
+
+    @property
+    def hosts(self) -> QuerySet[Hypervisor]:
+        """On which hosts the user may have it made; empty for customers."""
+        return _offered(self, "hypervisor")
+
+    def clean_size(self) -> Size | None:
+        """A size that is offered; None for one's own numbers."""
+        chosen = self.cleaned_data["size"]
+        if chosen in ("", OWN):
+            return None
+        size = next((size for size in self.sizes if str(size.pk) == chosen), None)
+        if size is None:
+            raise forms.ValidationError(_("This size is not offered any more. Choose another."))
+        return size
+
+    def clean_more_disks(self) -> list[NewDisk]:
+        """Sizes in GiB with commas between."""
+        try:
+            sizes = [int(text) for text in self.cleaned_data["more_disks"].replace(",", " ").split()]
+        except ValueError:
+            raise forms.ValidationError(_("Whole numbers of GiB with commas between, such as 20, 100.")) from None
+        if not all(1 <= size <= 65_536 for size in sizes):
+            raise forms.ValidationError(_("1 to 65536 GiB each."))
+        return [NewDisk(size * GIB) for size in sizes]
+
+    def clean(self) -> dict[str, Any]:
+        """One's own numbers have to be there where no size is chosen."""
+        cleaned = super().clean() or {}
+        if "size" in cleaned and cleaned["size"] is None:
+            for field in ("vcpus", "memory_gib"):
+                if cleaned.get(field) is None and field not in self.errors:
+                    self.add_error(field, _("Give a number, or choose a size."))
+        return cleaned
+
+    def wanted(self) -> NewVm:
+        """What was asked for, once the form is valid."""
+        given = self.cleaned_data
+        size: Size | None = given["size"]
+        first = size.disk_bytes if size else (given["disk_gib"] or 0) * GIB
+        memory = size.memory_bytes if size else int(given["memory_gib"] * GIB) // MIB * MIB
+        return NewVm(
+            name=given["name"],
+            vcpus=size.vcpus if size else given["vcpus"],
+            memory_bytes=memory,
+            disks=[*([NewDisk(first)] if first else []), *given["more_disks"]],
+            nics=self._nics(),
+            image=given["image"],
+            site=given["site"],
+            hypervisor=given["hypervisor"],
+            ssh_keys=self._keys(),
+            password=given["password"],
+            user_data=given["user_data"],
+            network_config=given["network_config"],
+            firmware=given["firmware"] or Firmware.BIOS,
+            has_legacy_devices=given["devices"] == "legacy",
+            is_autostarted=given["autostart"],
+            is_started=given["start"],
+            remarks=given["remarks"],
         )
 
+    def refuse(self, error: EveError) -> None:
+        """Shows what a service refused beside the field that it is about."""
+        found = error.members.get("errors")
+        if isinstance(found, dict):
+            for name, words in found.items():
+                self.add_error(_PLACES.get(name), list(words))
+        else:
+            places: dict[type[EveError], str] = {NameTaken: "name", QuotaExceeded: "size", NoRoom: "site"}
+            self.add_error(places.get(type(error)), str(error.detail))
 
-class ImageTakeForm(ImageForm):
-    """An image of a file in a pool: it is where the pool is."""
+    def renew(self) -> None:
+        """Lets what was changed since it was sent make another machine."""
+        self.data = self.data.copy()
+        self.data["key"] = str(uuid4())
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, sites=Site.objects.none(), **kwargs)
-        del self.fields["site"], self.fields["sha256"]
+    def _nics(self) -> list[NewNic] | None:
+        if not self.plugs:
+            return None
+        chosen = [choice.partition(":") for choice in self.cleaned_data["nics"]]
+        return [NewNic(source=name, kind=kind) for kind, _colon, name in chosen]
 
+    def _keys(self) -> list[str]:
+        """None for an image that would not read them: those that are ticked by themselves are no reason to refuse."""
+        image: Image | None = self.cleaned_data["image"]
+        typed = [line for line in self.cleaned_data["another_key"].splitlines() if line.strip()]
+        if image is None or image.kind != "cloud":
+            return typed
+        return [*(key.line for key in self.cleaned_data["keys"]), *typed]
 
-class ImageAddressForm(ImageForm):
-    """An image that a host fetches."""
-
-    url = forms.CharField(
-        label=_("Address"),
-        max_length=MAX_URL,
-        help_text=_("https://… of the file itself. A host of the site fetches it."),
-        widget=forms.URLInput(attrs={**_TEXT, "placeholder": "https://"}),
-    )
-    field_order = ["url", "name", "kind", "format", "project", "site", "sha256"]
-
-
-class ImageChangeForm(forms.Form):
-    """Name and remarks of an image."""
-
-    name = forms.CharField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs=_TEXT))
-    remarks = forms.CharField(
-        label=_("Remarks"),
-        max_length=10_000,
-        required=False,
-        widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
-    )
-
-
-class SizeForm(forms.Form):
-    """A size, in GiB."""
-
-    name = forms.CharField(label=_("Name"), max_length=50, widget=forms.TextInput(attrs=_TEXT))
-    vcpus = forms.IntegerField(label=_("vCPUs"), min_value=1, widget=forms.NumberInput(attrs=_TEXT))
-    memory = forms.DecimalField(
-        label=_("Memory in GiB"), min_value=0, max_digits=10, decimal_places=3, widget=forms.NumberInput(attrs=_TEXT)
-    )
-    disk = forms.DecimalField(
-        label=_("Disk in GiB"), min_value=0, max_digits=10, decimal_places=3, widget=forms.NumberInput(attrs=_TEXT)
-    )
-
-    def values(self) -> dict[str, Any]:
-        """What the services take, of a form that is valid."""
-        data = self.cleaned_data
+    def _start(self, user: User, wanted_project: str) -> dict[str, Any]:
+        projects = {str(project.pk): project for project in self.projects}
+        mine = str(user.personal_project.pk)
+        default = f"{NicKind.NETWORK.value}:{settings.DEFAULT_NETWORK}"
         return {
-            "name": data["name"],
-            "vcpus": data["vcpus"],
-            "memory_bytes": _whole_mib(data["memory"]),
-            "disk_bytes": _whole_mib(data["disk"]),
-        }
-
-    @staticmethod
-    def initial_of(size: Size) -> dict[str, Any]:
-        """What a form about that size begins with."""
-        return {
-            "name": size.name,
-            "vcpus": size.vcpus,
-            "memory": _gib(size.memory_bytes),
-            "disk": _gib(size.disk_bytes),
+            "key": str(uuid4()),
+            "project": wanted_project if wanted_project in projects else mine,
+            "size": str(self.sizes[0].pk) if self.sizes else OWN,
+            "vcpus": 1,
+            "memory_gib": 1,
+            "disk_gib": 10,
+            "nics": [default],
+            "keys": [key.pk for key in self.ssh_keys],
+            "firmware": Firmware.BIOS.value,
+            "devices": "virtio",
+            "start": True,
         }
 
 
-class QuotaForm(forms.Form):
-    """Limits of a project; empty is the installation's default."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, label in LIMITS.items():
-            caption = caption_of(name, label)
-            is_bytes = name.endswith("_bytes")
-            default = settings.QUOTA[name]
-            shown = default // GIB if is_bytes else default
-            self.fields[name] = forms.IntegerField(
-                label=_("%(what)s in GiB") % {"what": caption} if is_bytes else caption,
-                min_value=0,
-                max_value=2**31 - 1,
-                required=False,
-                help_text=_("Empty: %(default)s, as everywhere.") % {"default": shown or _("any amount")},
-                widget=forms.NumberInput(attrs=_TEXT),
-            )
-
-    def limits(self) -> dict[str, int | None]:
-        """What the services take, of a form that is valid."""
-        return {
-            name: value * GIB if value is not None and name.endswith("_bytes") else value
-            for name, value in self.cleaned_data.items()
-        }
-
-    @staticmethod
-    def initial_of(quota: Quota | None) -> dict[str, Any]:
-        """What a form about that project begins with."""
-        own = {name: getattr(quota, name) for name in LIMITS} if quota else {}
-        return {
-            name: value // GIB if value is not None and name.endswith("_bytes") else value
-            for name, value in own.items()
-        }
+def sites_with_hosts() -> QuerySet[Site]:
+    """The sites at which a host answers, with their number as ``host_count``."""
+    online = Count("hypervisors", filter=Q(hypervisors__state=HypervisorState.ONLINE))
+    return Site.objects.annotate(host_count=online).filter(host_count__gt=0).order_by("name")
 
 
-def _whole_mib(gib: Any) -> int:
-    return int(gib * 1024) * 2**20
+def _projects(user: User) -> QuerySet[Project]:
+    may = Q(memberships__user=user, memberships__role__in=(Role.OWNER, Role.OPERATOR))
+    return projects_for(user).filter(may).order_by("name", "id")
 
 
-def _gib(count: int) -> str:
-    return f"{count / GIB:.3f}".rstrip("0").rstrip(".")
+def _plugs() -> list[Plug]:
+    """What cards may be plugged into on any host that answers."""
+    found: dict[Plug, None] = {}
+    for host in Hypervisor.objects.filter(state=HypervisorState.ONLINE).order_by("name"):
+        found |= dict.fromkeys(plugs_of(host))
+    return sorted(found)
+
+
+def _offer(form: forms.Form, field: str, rows: QuerySet[Any]) -> None:
+    choice = form.fields[field]
+    assert isinstance(choice, forms.ModelChoiceField)
+    choice.queryset = rows
+
+
+def _offered(form: forms.Form, field: str) -> QuerySet[Any]:
+    choice = form.fields[field]
+    assert isinstance(choice, forms.ModelChoiceField)
+    assert choice.queryset is not None
+    return choice.queryset
+
+
+def project_of(text: str) -> UUID | None:
+    """The id in an address, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -48,6 +48,12 @@ def place_find(
             if rows
             else _("There is no host there.")
         )
+    if not any(usable_pools(row) for row in candidates):
+        raise NoRoom(
+            _(
+                "No host there has a storage pool that Eve can use: an active one of type dir. The staff can make one with virsh."
+            )
+        )
     room = {row.pk: _memory_left(row) for row in candidates}
     fitting = [row for row in candidates if room[row.pk] >= memory_bytes]
     if not fitting:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import customers, images, staff, storage
+from .views import creating, customers, images, staff, storage
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
     path("activity/", customers.activity, name="activity"),
     path("vms/", customers.vm_list, name="vm-list"),
+    path("vms/new/", creating.vm_new, name="vm-new"),
+    path("vms/new/quota/", creating.vm_new_quota, name="vm-new-quota"),
     path("vms/<uuid:vm_id>/", customers.vm_detail, name="vm-detail"),
     path("vms/<uuid:vm_id>/part/", customers.vm_part, name="vm-card"),
     path("vms/<uuid:vm_id>/power/", customers.vm_power, name="vm-power"),
     path("vms/<uuid:vm_id>/remarks/", customers.vm_remarks, name="vm-remarks"),
+    path("vms/<uuid:vm_id>/delete/", customers.vm_end, name="vm-delete"),
     path("vms/<uuid:vm_id>/project/", customers.vm_to_project, name="vm-to-project"),
     path("images/", images.images, name="images"),
     path("images/new/", images.add, name="image-new"),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, User
+from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
 
 
@@ -56,6 +56,24 @@ class TokenSerializer(serializers.ModelSerializer[LoginToken]):
         model = LoginToken
         fields = ["id", "name", "public", "created_at", "last_used_at", "expires_at"]
         read_only_fields = fields
+
+
+class SshKeySerializer(serializers.ModelSerializer[SshKey]):
+    """A public SSH key."""
+
+    class Meta:
+        model = SshKey
+        fields = ["id", "name", "line", "fingerprint", "created_at"]
+        read_only_fields = fields
+
+
+class SshKeyAddSerializer(StrictSerializer):
+    """A public SSH key to be kept."""
+
+    line = serializers.CharField(max_length=20_000, help_text="Such as: ssh-ed25519 AAAA… olivia@desk")
+    name = serializers.CharField(
+        max_length=100, required=False, default="", allow_blank=True, help_text="Else the key's comment."
+    )
 
 
 class UserSerializer(StrictSerializer, serializers.ModelSerializer[User]):

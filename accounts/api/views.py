@@ -17,13 +17,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
-from accounts.models import AuditEvent, LoginToken
-from accounts.selectors import audit_events_for, tokens_for
+from accounts.models import AuditEvent, LoginToken, SshKey
+from accounts.selectors import audit_events_for, ssh_keys_for, tokens_for
 from accounts.services import (
     login_check,
     login_end,
     login_remember,
     logout_everywhere,
+    ssh_key_add,
+    ssh_key_remove,
     token_create,
     token_revoke,
     user_update,
@@ -36,6 +38,8 @@ from .serializers import (
     LogoutSerializer,
     MeChangeSerializer,
     MeSerializer,
+    SshKeyAddSerializer,
+    SshKeySerializer,
     TokenSerializer,
 )
 
@@ -131,6 +135,37 @@ class TokenView(APIView):
         """Revokes it, and ends what was opened with it."""
         token = get_object_or_404(tokens_for(caller(request)), pk=token_id)
         token_revoke(token=token, by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SshKeyListView(generics.ListAPIView[SshKey]):
+    """The caller's public SSH keys."""
+
+    serializer_class = SshKeySerializer
+    ordering = ("name", "id")
+    queryset = SshKey.objects.none()
+
+    def get_queryset(self) -> QuerySet[SshKey]:
+        """The caller's own."""
+        return ssh_keys_for(caller(self.request))
+
+    @extend_schema(operation_id="ssh_key_add", request=SshKeyAddSerializer, responses={201: SshKeySerializer})
+    def post(self, request: Request) -> Response:
+        """Keeps one, to be chosen when a virtual machine is made."""
+        wanted = SshKeyAddSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        key = ssh_key_add(user=caller(request), **wanted.validated_data)
+        return Response(SshKeySerializer(key).data, status=status.HTTP_201_CREATED)
+
+
+class SshKeyView(APIView):
+    """One public SSH key of the caller."""
+
+    @extend_schema(operation_id="ssh_key_remove", responses={204: OpenApiResponse(description="It is forgotten.")})
+    def delete(self, request: Request, key_id: uuid.UUID) -> Response:
+        """Forgets it; machines that were made with it keep it."""
+        key = get_object_or_404(ssh_keys_for(caller(request)), pk=key_id)
+        ssh_key_remove(key=key, by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -13,6 +13,7 @@ from .projects import (
     project_delete,
     project_update,
 )
+from .ssh_keys import ssh_key_add, ssh_key_remove
 from .tokens import token_create, token_revoke
 from .users import user_create, user_delete, user_disable, user_enable, user_update
 
@@ -34,6 +35,8 @@ __all__ = [
     "project_create",
     "project_delete",
     "project_update",
+    "ssh_key_add",
+    "ssh_key_remove",
     "token_create",
     "token_revoke",
     "user_create",

@@ -16,6 +16,7 @@ from deploy.local.demo_guest import DemoGuestError, guest_ensure_running
 from deploy.local.domain_xml import GuestSpec
 from deploy.local.guest_image import GuestImage, GuestImageError, guest_image_ensure
 from deploy.local.steps import Console, StepError, authenticate, elevated, last_line
+from deploy.local.storage import pool_ensure
 from deploy.local.supervisor import REAPER
 
 URI = "qemu:///system"
@@ -177,12 +178,13 @@ def guest_folder_make(folder: Path) -> None:
 
 
 def guest_start(config: LocalConfig, *, as_root: bool, console: Console) -> str:
-    """Make the demo guest's kernel, define the guest, start it. Returns its UUID. Raises StepError."""
+    """Make the demo guest's kernel and a storage pool, define the guest, start it. Returns its UUID. Raises StepError."""
     if as_root:
         return _guest_start_as_root(config)
     try:
         guest_folder_make(config.guest_dir)
         image = guest_image_ensure(folder=config.guest_dir / "images", report=console.progress)
+        pool_ensure(uri=URI, folder=config.guest_dir / "machines")
         console.progress("starting it (libvirt looks at QEMU the first time, which takes a while)")
         return guest_ensure_running(uri=URI, spec=_spec(config, image))
     except (GuestImageError, DemoGuestError, OSError) as error:

@@ -152,6 +152,15 @@ export function ask({ title, text, verb, keep, type = "" }) {
 
 const confirmed = new WeakSet();
 
+/** The server checks what was typed as well: it is sent as `field`. */
+function sendTyped(form, field, text) {
+  const input = document.createElement("input");
+  input.type = "hidden";
+  input.name = field;
+  input.value = text;
+  form.append(input);
+}
+
 // In the capture phase, so that htmx sees the submission only once it was confirmed.
 document.addEventListener(
   "submit",
@@ -171,6 +180,7 @@ document.addEventListener(
       type: confirmType,
     });
     if (!yes) return;
+    if (asks.dataset.confirmField) sendTyped(form, asks.dataset.confirmField, confirmType);
     confirmed.add(form);
     form.requestSubmit(submitter ?? undefined);
   },

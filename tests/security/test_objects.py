@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
-from accounts.models import AuditEvent, LoginToken, Membership, Project, User
+from accounts.models import AuditEvent, LoginToken, Membership, Project, SshKey, User
 from accounts.services import audit_record, token_create
 from consoles.models import ConsoleSession
 from hypervisors.inventory import facts_as_plain
@@ -43,7 +43,7 @@ FACTS = HostFacts(
     pools=(HostPool(name=f"{PREFIX}-pool", kind="dir", is_active=True),),
     time=dt.datetime.now(dt.UTC),
 )
-SECOND_CLICKS = {"profile-token-end", "manage-adopt"}
+SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "manage-adopt"}
 """What tells somebody that there is nothing (any more) by sending them to where they came from."""
 FILTERS = ("project", "vm", "target", "target_id", "hypervisor", "site", "search", "q")
 
@@ -94,6 +94,7 @@ def world(cast: Cast) -> Cast:
         vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name=f"{PREFIX}-vm", user=cast.owner, user_label=cast.owner.email
     )
     token_create(user=cast.owner, name=f"{PREFIX}-token")
+    SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
     now = timezone.now()
     Certificate.objects.create(
         serial="c" * 32,
@@ -122,6 +123,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "operation_id": Operation.objects.get().pk,
         "session_id": ConsoleSession.objects.get().pk,
         "token_id": LoginToken.objects.get().pk,
+        "key_id": SshKey.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",
         "app_label": "vms",

@@ -52,6 +52,7 @@ BODIES: dict[str, Any] = {
     "user_create": {"email": "new@eve.example", "name": "New"},
     "user_update": {"name": "Another"},
     "user_password_link": None,
+    "ssh_key_add": {"line": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e4f5g6h7"},
     "project_create": {"name": "New"},
     "project_update": {"name": "Another"},
     "member_add": {"email": "otto@otto.example", "role": "viewer"},

@@ -259,6 +259,9 @@ def test_no_room(cast, host):
     assert (answer.status_code, answer.json()["code"]) == (409, "no_room")
     equip(cast.hypervisor_here, space_bytes=4 * GIB)
     assert "space left" in ask(cast, least()).json()["detail"]
+    cast.hypervisor_here.facts["pools"] = []
+    cast.hypervisor_here.save()
+    assert "storage pool that Eve can use" in ask(cast, least()).json()["detail"]
     cast.hypervisor_here.state = HypervisorState.OFFLINE
     cast.hypervisor_here.save()
     assert "No host can make" in ask(cast, least()).json()["detail"]

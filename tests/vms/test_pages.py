@@ -304,3 +304,24 @@ def test_what_a_later_change_overtook_is_no_news(cast):
     end_operation(cast, status_code=503, code="host_away", title="Away", detail="hv-here is away.")
     Vm.objects.update(state_since=timezone.now() + dt.timedelta(seconds=10))
     assert "hv-here is away." not in page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/")
+
+
+def test_a_vm_that_eve_made_is_deleted_once_its_name_is_typed(cast):
+    vm = cast.acme_vm
+    client, address = cast.pages(cast.operator), f"/vms/{cast.acme_vm.pk}/"
+    assert "/delete/" not in client.get(address).content.decode()
+    Vm.objects.filter(pk=vm.pk).update(is_made_by_eve=True)
+    assert f"{address}delete/" in client.get(address).content.decode()
+    assert f"{address}delete/" not in page(cast, cast.viewer, address)
+    for typed in ("", "acme", "ACME-WEB"):
+        answer = client.post(f"{address}delete/", {"typed": typed}, follow=True)
+        assert "Nothing was deleted" in answer.content.decode()
+    assert not Operation.objects.exists()
+    cast.pages(cast.viewer).post(f"{address}delete/", {"typed": vm.name})
+    assert not Operation.objects.exists()
+    assert client.post(f"{address}delete/", {"typed": vm.name, "keep_disks": "on"}).status_code == 302
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.arguments) == ("vm.delete", {"keeps_disks": True})
+    html = client.get(address).content.decode()
+    assert "Deleting acme-web" in words(html)
+    assert f"{address}delete/" not in html

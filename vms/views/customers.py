@@ -26,7 +26,7 @@ from vms.cards import card_for, cards_for
 from vms.listing import SORTS, Listing, counts_in_words, tabs
 from vms.models import Vm
 from vms.selectors import state_counts, vms_for
-from vms.services import vm_change_state, vm_move, vm_update
+from vms.services import vm_change_state, vm_delete, vm_move, vm_update
 
 from .parts import EVENTS, page_context, part_response, shape_of, vm_or_404
 
@@ -94,6 +94,21 @@ def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     if error:
         messages.error(request, str(error.detail))
     return redirect(back_address(request) or vm_url(vm))
+
+
+@login_required
+@require_POST
+def vm_end(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Deletes it, once its name was typed."""
+    vm = vm_or_404(request, vm_id)
+    if request.POST.get("typed", "").strip() != vm.name:
+        messages.error(request, _("Nothing was deleted. Type the name %(name)s to confirm.") % {"name": vm.name})
+        return redirect(vm_url(vm))
+    try:
+        vm_delete(vm=vm, user=caller(request), keeps_disks="keep_disks" in request.POST)
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect(vm_url(vm))
 
 
 @login_required

@@ -22,8 +22,8 @@ from accounts.selectors import is_unlimited_staff, projects_for
 from common.errors import EveError
 from common.pieces import PIECE_BYTES
 from hypervisors.selectors import sites_for
-from vms.forms import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_cards import ImageCard, image_cards
+from vms.image_forms import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_uses import uses_of
 from vms.images import image_for, images_at_sites_of, images_for, sites_known_to
 from vms.models import Image, ImageKind

@@ -19,7 +19,7 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_visible_to
 from common.errors import EveError
-from vms.forms import ImageTakeForm, QuotaForm, SizeForm
+from vms.image_forms import ImageTakeForm, QuotaForm, SizeForm
 from vms.models import Quota, Size
 from vms.quotas import shares_of
 from vms.services import image_take, quota_set, size_create, size_delete, size_update

@@ -1,0 +1,78 @@
+"""Making a virtual machine: the page, and the quota beside it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.callers import caller
+from accounts.models import Project
+from common.errors import EveError
+from operations.errors import IdempotencyMismatch
+from operations.idempotency import operation_once, request_digest
+from vms.forms import NewVmForm, project_of
+from vms.quotas import shares_of
+from vms.services import vm_create
+
+from .parts import page_context
+
+_SECRETS = ("password", "user_data", "network_config")
+
+
+@sensitive_post_parameters(*_SECRETS)
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def vm_new(request: HttpRequest) -> HttpResponse:
+    """The form; what it makes is then shown on its own page, where one watches it come."""
+    user = caller(request)
+    form = NewVmForm(request.POST or None, user=user, wanted_project=request.GET.get("project", ""))
+    if request.method == "POST" and form.is_valid():
+        given = form.cleaned_data
+        try:
+            operation = operation_once(
+                user=user,
+                key=str(given["key"]),
+                digest=request_digest("vms.new", sorted(_told(request).items())),
+                make=partial(vm_create, wanted=form.wanted(), project=given["project"], user=user),
+            )
+        except IdempotencyMismatch as error:
+            form.renew()
+            form.add_error(None, str(error.detail))
+        except EveError as error:
+            form.refuse(error)
+        else:
+            return redirect("vm-detail", vm_id=operation.target_id)
+    context = {
+        **page_context(request, nav="vms"),
+        "form": form,
+        "shares": _shares(form),
+    }
+    return render(request, "vms/new.html", context, status=400 if form.errors else 200)
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_new_quota(request: HttpRequest) -> HttpResponse:
+    """What a project may use and uses, for the page's summary."""
+    project = NewVmForm(user=caller(request)).projects.filter(pk=project_of(request.GET.get("project", ""))).first()
+    if project is None:
+        raise Http404
+    return render(request, "vms/parts/new_quota.html", {"project": project, "shares": shares_of(project)})
+
+
+def _told(request: HttpRequest) -> dict[str, list[str]]:
+    return {name: values for name, values in request.POST.lists() if name not in ("csrfmiddlewaretoken", "key")}
+
+
+def _shares(form: NewVmForm) -> list[object]:
+    chosen = project_of(str(form["project"].value() or ""))
+    project: Project | None = form.projects.filter(pk=chosen).first() if chosen else None
+    return list(shares_of(project)) if project else []
