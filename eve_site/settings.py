@@ -305,6 +305,7 @@ QUOTA = {
     "vcpus": env.int("EVE_QUOTA_VCPUS", default=64),
     "memory_bytes": env.int("EVE_QUOTA_MEMORY_GIB", default=128) * 2**30,
     "disk_bytes": env.int("EVE_QUOTA_DISK_GIB", default=2000) * 2**30,
+    "snapshots": env.int("EVE_QUOTA_SNAPSHOTS", default=100),
     "images": env.int("EVE_QUOTA_IMAGES", default=20),
 }
 """Of a project that has no limits of its own; 0: any amount."""
