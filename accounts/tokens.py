@@ -8,15 +8,28 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from django.db.models import Q
+from django.db.models import DateTimeField, Q
 from django.utils import timezone
 
+from common.prepared import Parameter, Prepared
 from common.secrets import digest_of, matches, new_public, new_secret
 
 from .models import LoginToken, User
 
 _FORM = re.compile(r"eve1_(?P<public>[A-Za-z0-9_-]{16})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 _USED_RESOLUTION = dt.timedelta(minutes=1)
+
+_LIVING = Prepared(
+    lambda: (
+        LoginToken.objects.select_related("user")
+        .order_by()
+        .filter(
+            public=Parameter("public", LoginToken._meta.get_field("public")),
+            expires_at__gt=Parameter("now", DateTimeField()),
+            user__is_active=True,
+        )
+    )
+)
 
 
 def token_issue(*, user: User, name: str = "", ttl_seconds: int) -> tuple[str, LoginToken]:
@@ -44,8 +57,7 @@ def token_resolve(text: str) -> LoginToken | None:
     if form is None:
         return None
     now = timezone.now()
-    living = LoginToken.objects.filter(expires_at__gt=now, user__is_active=True)
-    token = living.select_related("user").filter(public=form["public"]).first()
+    token = _LIVING.first(public=form["public"], now=now)
     if token is None or not matches(form["secret"], token.digest):
         return None
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_RESOLUTION)

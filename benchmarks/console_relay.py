@@ -91,6 +91,11 @@ MEASURES = {
         0,
         lambda lab: 2 * lab.busy_seconds + START_SECONDS,
     ),
+    "crowd": Measure(
+        lambda lab: endurance.measure_crowd(lab.stub, lab.busy_seconds),
+        0,
+        lambda lab: len(endurance.CROWDS) * lab.busy_seconds / 2 + START_SECONDS,
+    ),
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import functools
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import close_old_connections, connections
 
@@ -50,6 +52,13 @@ def in_database_thread(function: Callable[P, R]) -> Callable[P, Coroutine[Any, A
     """`function` as a coroutine, in one of a few threads that all websockets share.
 
     Channels' own default is a single thread for the whole process: one that waits for a lock would hold up every handshake
-    and every revocation.
+    and every revocation. Its ``database_sync_to_async`` can be given other threads, but takes 0.2 ms more for each call.
     """
-    return database_sync_to_async(function, thread_sensitive=False, executor=_pool)
+
+    @functools.wraps(function)
+    async def in_thread(*args: P.args, **kwargs: P.kwargs) -> R:
+        work = functools.partial(function, *args, **kwargs)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(_pool, context.run, with_connections, work)
+
+    return in_thread

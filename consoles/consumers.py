@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -19,12 +20,12 @@ from common.context import RequestContext, clean_address, request_context
 from common.errors import EveError
 from common.threads import in_database_thread
 from hypervisors.client import AgentClient
-from hypervisors.tls import agent_tls
 from vms.models import Vm
 
 from . import metrics
-from .credentials import Handshake, principal_of_token
-from .errors import BadCredential, ConsoleRefused, DisplayRefused, HostUnreachable, LinkLost
+from .admission import Admission, Admitted, admit
+from .credentials import Handshake
+from .errors import BadCredential, ConsoleRefused, DisplayRefused, LinkLost
 from .frames import FrameRelay
 from .framing import short_reason
 from .link import AgentLink, open_link
@@ -32,7 +33,9 @@ from .live import LiveConsole
 from .models import ConsoleSession
 from .pump import splice
 from .relay import HANDOVER, Ending, Relay, ViewerLeft, ViewerSpokeEarly
-from .services import Grant, grant_for, session_begin, session_end, ticket_redeem
+from .services import session_end
+from .switchboard import Position, switchboard
+from .warm import warm_links
 
 log = structlog.get_logger(__name__)
 
@@ -55,27 +58,29 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """The handshake."""
-        begun = time.perf_counter()
+        begun, since = time.perf_counter(), switchboard().position
         client = self.scope.get("client") or ("", 0)
         with request_context(RequestContext(address=clean_address(client[0]))):
             try:
                 handshake = Handshake.of(self.scope)
-                grant = await in_database_thread(authorise)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
+                admission = await in_database_thread(admit)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
             except BadCredential as error:
                 log.info("console handshake refused", why=str(error), address=clean_address(client[0]))
                 await self.close()
                 return
             await self.accept("binary" if "binary" in self.scope["subprotocols"] else None)
             try:
-                await self._open(grant, handshake.session_key)
+                await self._open(admission, handshake.session_key, since)
                 metrics.SETUP.observe(time.perf_counter() - begun)
             except ConsoleRefused as refusal:
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """The viewer's messages go straight to the relay: nothing is looked up in the database for them."""
-        if message["type"] != "websocket.receive":
-            await super().dispatch(message)
+    async def dispatch(self, message: Any) -> None:
+        """As Channels, but without its visit to a thread with the database before each message: all visits are our own."""
+        if message["type"] == "websocket.connect":
+            await self.websocket_connect(message)
+        elif message["type"] == "websocket.disconnect":
+            await self.websocket_disconnect(message)
         elif self.frames is not None:
             if message.get("bytes") is not None:
                 await self.frames.from_viewer(message["bytes"])
@@ -89,10 +94,12 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         if self.live is not None:
             await self.live.end(code)
 
-    async def _open(self, grant: Grant, session_key: str) -> None:
-        session = await in_database_thread(session_begin)(grant=grant)
+    async def _open(self, admission: Admission, session_key: str, since: Position) -> None:
+        if isinstance(admission, ConsoleRefused):
+            raise admission
+        session = admission.session
         try:
-            relay = self._relay(await display_link(grant, session))
+            relay = self._relay(await display_link(admission))
         except Exception as error:
             refusal = refusal_of(error, session)
             await in_database_thread(session_end)(
@@ -103,12 +110,14 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             )
             raise refusal from error
         self.live = LiveConsole(
-            grant=grant,
+            grant=admission.grant,
             session=session,
             relay=relay,
             session_key=session_key if session.session_digest else "",
+            since=since,
         )
         self.live.start()
+        warm_links().prepare(admission.grant.vm.hypervisor_id, admission.trust, since=since)
 
     def _relay(self, link: AgentLink) -> Relay:
         """From socket to socket where the server hands its own over, else message by message. Raises ConsoleRefused."""
@@ -127,40 +136,30 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         return self.frames
 
 
-def authorise(handshake: Handshake, vm_id: uuid.UUID) -> Grant:
-    """Whom the handshake stands for, and what they may open. Raises BadCredential."""
-    if handshake.ticket:
-        return ticket_redeem(handshake=handshake, vm_id=vm_id)
-    return grant_for(principal=principal_of_token(handshake), vm_id=vm_id, kind=handshake.kind, mode=handshake.mode)
-
-
-async def display_link(grant: Grant, session: ConsoleSession) -> AgentLink:
+async def display_link(admission: Admitted) -> AgentLink:
     """The link to the VM's display; a link that an earlier process of Eve left over under this session is ended first.
 
     Raises:
         ConsoleRefused: with the close code that says why.
     """
-    try:
-        trust = await in_database_thread(agent_tls)(grant.vm.hypervisor)
-    except EveError as error:
-        log.warning("agent not trusted", why=str(error.detail))
-        raise HostUnreachable(_("The host of this virtual machine is not connected to Eve just now.")) from error
+    vm, trust = admission.grant.vm, admission.trust
     request = ConsoleRequest(
-        session=session.id,
-        mode=ConsoleMode(grant.mode),
-        kind=ConsoleKind(grant.kind),
+        session=admission.session.id,
+        mode=ConsoleMode(admission.grant.mode),
+        kind=ConsoleKind(admission.grant.kind),
         idle_seconds=settings.CONSOLE_IDLE_SECONDS,
         total_seconds=settings.CONSOLE_TOTAL_SECONDS,
     )
     timeout_seconds = settings.AGENT_CONNECT_TIMEOUT_SECONDS
+    ready = partial(warm_links().take, vm.hypervisor_id, trust)
     try:
-        return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+        return await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds, warm=ready)
     except DisplayRefused as refusal:
         if refusal.agent_code is not ErrorCode.SESSION_EXISTS:
             raise
-    # Not in the one thread that all consumers share: the host may take its time.
-    await in_database_thread(left_over_end)(grant.vm, session.id)
-    return await open_link(trust, request, domain=grant.vm.pk, timeout_seconds=timeout_seconds)
+        # Not in the one thread that all consumers share: the host may take its time.
+        await in_database_thread(left_over_end)(vm, admission.session.id)
+        return await open_link(trust, request, domain=vm.pk, timeout_seconds=timeout_seconds)
 
 
 def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:

@@ -4,6 +4,7 @@ ConsoleRefused(EveError)     no console now; `close_code` tells the page why
 ├── TooManyConsoles          the limit of this VM or user is reached
 ├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
 └── HostUnreachable          no trusted answer from the host
+    └── NotAnswered          the connection ended before the host said anything
 BadCredential                the handshake is refused: nothing is said of why
 LinkLost                     the link to the agent ended; `close_code` as the agent gave it
 """
@@ -74,6 +75,10 @@ class HostUnreachable(ConsoleRefused):
 
     def __init__(self, detail: str | Promise) -> None:
         super().__init__(CloseCode.HOST_AWAY, detail)
+
+
+class NotAnswered(HostUnreachable):
+    """The connection ended before the host said anything: one that was made in advance may have died meanwhile."""
 
 
 class LinkLost(Exception):

@@ -1,17 +1,18 @@
 """The link from Eve to an agent's console: a websocket whose peer is verified before a byte is sent.
 
-An asyncio protocol over the sans-IO :class:`websockets.client.ClientProtocol`. It is opened for one console session and never
-pooled or reused; no header, path or query of the user travels on it. Once it is open it waits: either its transport is taken
-(:meth:`AgentLink.take`), or its messages are fetched (:meth:`AgentLink.start`).
+An asyncio protocol over the sans-IO :class:`websockets.client.ClientProtocol`. Its connection may have been made in advance
+(:mod:`consoles.warm`), but it is opened for one console session and never reused; no header, path or query of the user travels on it. Once
+it is open it waits: either its transport is taken (:meth:`AgentLink.take`), or its messages are fetched (:meth:`AgentLink.start`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 from urllib.parse import urlencode
 
@@ -29,12 +30,13 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from common.errors import EveError
 from hypervisors.client import clean_words
-from hypervisors.dial import connect_tcp
+from hypervisors.errors import NotTrusted
 from hypervisors.tls import AgentTls
+from hypervisors.verified import Verified, connect_verified
 
-from .errors import DisplayRefused, HostUnreachable, LinkLost
+from . import metrics
+from .errors import DisplayRefused, HostUnreachable, LinkLost, NotAnswered
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,8 @@ LOW_WATER_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_HEAD_BYTES = 16 * 1024
 """Of the handshake's answer. An agent's has a few hundred."""
+DEAD_PEER_MILLISECONDS = 1500
+"""A connection that was made in advance may be one of which a firewall, or a host that was switched off, knows nothing any more."""
 CLOSE_SECONDS = 2.0
 PING_SECONDS = 20.0
 SILENCE_SECONDS = 45.0
@@ -53,8 +57,7 @@ SILENCE_SECONDS = 45.0
 class AgentLink(asyncio.Protocol):
     """One websocket to ``/libvirt/domains/{uuid}/console`` of an agent. Make it with :func:`open_link`."""
 
-    def __init__(self, *, check_peer: Callable[[ssl.SSLObject], object], uri: str) -> None:
-        self._check_peer = check_peer
+    def __init__(self, uri: str) -> None:
         self._websocket = ClientProtocol(parse_uri(uri), max_size=MAX_MESSAGE_BYTES)
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -150,15 +153,9 @@ class AgentLink(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------ what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TLS is done: the peer's certificate is checked, and only then the handshake sent."""
+        """The peer is verified: the handshake is sent. Nothing that was sent may be unacknowledged for long until it is answered."""
         self._transport = cast(asyncio.Transport, transport)
-        try:
-            self._check_peer(cast(ssl.SSLObject, transport.get_extra_info("ssl_object")))
-        except EveError as error:
-            log.warning("agent not trusted", why=str(error.detail))
-            self._fail(HostUnreachable(_("What answers at the host's address is not the host that Eve knows.")))
-            self._transport.abort()
-            return
+        _notice_dead_peer(self._transport, milliseconds=DEAD_PEER_MILLISECONDS)
         request = self._websocket.connect()
         request.headers[VERSION_HEADER] = str(CONTRACT_VERSION)
         self._websocket.send_request(request)
@@ -176,6 +173,8 @@ class AgentLink(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The agent has no more to say."""
+        if not self._has_head and not self._head:
+            self._fail(NotAnswered(_("The host ended the connection.")))
         self._websocket.receive_eof()
         for event in self._websocket.events_received():
             if isinstance(event, Response):
@@ -189,7 +188,7 @@ class AgentLink(asyncio.Protocol):
         """The connection is gone; whoever waits is woken."""
         if self._ping_timer is not None:
             self._ping_timer.cancel()
-        self._fail(HostUnreachable(_("The host ended the connection.")))
+        self._fail(NotAnswered(_("The host ended the connection.")))
         if self._websocket.state is not State.CLOSED:
             self._websocket.receive_eof()
         self._closed.set()
@@ -225,6 +224,7 @@ class AgentLink(asyncio.Protocol):
         if self._websocket.handshake_exc is not None:
             self._refused(self._websocket.handshake_exc)
         elif self._opened.done() and self._transport is not None:
+            _notice_dead_peer(self._transport, milliseconds=0)
             self._reading_paused = True
             self._transport.pause_reading()
 
@@ -247,7 +247,7 @@ class AgentLink(asyncio.Protocol):
         elif isinstance(error, InvalidHandshake | EOFError):
             self._fail(HostUnreachable(_("The host's answer makes no sense.")))
         else:
-            self._fail(HostUnreachable(_("The host ended the connection.")))
+            self._fail(NotAnswered(_("The host ended the connection.")))
         self.abort()
 
     def _fail(self, error: Exception) -> None:
@@ -305,8 +305,18 @@ class AgentLink(asyncio.Protocol):
         return LinkLost(CloseCode.HOST_AWAY, _("The connection to the host broke."))
 
 
-async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object, timeout_seconds: float) -> AgentLink:
+async def open_link(
+    trust: AgentTls,
+    request: ConsoleRequest,
+    *,
+    domain: object,
+    timeout_seconds: float,
+    warm: Callable[[], Awaitable[Verified | None]] | None = None,
+) -> AgentLink:
     """A link to the console that `request` names, on the agent that `trust` describes.
+
+    Args:
+        warm: gives a connection that was made in advance, or None. Where it turns out to be dead, a new one is made.
 
     Raises:
         HostUnreachable: no connection, no trusted peer, or no answer within `timeout_seconds`.
@@ -315,34 +325,45 @@ async def open_link(trust: AgentTls, request: ConsoleRequest, *, domain: object,
     path = paths.DOMAIN_CONSOLE.format(uuid=domain)
     query = urlencode(cast(dict[str, object], codec.to_plain(request)))
     uri = f"wss://{trust.server_name}{path}?{query}"
-    loop = asyncio.get_running_loop()
-    link: AgentLink | None = None
     try:
         async with asyncio.timeout(timeout_seconds):
-            _transport, link = await loop.create_connection(
-                lambda: AgentLink(check_peer=trust.check, uri=uri),
-                sock=await connect_tcp(trust.host, trust.port),
-                ssl=trust.context,
-                server_hostname=trust.server_name,
-            )
-            await link.opened()
-    except asyncio.CancelledError:
-        if link is not None:
-            link.abort()
-        raise
+            if warm is not None and (ready := await warm()) is not None:
+                with contextlib.suppress(NotAnswered):
+                    link = await _link_over(ready, uri)
+                    metrics.LINKS.labels("warm").inc()
+                    return link
+            link = await _link_over(await connect_verified(trust), uri)
+            metrics.LINKS.labels("new").inc()
+            return link
     except TimeoutError:
-        if link is not None:
-            link.abort()
         raise HostUnreachable(
             _("The host did not answer within %(seconds)g s.") % {"seconds": timeout_seconds}
         ) from None
-    except ssl.SSLError as error:
+    except (NotTrusted, ssl.SSLError) as error:
         log.warning("agent not trusted", name=trust.name, why=str(error))
         raise HostUnreachable(_("What answers at the host's address is not the host that Eve knows.")) from error
     except OSError as error:
         log.info("agent not reached", name=trust.name, why=str(error))
         raise HostUnreachable(_("The host cannot be reached.")) from error
+
+
+async def _link_over(connection: Verified, uri: str) -> AgentLink:
+    link = AgentLink(uri)
+    connection.hand_over(link)
+    try:
+        await link.opened()
+    except asyncio.CancelledError:
+        link.abort()
+        raise
     return link
+
+
+def _notice_dead_peer(transport: asyncio.Transport, *, milliseconds: int) -> None:
+    """Has the kernel end the connection once sent bytes are unacknowledged for so long; 0: as long as it usually waits."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _refusal(response: Response) -> Exception:

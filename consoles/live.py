@@ -26,7 +26,7 @@ from .models import ConsoleSession
 from .relay import Relay
 from .selectors import reason_to_end
 from .services import Grant, session_end, session_meter
-from .switchboard import switchboard
+from .switchboard import Position, switchboard
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,10 @@ LOOK_AGAIN_SECONDS = 5.0
 class LiveConsole:
     """Lets a relay run, and ends it when it must."""
 
-    def __init__(self, *, grant: Grant, session: ConsoleSession, relay: Relay, session_key: str) -> None:
+    def __init__(
+        self, *, grant: Grant, session: ConsoleSession, relay: Relay, session_key: str, since: Position
+    ) -> None:
+        """`since` is from before the grant was looked up: what was announced from then on is heard."""
         self.id: uuid.UUID = session.id
         self._request_id = session.request_id
         self._relay = relay
@@ -47,13 +50,14 @@ class LiveConsole:
         self._ended = False
         self._over = asyncio.Event()
         self._topics = notices.topics_of(grant, session.id)
+        self._since = since
         self._look = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Starts to forward, to hear of revocations and to re-check."""
         metrics.OPEN.inc()
-        switchboard().join(self, self._topics)
+        switchboard().join(self, self._topics, since=self._since)
         for work in (self._forward, self._watch):
             self._begin(work)
 
@@ -81,6 +85,7 @@ class LiveConsole:
             await self._relay.close(_sendable(code), reason)
             await self._record_end(code, reason)
         finally:
+            self._tasks.clear()  # they hold this console, and with it both connections' buffers, until the collector comes
             self._over.set()
 
     # ------------------------------------------------------------------------------------------ its tasks
@@ -100,14 +105,13 @@ class LiveConsole:
         await self.end(ending.code, ending.reason)
 
     async def _watch(self) -> None:
-        """Looks whether it may go on: at first (what happened since it was authorised?), when told to, and every 30 s.
+        """Looks whether it may go on: when told to, and every 30 s.
 
         A session that could not be re-authorised for twice that long ends.
         """
         loop = asyncio.get_running_loop()
         known_at = loop.time()
         last = known_at + (settings.CONSOLE_TOTAL_SECONDS or float("inf"))
-        self._look.set()
         while True:
             pause = settings.CONSOLE_RECHECK_SECONDS
             with contextlib.suppress(TimeoutError):
@@ -129,21 +133,19 @@ class LiveConsole:
                 self._look.set()
 
     async def _check(self) -> None:
-        await self._meter()
-        code = await in_database_thread(reason_to_end)(
-            self.id, request_id=self._request_id, session_key=self._session_key
-        )
+        code = await in_database_thread(self._meter_and_look)(*self._moved())
         if code is not None:
             await self.end(code)
 
-    async def _meter(self) -> None:
-        to_viewer, from_viewer = self._moved()
-        await in_database_thread(session_meter)(
+    def _meter_and_look(self, to_viewer: int, from_viewer: int) -> CloseCode | None:
+        """In a thread."""
+        session_meter(
             session_id=self.id,
             request_id=self._request_id,
             bytes_to_viewer=to_viewer,
             bytes_from_viewer=from_viewer,
         )
+        return reason_to_end(self.id, request_id=self._request_id, session_key=self._session_key)
 
     async def _record_end(self, code: int, reason: str) -> None:
         try:

@@ -15,6 +15,11 @@ SETUP = Histogram(
     "From a console's handshake to the first byte that may flow.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+LINKS = Counter(
+    "eve_console_links",
+    "Links to agents' consoles, by their connection: made in advance, or when it was asked for.",
+    ["connection"],
+)
 
 
 def end_name(code: int) -> str:

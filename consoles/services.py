@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import RETRYABLE, CloseCode
 
-from accounts.models import AuditOutcome, Role, User
-from accounts.selectors import role_allows
+from accounts.models import AuditOutcome, User
 from accounts.services import audit_record
 from common.context import current_context
 from common.errors import NotAllowed
@@ -22,13 +22,12 @@ from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
 from common.sweeping import rows_sweep
 from vms.models import Vm
-from vms.selectors import role_on
 
 from . import notices
 from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
-from .selectors import LIVE_SECONDS, live_sessions, vm_for_console
+from .selectors import LIVE_SECONDS, may_control, open_counts, ticket_for, vm_for_console
 
 RESUME_SECONDS = 60
 
@@ -42,12 +41,13 @@ class Grant:
     kind: ConsoleKind
     mode: ConsoleMode
     session_id: uuid.UUID
+    may_resume: bool = False
+    """Whether there may be a record of that session already: one that broke off goes on."""
 
 
 def mode_allowed(user: User, vm: Vm, wanted: ConsoleMode) -> ConsoleMode:
     """`wanted`, capped by the user's role: a viewer only views."""
-    role = role_on(user, vm)
-    return wanted if role is not None and role_allows(role, Role.OPERATOR) else ConsoleMode.VIEW
+    return wanted if wanted is ConsoleMode.VIEW or may_control(user, vm) else ConsoleMode.VIEW
 
 
 def ticket_create(
@@ -94,11 +94,7 @@ def ticket_create(
 
 def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
     """What the handshake's ticket grants; it is used up by that. Raises BadCredential."""
-    ticket = (
-        ConsoleTicket.objects.select_related("user", "token")
-        .filter(digest=digest_of(handshake.ticket), vm_id=vm_id, used_at=None, expires_at__gt=Now())
-        .first()
-    )
+    ticket = ticket_for(digest_of(handshake.ticket), vm_id=vm_id)
     if ticket is None:
         raise BadCredential("no such ticket")
     origin_check(handshake, is_required=ticket.token is None)
@@ -132,6 +128,7 @@ def grant_for(
         kind=kind,
         mode=mode_allowed(principal.user, vm, mode),
         session_id=session_id or uuid.uuid4(),
+        may_resume=session_id is not None,
     )
 
 
@@ -142,10 +139,13 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
     """
-    for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=grant.principal.user.pk)):
-        rows.select_for_update().values_list("pk").first()
-    limit_check(vm_id=grant.vm.pk, user=grant.principal.user, but=grant.session_id)
     user, now = grant.principal.user, timezone.now()
+    if (
+        connection.features.has_select_for_update
+    ):  # elsewhere (SQLite) writing transactions come one after the other anyway
+        for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=user.pk)):
+            rows.select_for_update().order_by().values_list("pk").first()
+    limit_check(vm_id=grant.vm.pk, user=user, but=grant.session_id)
     of_connection = {
         "mode": grant.mode,
         "kind": grant.kind,
@@ -154,8 +154,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         "request_id": current_context().request_id,
         "seen_at": now,
     }
-    before = ConsoleSession.objects.filter(pk=grant.session_id)
-    is_new = not before.update(**of_connection, ended_at=None, close_code=None, end_reason="")
+    is_new = not (grant.may_resume and _session_resume(grant.session_id, of_connection))
     session = (
         ConsoleSession.objects.create(
             id=grant.session_id,
@@ -169,7 +168,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
             **of_connection,
         )
         if is_new
-        else before.get()
+        else ConsoleSession.objects.get(pk=grant.session_id)
     )
     audit_record(
         action="console.open" if is_new else "console.resume",
@@ -181,6 +180,12 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     if not is_new:
         publish_on_commit(notices.GROUP, notices.check_notice(notices.session_topic(session.id)))
     return session
+
+
+def _session_resume(session_id: uuid.UUID, of_connection: Mapping[str, object]) -> bool:
+    """Lets the record of that session go on, if there is one."""
+    before = ConsoleSession.objects.filter(pk=session_id)
+    return before.update(**of_connection, ended_at=None, close_code=None, end_reason="") > 0
 
 
 def session_meter(*, session_id: uuid.UUID, request_id: str, bytes_to_viewer: int, bytes_from_viewer: int) -> None:
@@ -274,13 +279,13 @@ def sessions_sweep() -> int:
 
 def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
     """That one more session, not counting `but`, is within the limits. Raises TooManyConsoles."""
-    live = live_sessions().exclude(pk=but)
-    if live.filter(vm_uuid=vm_id).count() >= settings.CONSOLES_PER_VM:
+    of_vm, of_user = open_counts(vm_id=vm_id, user=user, but=but)
+    if of_vm >= settings.CONSOLES_PER_VM:
         raise TooManyConsoles(
             _("%(limit)d consoles of this VM are open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_VM}
         )
-    if live.filter(user=user).count() >= settings.CONSOLES_PER_USER:
+    if of_user >= settings.CONSOLES_PER_USER:
         raise TooManyConsoles(
             _("You have %(limit)d consoles open already. Close one, then try again.")
             % {"limit": settings.CONSOLES_PER_USER}

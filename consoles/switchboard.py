@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -23,6 +24,8 @@ LISTEN_AGAIN_SECONDS = 5.0
 JOIN_AGAIN_SECONDS = 3600.0
 """The channel layer forgets who is in a group after a day."""
 LEAVE_SECONDS = 2.0
+KEPT_NOTICES = 256
+"""As many are remembered for consoles that are being opened."""
 
 
 class Listener(Protocol):
@@ -33,19 +36,46 @@ class Listener(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A moment in what the switchboard hears."""
+
+    hearing: int
+    """Which time that it hears the channel layer, from 1; 0 while it does not."""
+    notices: int
+    """How many notices it had heard."""
+
+
 class Switchboard:
     """One for each event loop: :func:`switchboard`."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._hearings = 0
+        self._is_hearing = False
+        self._notices = 0
+        self._kept: deque[Mapping[str, Any]] = deque(maxlen=KEPT_NOTICES)
 
-    def join(self, listener: Listener, topics: Iterable[str]) -> None:
-        """From now on `listener` is told of `topics`; and each time that something may have been missed, to look."""
+    @property
+    def position(self) -> Position:
+        """Now. Whoever reads the database after this, and joins since this, misses nothing."""
+        self._begin()
+        return Position(self._hearings if self._is_hearing else 0, self._notices)
+
+    def join(self, listener: Listener, topics: Iterable[str], *, since: Position) -> None:
+        """From `since` on `listener` is told of `topics`; and each time that something may have been missed, to look."""
+        self._begin()
+        topics = set(topics)
         for topic in topics:
             self._listeners[topic].add(listener)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._listen(), name="console-switchboard")
+        missed = self._notices - since.notices
+        if not self._is_hearing or since.hearing != self._hearings or missed > len(self._kept):
+            listener.notice({"what": CHECK})
+            return
+        for notice in list(self._kept)[len(self._kept) - missed :]:
+            if notice["topic"] in topics:
+                listener.notice(notice)
 
     def leave(self, listener: Listener, topics: Iterable[str]) -> None:
         """It is told nothing more."""
@@ -53,6 +83,10 @@ class Switchboard:
             self._listeners[topic].discard(listener)
             if not self._listeners[topic]:
                 del self._listeners[topic]
+
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._listen(), name="console-switchboard")
 
     async def _listen(self) -> None:
         while True:
@@ -70,6 +104,8 @@ class Switchboard:
         channel = await layer.new_channel()
         try:
             await layer.group_add(GROUP, channel)
+            self._hearings += 1
+            self._is_hearing = True
             for listener in set().union(*self._listeners.values()):
                 listener.notice({"what": CHECK})
             while True:
@@ -79,9 +115,12 @@ class Switchboard:
                 except TimeoutError:
                     await layer.group_add(GROUP, channel)
                     continue
+                self._notices += 1
+                self._kept.append(notice)
                 for listener in tuple(self._listeners.get(notice["topic"], ())):
                     listener.notice(notice)
         finally:
+            self._is_hearing = False
             with contextlib.suppress(*LAYER_AWAY, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await layer.group_discard(GROUP, channel)

@@ -6,7 +6,10 @@ eve.E002  EVE_PUBLIC_URL is no origin
 eve.E003  EVE_TRUSTED_PROXIES holds something that is no address or network
 eve.E004  an allowed origin is no origin
 eve.E005  a number is out of its range
+eve.E006  a variable holds something that it does not take
+eve.E007  the file that a variable names cannot be read, or is empty
 eve.W001  plain http beyond loopback
+eve.W002  a variable that nothing reads looks like one that Eve does
 ========  =====================================================================
 """
 
@@ -18,85 +21,58 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
-_RANGES = {
-    "LOGIN_TOKEN_SECONDS": ("EVE_LOGIN_TOKEN_SECONDS", 600, 90 * 86400),
-    "CONSOLE_TICKET_SECONDS": ("EVE_CONSOLE_TICKET_SECONDS", 5, 300),
-    "CONSOLE_RECHECK_SECONDS": ("EVE_CONSOLE_RECHECK_SECONDS", 1, 60),
-    "CONSOLE_IDLE_SECONDS": ("EVE_CONSOLE_IDLE_SECONDS", 0, 7 * 86400),
-    "CONSOLE_TOTAL_SECONDS": ("EVE_CONSOLE_TOTAL_SECONDS", 0, 30 * 86400),
-    "CONSOLES_PER_VM": ("EVE_CONSOLES_PER_VM", 1, 1000),
-    "CONSOLES_PER_USER": ("EVE_CONSOLES_PER_USER", 1, 1000),
-    "LIVE_SOCKETS_PER_USER": ("EVE_LIVE_SOCKETS_PER_USER", 1, 1000),
-    "OPERATION_DAYS": ("EVE_OPERATION_DAYS", 0, 3650),
-    "RESYNC_SECONDS": ("EVE_RESYNC_SECONDS", 5, 3600),
-    "PORT": ("EVE_PORT", 1, 65535),
-}
+from .environment import Environment
+
+TAG = "eve"
 
 
-@register(Tags.security)
-def check_secret_key(**_: Any) -> Iterable[CheckMessage]:
+@register(TAG)
+def check_environment(**_kwargs: Any) -> Iterable[CheckMessage]:
+    """eve.E002 to eve.E007 and eve.W002: what was found when the variables were read."""
+    environment: Environment = settings.ENVIRONMENT
+    for problem in environment.problems:
+        yield Error(str(problem.what), hint=str(problem.remedy), id=problem.code)
+    for stray, meant in environment.lookalikes():
+        yield Warning(
+            _("Nothing reads %(stray)s.") % {"stray": stray},
+            hint=_("Is %(meant)s meant?") % {"meant": meant},
+            id="eve.W002",
+        )
+
+
+@register(TAG)
+def check_secret_key(**_kwargs: Any) -> Iterable[CheckMessage]:
     """eve.E001: without a key no session or link can be signed."""
     try:
         settings.SECRET_KEY  # noqa: B018  (Django raises for an empty one)
     except ImproperlyConfigured:
         yield Error(
-            "There is no secret key.",
-            hint="Set EVE_SECRET_KEY_FILE to a file that holds 50 or more random characters.",
+            _("There is no secret key."),
+            hint=_("Set EVE_SECRET_KEY_FILE to a file that holds 50 or more random characters."),
             id="eve.E001",
         )
 
 
-@register(Tags.urls)
-def check_origins(**_: Any) -> Iterable[CheckMessage]:
-    """eve.E002, eve.E004 and eve.W001: origins are scheme, host and port, and https beyond loopback."""
-    if not _is_origin(settings.PUBLIC_URL):
-        yield Error(
-            f"EVE_PUBLIC_URL is {settings.PUBLIC_URL!r}, which is no origin.",
-            hint="Give scheme, host and port only, such as https://eve.example.org.",
-            id="eve.E002",
-        )
-    elif settings.PUBLIC_URL.startswith("http:") and not _is_loopback(settings.PUBLIC_URL):
+@register(TAG)
+def check_plain_http(**_kwargs: Any) -> Iterable[CheckMessage]:
+    """eve.W001: https beyond loopback."""
+    if settings.PUBLIC_URL.startswith("http:") and not _is_loopback(settings.PUBLIC_URL):
         yield Warning(
-            f"EVE_PUBLIC_URL is {settings.PUBLIC_URL!r}: passwords and consoles cross the network unencrypted.",
-            hint="Put Eve behind a reverse proxy with TLS (docs/reverse-proxy.md) and give its https address.",
+            _("EVE_PUBLIC_URL is %(url)s: passwords and consoles cross the network unencrypted.")
+            % {"url": settings.PUBLIC_URL},
+            hint=_("Put Eve behind a reverse proxy with TLS (docs/reverse-proxy.md) and give its https address."),
             id="eve.W001",
         )
-    for origin in settings.ALLOWED_ORIGINS[1:]:
-        if not _is_origin(origin):
-            yield Error(f"EVE_ALLOWED_ORIGINS holds {origin!r}, which is no origin.", id="eve.E004")
 
 
-@register(Tags.security)
-def check_proxies(**_: Any) -> Iterable[CheckMessage]:
-    """eve.E003: proxies are given by address or network."""
-    for entry in settings.TRUSTED_PROXIES:
-        try:
-            ipaddress.ip_network(entry, strict=False)
-        except ValueError as error:
-            yield Error(
-                f"EVE_TRUSTED_PROXIES holds {entry!r}: {error}.",
-                hint="Give addresses or networks, such as 127.0.0.1,2001:db8::/64.",
-                id="eve.E003",
-            )
-
-
-@register()
-def check_ranges(**_: Any) -> Iterable[CheckMessage]:
-    """eve.E005: numbers that would switch off a protection are refused."""
-    for name, (variable, least, most) in _RANGES.items():
-        value = getattr(settings, name)
-        if not least <= value <= most:
-            yield Error(f"{variable} is {value}; it takes {least} to {most}.", id="eve.E005")
-
-
-def _is_origin(text: str) -> bool:
-    parts = urlsplit(text)
-    return (
-        parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.path or parts.query or parts.username)
-    )
+def mistakes() -> list[str]:
+    """A line for each error in the settings: what is wrong, what to do, its number."""
+    found = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
+    return [" ".join(part for part in (message.msg, message.hint, f"({message.id})") if part) for message in found]
 
 
 def _is_loopback(url: str) -> bool:

@@ -50,7 +50,14 @@ class HandoverWebsocket(WebSocketsSansIOProtocol):
 
     def lost(self, exc: Exception | None) -> None:
         """As :class:`consoles.relay.Handover`."""
+        self._on_shutdown = _nothing  # what it belongs to holds this, and would stay until the collector comes
         self.connection_lost(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn; nothing is left that holds itself until the collector comes."""
+        super().connection_lost(exc)
+        if hasattr(self, "scope"):
+            self.scope["extensions"].pop(HANDOVER, None)
 
     def shutdown(self) -> None:
         """The server stops: whoever took the transport ends the connection."""
@@ -64,3 +71,7 @@ class HandoverWebsocket(WebSocketsSansIOProtocol):
         if self._on_shutdown is not None:
             raise RuntimeError("The connection was handed over: the server must not write to it.")
         await super().send(message)
+
+
+def _nothing() -> None:
+    """There is nothing left to end."""

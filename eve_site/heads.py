@@ -67,6 +67,7 @@ class BoundedHttp(HttpToolsProtocol):
         """As uvicorn, which would drop without a word what was sent behind the handshake."""
         if self._tail == b"\r\n\r\n":
             super().handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment] # which holds this, and would until the collector comes; it parses nothing more
         else:
             self._head_came()
             self._refuse("more than a handshake")

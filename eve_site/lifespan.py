@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Lifespan:
         stop = asyncio.Event()
         tasks = [asyncio.create_task(_keep_running(task, stop), name=task.__module__) for task in _background_tasks()]
         await receive()
+        _settle_memory()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         stop.set()
@@ -54,12 +56,20 @@ class Lifespan:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+def _settle_memory() -> None:
+    """What is there at the start stays: the collector need not go through it again and again, with all consoles waiting."""
+    gc.collect()
+    gc.freeze()
+
+
 def _background_tasks() -> list[Task]:
     from consoles.sweeper import sweep_forever  # noqa: PLC0415  (the apps are loaded first)
+    from consoles.warm import close_when_stopped  # noqa: PLC0415
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
 
-    return [sweep_forever, watch_forever, work_forever] if settings.EMBEDDED else [sweep_forever]
+    ours: list[Task] = [sweep_forever, close_when_stopped]
+    return [*ours, watch_forever, work_forever] if settings.EMBEDDED else ours
 
 
 async def _keep_running(task: Task, stop: asyncio.Event) -> None:

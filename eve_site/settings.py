@@ -1,50 +1,50 @@
 """Eve's settings, all from the environment.
 
-Every variable is typed; every secret may be given as ``NAME_FILE``, a file that holds it. What does not fit together is
-said by the numbered checks of :mod:`eve_site.checks`. docs/settings.md lists all variables.
+Every variable is typed, and may be given as ``NAME_FILE``, a file that holds it (:mod:`eve_site.environment`). Mistakes are said by the numbered
+checks of :mod:`eve_site.checks`. docs/settings.md lists all variables.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-import environ
 import structlog
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
+
+from .environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 django_stubs_ext.monkeypatch()  # Django's own generic classes, such as ModelAdmin[User], can be subscripted at run time
 
-env = environ.FileAwareEnv()
+DAY_SECONDS = 24 * 3600
+
+ENVIRONMENT = env = Environment(os.environ)
 
 # ---------------------------------------------------------------------------------------------- Where things are
 
-STATE_DIR = Path(env.str("EVE_STATE_DIR", default=str(BASE_DIR / "var"))).absolute()
-DEBUG = env.bool("EVE_DEBUG", default=False)
-SECRET_KEY = env.str("EVE_SECRET_KEY", default="")
-PUBLIC_URL = env.str("EVE_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+STATE_DIR = env.folder("EVE_STATE_DIR", BASE_DIR / "var")
+DEBUG = env.flag("EVE_DEBUG", default=False)
+SECRET_KEY = env.text("EVE_SECRET_KEY")
+PUBLIC_URL = env.origin("EVE_PUBLIC_URL", "http://127.0.0.1:8000")
 """The address that people and agents use: scheme, host and port, nothing behind."""
-BIND = env.str("EVE_BIND", default="127.0.0.1")
-PORT = env.int("EVE_PORT", default=8000)
-EMBEDDED = env.bool("EVE_EMBEDDED", default=True)
+BIND = env.address("EVE_BIND", "127.0.0.1")
+PORT = env.whole("EVE_PORT", 8000, least=1, most=65535)
+EMBEDDED = env.flag("EVE_EMBEDDED", default=True)
 """Whether the server runs the watcher and the operation worker itself."""
-TRUSTED_PROXIES: list[str] = env.list("EVE_TRUSTED_PROXIES", default=[])
+TRUSTED_PROXIES = env.networks("EVE_TRUSTED_PROXIES")
 """Addresses or networks whose X-Forwarded-* headers are believed."""
 
 _public = urlsplit(PUBLIC_URL)
-ALLOWED_HOSTS: list[str] = env.list(
-    "EVE_ALLOWED_HOSTS", default=sorted({_public.hostname or "127.0.0.1", "127.0.0.1", "localhost", "[::1]"})
-)
-ALLOWED_ORIGINS: list[str] = [
-    PUBLIC_URL.lower(),
-    *(origin.rstrip("/").lower() for origin in env.list("EVE_ALLOWED_ORIGINS", default=[])),
-]
+_host = f"[{_public.hostname}]" if ":" in (_public.hostname or "") else _public.hostname or "127.0.0.1"
+ALLOWED_HOSTS = env.texts("EVE_ALLOWED_HOSTS", sorted({_host, "127.0.0.1", "localhost", "[::1]"}))
+ALLOWED_ORIGINS = [PUBLIC_URL.lower(), *(origin.lower() for origin in env.origins("EVE_ALLOWED_ORIGINS"))]
 """Exact origins (scheme, host, port) of pages that may open websockets and post forms."""
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 
@@ -117,7 +117,7 @@ _SQLITE_OPTIONS: dict[str, Any] = {
     "transaction_mode": "IMMEDIATE",
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
 }
-_database = env.db_url("DATABASE_URL", default=f"sqlite:///{STATE_DIR / 'db.sqlite3'}")
+_database = env.database("DATABASE_URL", f"sqlite:///{STATE_DIR / 'db.sqlite3'}")
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {**_SQLITE_OPTIONS, **_database.get("OPTIONS", {})}
 else:
@@ -127,7 +127,7 @@ DATABASES = {"default": _database}
 THREADS_KEEP_CONNECTIONS_SECONDS = 60
 """For threads that live as long as the process (:class:`common.threads.DatabaseThreads`)."""
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.redis("REDIS_URL")
 _REDIS_CONNECTION: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None}
 """No timeout of the client's own: redis-py's default of 5 s ends the channel layer's waits, which take as long, and on Python 3.11 any
 timeout makes it forget cancellations (asyncio.wait_for), so that a console which has ended would listen on for ever. That Redis' host
@@ -179,10 +179,10 @@ LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 PASSWORD_RESET_TIMEOUT = 3600
-LOGIN_TOKEN_SECONDS = env.int("EVE_LOGIN_TOKEN_SECONDS", default=24 * 3600)
-LOGIN_LIMIT_WINDOW_SECONDS = env.int("EVE_LOGIN_LIMIT_WINDOW_SECONDS", default=900)
-LOGIN_LIMIT_PER_ACCOUNT = env.int("EVE_LOGIN_LIMIT_PER_ACCOUNT", default=10)
-LOGIN_LIMIT_PER_ADDRESS = env.int("EVE_LOGIN_LIMIT_PER_ADDRESS", default=30)
+LOGIN_TOKEN_SECONDS = env.whole("EVE_LOGIN_TOKEN_SECONDS", DAY_SECONDS, least=600, most=90 * DAY_SECONDS)
+LOGIN_LIMIT_WINDOW_SECONDS = env.whole("EVE_LOGIN_LIMIT_WINDOW_SECONDS", 900, least=60, most=DAY_SECONDS)
+LOGIN_LIMIT_PER_ACCOUNT = env.whole("EVE_LOGIN_LIMIT_PER_ACCOUNT", 10, least=1, most=1000)
+LOGIN_LIMIT_PER_ADDRESS = env.whole("EVE_LOGIN_LIMIT_PER_ADDRESS", 30, least=1, most=10_000)
 
 # ---------------------------------------------------------------------------------------------- The wire to browsers
 
@@ -193,12 +193,14 @@ CSRF_COOKIE_NAME = "__Host-eve-csrf" if _is_https else "eve-csrf"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "accounts.session_store"
-SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_AGE = 14 * DAY_SECONDS
 SECURE_SSL_REDIRECT = _is_https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-SECURE_HSTS_SECONDS = env.int("EVE_HSTS_SECONDS", default=31536000 if _is_https else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("EVE_HSTS_INCLUDE_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = env.bool("EVE_HSTS_PRELOAD", default=False)
+SECURE_HSTS_SECONDS = env.whole(
+    "EVE_HSTS_SECONDS", 365 * DAY_SECONDS if _is_https else 0, least=0, most=3650 * DAY_SECONDS
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("EVE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.flag("EVE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 """Subdomains and preload lists concern more than Eve: an operator opts in."""
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -234,11 +236,11 @@ LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = env.str("EVE_TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("EVE_TIME_ZONE", "UTC")
 
-DEFAULT_FROM_EMAIL = env.str("EVE_EMAIL_FROM", default="eve@localhost")
+DEFAULT_FROM_EMAIL = env.text("EVE_EMAIL_FROM", "eve@localhost")
 # Without a mail server nothing is sent: Django's console backend would write links that set passwords into the log.
-_email = env.email_url("EVE_EMAIL_URL", default="dummymail://")
+_email = env.mailer("EVE_EMAIL_URL", "dummymail://")
 EMAIL_BACKEND = _email["EMAIL_BACKEND"]
 EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _email.get("EMAIL_PORT") or 25
@@ -247,7 +249,7 @@ EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 20
-SENDS_MAIL = bool(env.str("EVE_EMAIL_URL", default=""))
+SENDS_MAIL = bool(env.text("EVE_EMAIL_URL"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -288,58 +290,58 @@ SPECTACULAR_SETTINGS = {
 
 # ---------------------------------------------------------------------------------------------- Hypervisors
 
-CA_DIR = Path(env.str("EVE_CA_DIR", default=str(STATE_DIR / "ca"))).absolute()
-AGENT_CONNECT_TIMEOUT_SECONDS = env.float("EVE_AGENT_CONNECT_TIMEOUT_SECONDS", default=5.0)
-AGENT_REQUEST_TIMEOUT_SECONDS = env.float("EVE_AGENT_REQUEST_TIMEOUT_SECONDS", default=30.0)
-RESYNC_SECONDS = env.int("EVE_RESYNC_SECONDS", default=60)
+CA_DIR = env.folder("EVE_CA_DIR", STATE_DIR / "ca")
+AGENT_CONNECT_TIMEOUT_SECONDS = env.number("EVE_AGENT_CONNECT_TIMEOUT_SECONDS", 5.0, least=0.1, most=60)
+AGENT_REQUEST_TIMEOUT_SECONDS = env.number("EVE_AGENT_REQUEST_TIMEOUT_SECONDS", 30.0, least=1, most=600)
+RESYNC_SECONDS = env.whole("EVE_RESYNC_SECONDS", 60, least=5, most=3600)
 
 # ---------------------------------------------------------------------------------------------- Operations
 
-OPERATION_DAYS = env.int("EVE_OPERATION_DAYS", default=90)
+OPERATION_DAYS = env.whole("EVE_OPERATION_DAYS", 90, least=0, most=3650)
 """As long an operation is kept after it ended; 0: for ever."""
 
 # ---------------------------------------------------------------------------------------------- Machines
 
 QUOTA = {
-    "vms": env.int("EVE_QUOTA_VMS", default=20),
-    "vcpus": env.int("EVE_QUOTA_VCPUS", default=64),
-    "memory_bytes": env.int("EVE_QUOTA_MEMORY_GIB", default=128) * 2**30,
-    "disk_bytes": env.int("EVE_QUOTA_DISK_GIB", default=2000) * 2**30,
-    "snapshots": env.int("EVE_QUOTA_SNAPSHOTS", default=100),
-    "images": env.int("EVE_QUOTA_IMAGES", default=20),
+    "vms": env.whole("EVE_QUOTA_VMS", 20, least=0, most=100_000),
+    "vcpus": env.whole("EVE_QUOTA_VCPUS", 64, least=0, most=1_000_000),
+    "memory_bytes": env.whole("EVE_QUOTA_MEMORY_GIB", 128, least=0, most=1_000_000) * 2**30,
+    "disk_bytes": env.whole("EVE_QUOTA_DISK_GIB", 2000, least=0, most=1_000_000) * 2**30,
+    "snapshots": env.whole("EVE_QUOTA_SNAPSHOTS", 100, least=0, most=1_000_000),
+    "images": env.whole("EVE_QUOTA_IMAGES", 20, least=0, most=100_000),
 }
 """Of a project that has no limits of its own; 0: any amount."""
-IMAGE_MAX_BYTES = env.int("EVE_IMAGE_MAX_GIB", default=64) * 2**30
+IMAGE_MAX_BYTES = env.whole("EVE_IMAGE_MAX_GIB", 64, least=1, most=16_384) * 2**30
 """The longest file that an image may be."""
-IMAGE_ALLOW_PRIVATE = env.bool("EVE_IMAGE_ALLOW_PRIVATE", default=False)
+IMAGE_ALLOW_PRIVATE = env.flag("EVE_IMAGE_ALLOW_PRIVATE", default=False)
 """Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
-DEFAULT_POOL = env.str("EVE_DEFAULT_POOL", default="default")
+DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")
 """The storage pool that new disks are made in, where a host has it."""
-DEFAULT_NETWORK = env.str("EVE_DEFAULT_NETWORK", default="default")
+DEFAULT_NETWORK = env.text("EVE_DEFAULT_NETWORK", "default")
 """The libvirt network that a new VM is plugged into, where nothing else is asked for and its host has it."""
-MEMORY_OVERCOMMIT = env.float("EVE_MEMORY_OVERCOMMIT", default=1.0)
+MEMORY_OVERCOMMIT = env.number("EVE_MEMORY_OVERCOMMIT", 1.0, least=0.1, most=10)
 """How much memory may be promised to a host's VMs, as a share of what it has."""
-HOST_MEMORY_BYTES = env.int("EVE_HOST_MEMORY_MIB", default=1024) * 2**20
+HOST_MEMORY_BYTES = env.whole("EVE_HOST_MEMORY_MIB", 1024, least=0, most=1_048_576) * 2**20
 """What of its memory a host keeps for itself."""
 
 # ---------------------------------------------------------------------------------------------- Live pages
 
-LIVE_SOCKETS_PER_USER = env.int("EVE_LIVE_SOCKETS_PER_USER", default=64)
+LIVE_SOCKETS_PER_USER = env.whole("EVE_LIVE_SOCKETS_PER_USER", 64, least=1, most=1000)
 """Of open pages, in one process; further ones go on without being live."""
 
 # ---------------------------------------------------------------------------------------------- Consoles
 
-CONSOLE_TICKET_SECONDS = env.int("EVE_CONSOLE_TICKET_SECONDS", default=30)
-CONSOLE_IDLE_SECONDS = env.int("EVE_CONSOLE_IDLE_SECONDS", default=30 * 60)
-CONSOLE_TOTAL_SECONDS = env.int("EVE_CONSOLE_TOTAL_SECONDS", default=8 * 3600)
-CONSOLE_RECHECK_SECONDS = env.int("EVE_CONSOLE_RECHECK_SECONDS", default=30)
-CONSOLES_PER_VM = env.int("EVE_CONSOLES_PER_VM", default=16)
-CONSOLES_PER_USER = env.int("EVE_CONSOLES_PER_USER", default=32)
+CONSOLE_TICKET_SECONDS = env.whole("EVE_CONSOLE_TICKET_SECONDS", 30, least=5, most=300)
+CONSOLE_IDLE_SECONDS = env.whole("EVE_CONSOLE_IDLE_SECONDS", 30 * 60, least=0, most=7 * DAY_SECONDS)
+CONSOLE_TOTAL_SECONDS = env.whole("EVE_CONSOLE_TOTAL_SECONDS", 8 * 3600, least=0, most=30 * DAY_SECONDS)
+CONSOLE_RECHECK_SECONDS = env.whole("EVE_CONSOLE_RECHECK_SECONDS", 30, least=1, most=60)
+CONSOLES_PER_VM = env.whole("EVE_CONSOLES_PER_VM", 16, least=1, most=1000)
+CONSOLES_PER_USER = env.whole("EVE_CONSOLES_PER_USER", 32, least=1, most=1000)
 
 # ---------------------------------------------------------------------------------------------- Logs
 
-LOG_LEVEL = env.str("EVE_LOG_LEVEL", default="INFO").upper()
-LOG_FORMAT = env.str("EVE_LOG_FORMAT", default="json")
+LOG_LEVEL = env.choice("EVE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOG_FORMAT = env.choice("EVE_LOG_FORMAT", "json", ("json", "console"))
 _log_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,

@@ -10,3 +10,7 @@ class HypervisorsConfig(AppConfig):
     name = "hypervisors"
     verbose_name = _("Sites and hypervisors")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Says which audit events staff of a site see."""
+        from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from django.db.models import QuerySet
+from django.db.models import CharField, QuerySet
 
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
+from common.prepared import Parameter, Prepared
 
 from .models import Certificate, Hypervisor, Site
 
@@ -17,7 +18,7 @@ def sites_for(user: User) -> QuerySet[Site]:
     if is_unlimited_staff(user):
         return Site.objects.all()
     if user.is_active and user.is_staff:
-        return Site.objects.filter(staff=user)
+        return Site.objects.filter(staff__id=user.pk)
     return Site.objects.none()
 
 
@@ -40,7 +41,17 @@ def certificates_for(user: User) -> QuerySet[Certificate]:
     return Certificate.objects.filter(hypervisor__in=hypervisors_for(user))
 
 
-def denied_fingerprints(*fingerprints: str) -> set[str]:
-    """Those of `fingerprints` that are on the deny-list."""
-    rows = Certificate.objects.filter(fingerprint__in=[pin for pin in fingerprints if pin], revoked_at__isnull=False)
-    return set(rows.values_list("fingerprint", flat=True))
+_DENIED = Prepared(
+    lambda: (
+        Certificate.objects.filter(
+            fingerprint__in=[Parameter("one", CharField()), Parameter("other", CharField())], revoked_at__isnull=False
+        )
+        .order_by()
+        .values_list("fingerprint", flat=True)
+    )
+)
+
+
+def denied_fingerprints(one: str, other: str = "") -> set[str]:
+    """Those of the two that are on the deny-list; empty ones are on none."""
+    return set(_DENIED.rows(one=one, other=other))

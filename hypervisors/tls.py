@@ -37,10 +37,13 @@ class AgentTls:
     speaker: str
     """Fingerprint of the client certificate that Eve comes with."""
 
+    def is_pinned(self, peer: ssl.SSLObject | ssl.SSLSocket | None) -> bool:
+        """Whether the peer showed one of the pinned certificates."""
+        return _fingerprint(peer) in self.pins
+
     def check(self, peer: ssl.SSLObject | ssl.SSLSocket | None) -> str:
         """The fingerprint of the peer's certificate. Raises NotTrusted unless it is pinned."""
-        der = peer.getpeercert(binary_form=True) if peer is not None else None
-        found = fingerprint_of_der(der) if der else ""
+        found = _fingerprint(peer)
         if found not in self.pins:
             raise NotTrusted(
                 _(
@@ -51,6 +54,11 @@ class AgentTls:
                 % {"name": self.name, "found": f"{found[:16]}…" if found else _("none")}
             )
         return found
+
+
+def _fingerprint(peer: ssl.SSLObject | ssl.SSLSocket | None) -> str:
+    der = peer.getpeercert(binary_form=True) if peer is not None else None
+    return fingerprint_of_der(der) if der else ""
 
 
 def agent_tls(hypervisor: Hypervisor) -> AgentTls:

@@ -75,9 +75,17 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         self._joined: set[str] = set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serves the websocket; however that ends, it counts no more and looks no more."""
+        """Serves the websocket; however that ends, it counts no more and looks no more.
+
+        While the channel layer is away it hears nothing, and a page that believes itself live would be wrong: the handshake is refused, an open one is
+        closed. The page says so quietly, comes back by itself, and then catches up.
+        """
         try:
             await super().__call__(scope, receive, send)
+        except LAYER_AWAY as error:
+            log.warning("no live websocket", why="channel layer away", error=type(error).__name__)
+            with contextlib.suppress(OSError, RuntimeError):  # the page is gone too
+                await send({"type": "websocket.close", "code": CloseCode.SERVICE_RESTART})
         finally:
             self._stop()
 
@@ -110,7 +118,8 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         """The page is gone."""
         self._stop()
-        await self._leave(set(self._joined))
+        with contextlib.suppress(*LAYER_AWAY):  # the layer forgets its members by itself, after a day
+            await self._leave(set(self._joined))
 
     async def live_vms(self, event: dict[str, Any]) -> None:
         """VMs changed."""

@@ -11,6 +11,7 @@ from django.dispatch import receiver
 from eve_agent.wire.domain import Domain
 
 from accounts.models import User
+from accounts.selectors import audit_targets, register_audit_scope
 from accounts.signals import access_revoked
 from common.publish import publish
 from hypervisors.signals import (
@@ -83,6 +84,12 @@ def on_access_revoked(*, user_id: UUID | None = None, session_digest: str = "", 
         publish(live.login_group(session_digest), {"type": "live.check"})
     if user_id is not None:
         publish(live.user_group(user_id), {"type": "live.check"})
+
+
+@register_audit_scope
+def audit_of_managed_vms(user: User) -> Q:
+    """Staff see what is done to the VMs on the hosts that they manage."""
+    return audit_targets("vm", vms_managed_by(user))
 
 
 @register_scope

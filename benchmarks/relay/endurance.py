@@ -15,7 +15,7 @@ from .chains import EVE, MAKERS, Chain
 from .client import Address, Ended, Viewer, close_all, masked_frame, open_viewers
 from .eve import CUSTOMERS_GUESTS, MANY_GUESTS, RunningEve, running_eve
 from .load import visiting
-from .processes import Footprint, StubPorts, memory_bytes
+from .processes import Footprint, StubPorts, cpu_seconds, memory_bytes
 from .report import Aim, Finding, percentile
 from .stub import key_event
 
@@ -36,6 +36,8 @@ SENDS_PER_TURN = 4096
 FLOOD = masked_frame(key_event("e") * 1024)
 PAGES_PER_SECOND = 20.0
 RESYNC_SECONDS = 5
+KEYS_PER_SECOND = 5.0
+CROWDS = (1, 20, 50, 100, 200)
 _MIB = 2**20
 
 
@@ -169,15 +171,17 @@ class _SlowReader:
             self.code = self._viewer.close_code
 
 
-def _paced_echoes(viewers: Sequence[Viewer], seconds: float, beside: Callable[[], None]) -> list[float]:
-    """Echoes in turn, a hundred a second, with `beside` in between. Returns the seconds of each."""
+def _paced_echoes(
+    viewers: Sequence[Viewer], seconds: float, beside: Callable[[], None], per_second: float = ECHOES_PER_SECOND
+) -> list[float]:
+    """Echoes in turn, so many a second, with `beside` in between. Returns the seconds of each."""
     found: list[float] = []
     started = due = time.monotonic()
     while due - started < seconds:
         viewer = viewers[len(found) % len(viewers)]
         found.append(viewer.echo())
         beside()
-        due = max(due + 1 / ECHOES_PER_SECOND, time.monotonic())
+        due = max(due + 1 / per_second, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
     return found
 
@@ -295,6 +299,38 @@ def measure_busy(stub: StubPorts, seconds: float) -> Finding:
     finding.aims.append(Aim("pages per second short of 20", max(0.0, PAGES_PER_SECOND - served), 1.0))
     finding.notes.append(f"The pages are those of a customer with {CUSTOMERS_GUESTS} VMs: dashboard, list, one VM.")
     finding.notes.append(f"{served:.1f} pages/s were served, median {load.report['median_ms']:.0f} ms.")
+    return finding
+
+
+def measure_crowd(stub: StubPorts, seconds: float) -> Finding:
+    """Echoes of many consoles at which people type, while the same Eve serves 20 pages a second."""
+    finding = Finding(
+        f"Echo of many consoles with {KEYS_PER_SECOND:g} keys/s each, beside {PAGES_PER_SECOND:g} pages/s",
+        ["p50 ms", "p99 ms", "max ms", "eve % of a core", "agent % of a core"],
+    )
+    with running_eve(stub.console, guests=MANY_GUESTS) as eve:
+        base, cookie = Address.of(eve.websocket_url), eve.page_cookie()
+        with visiting(base, cookie, ["/", "/vms/", f"/vms/{eve.vm_ids[-1]}/"], PAGES_PER_SECOND):
+            for count in CROWDS:
+                viewers = open_viewers(eve.address, count)
+                try:
+                    before, started = [cpu_seconds([pid]) for pid in eve.pids], time.monotonic()
+                    millis = [
+                        echo * 1e3
+                        for echo in _paced_echoes(viewers, seconds / 2, lambda: None, count * KEYS_PER_SECOND)
+                    ]
+                    took = time.monotonic() - started
+                    shares = [
+                        100 * (cpu_seconds([pid]) - cpu) / took for pid, cpu in zip(eve.pids, before, strict=True)
+                    ]
+                finally:
+                    close_all(viewers)
+                finding.rows[f"{count} consoles"] = [
+                    percentile(millis, 0.5),
+                    percentile(millis, 0.99),
+                    max(millis),
+                    *shares,
+                ]
     return finding
 
 

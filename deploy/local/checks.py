@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.local.config import ROOT, LocalConfig
-from deploy.local.steps import Console, StepError, last_line
+from deploy.local.steps import Console, StepError, authenticated, last_line
 from deploy.local.supervisor import last_lines
 
 TYPED = (
@@ -115,6 +115,13 @@ def _tests(
 
 def test(config: LocalConfig, *, console: Console) -> int:
     """Run everything and say how it went. Returns 0 if all is well."""
+    with authenticated(
+        console, why="the tests run a libvirt of their own as root, which touches nothing of this machine's"
+    ):
+        return _test(config, console=console)
+
+
+def _test(config: LocalConfig, *, console: Console) -> int:
     from tests.services import databases  # noqa: PLC0415 - the tests' services are no part of `make run`
 
     outcomes = run_checks(lint_checks(), console=console, log_dir=config.log_dir / "test")
@@ -156,7 +163,7 @@ def _run(check: Check, *, log: Path, console: Console) -> Outcome:
             stderr=subprocess.STDOUT,
             cwd=ROOT,
             env={**environment, **check.environment},
-            start_new_session=True,
+            process_group=0,  # of the same terminal, for which sudo remembers the password
         )
     try:
         while process.poll() is None:

@@ -6,7 +6,6 @@ Everything goes through ``virsh``, so that the agent's driver stays the only imp
 from __future__ import annotations
 
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,22 +104,6 @@ def guest_remove(*, uri: str, name: str) -> None:
         virsh(uri, "destroy", name)
     if name in guest_names(uri):
         virsh(uri, "undefine", name, "--nvram", "--snapshots-metadata", "--managed-save")
-
-
-def wait_for_serial(log: Path, text: str, *, seconds: float = 60.0) -> None:
-    """Wait until a guest's serial log holds ``text`` (``"eve-demo: ready"`` once it has booted).
-
-    Raises:
-        TimeoutError: not within ``seconds``; the message ends with the last line of the log.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        content = log.read_text(errors="replace") if log.exists() else ""
-        if text in content:
-            return
-        time.sleep(0.05)
-    last = ([line for line in content.splitlines() if line.strip()] or ["(nothing)"])[-1]
-    raise TimeoutError(f"{log} did not show {text!r} within {seconds:.0f} s; its last line is: {last}")
 
 
 def _disk_create(path: Path) -> None:

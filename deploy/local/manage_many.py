@@ -1,7 +1,7 @@
 """Several management commands in one process, since starting Django takes longer than most of them.
 
 Reads ``[["migrate", "--no-input"], …]`` as JSON from standard input and writes one JSON line a command: ``{"command", "output"}``, or
-``{"command", "error"}`` for the one that failed and was the last.
+``{"command", "error"}`` for the one that failed and was the last. Mistakes in the settings come first, as those of ``check``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ def main() -> int:
     from django.core.management.base import CommandError  # noqa: PLC0415
 
     django.setup()
+    from eve_site.checks import mistakes  # noqa: PLC0415
+
+    if found := mistakes():
+        return _answer({"command": "check", "error": " ".join(found)})
     for words in json.load(sys.stdin):
         output = io.StringIO()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ class Requirement:
 
     package: str
     program: str | None = None
+    since: float = 0
+    """The release of Debian from which on this is a package of its own."""
 
 
 RUN: tuple[Requirement, ...] = (
@@ -40,7 +43,9 @@ HYPERVISOR = (
     Requirement("qemu-utils", "qemu-img"),
 )
 TEST = (
+    Requirement("caddy", "caddy"),
     Requirement("chromium", "chromium"),
+    Requirement("debootstrap", "debootstrap"),
     Requirement("git", "git"),
     Requirement("iproute2", "ip"),
     Requirement("nftables", "nft"),
@@ -48,7 +53,7 @@ TEST = (
     Requirement("ovmf"),
     Requirement("nginx-light", "nginx"),
     Requirement("postgresql"),
-    Requirement("procps", "ps"),
+    Requirement("qemu-system-modules-spice", since=13),
     Requirement("redis-server", "redis-server"),
 )
 
@@ -58,7 +63,8 @@ def missing(requirements: tuple[Requirement, ...]) -> list[str]:
     asked = [
         entry
         for entry in requirements
-        if entry.program is None or shutil.which(entry.program, path=_search_path()) is None
+        if entry.since <= debian_release()
+        and (entry.program is None or shutil.which(entry.program, path=_search_path()) is None)
     ]
     if not asked:
         return []
@@ -71,6 +77,19 @@ def missing(requirements: tuple[Requirement, ...]) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
     return [entry.package for entry in asked if entry.package not in installed]
+
+
+def debian_release(os_release: Path = Path("/etc/os-release")) -> float:
+    """Debian's number; without bounds where there is none, as in Debian's testing and in what is made of it."""
+    try:
+        lines = os_release.read_text().splitlines()
+    except OSError:
+        return math.inf
+    fields = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+    try:
+        return float(fields["VERSION_ID"]) if fields.get("ID") == "debian" else math.inf
+    except (KeyError, ValueError):
+        return math.inf
 
 
 def install(packages: list[str], *, log: Path, console: Console) -> str:

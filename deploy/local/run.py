@@ -246,6 +246,10 @@ class House:
             raise
         answers = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
         for answer in answers:
+            if answer["command"] == "check":
+                raise StepError(
+                    f"the settings hold mistakes: {answer['error']}", remedy="Mend them, then run make again"
+                )
             if "error" in answer:
                 raise StepError(
                     f"`manage.py {answer['command']}` failed: {answer['error']}",

@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+SUDO_SECONDS = 60.0
+"""How often sudo is told to go on remembering; by default it forgets after 15 minutes, on some machines after 5."""
 PROGRESS_SECONDS = 10.0
 """How often a long step says that it is still at it, where no terminal shows it live."""
 
@@ -168,9 +172,39 @@ def elevated(command: Sequence[str]) -> list[str]:
 
 
 def authenticate() -> None:
-    """Let sudo ask for a password now, while nothing else writes to the terminal. Raises StepError where it refuses."""
-    if subprocess.run(elevated(["-v"]), check=False).returncode != 0:
-        raise StepError("sudo refused", remedy="Run make as root or as a user who may use sudo")
+    """Let sudo ask for a password now, while nothing else writes to the terminal, if it needs one. Raises StepError where it refuses."""
+    if is_root_now() or subprocess.run(elevated(["-v"]), check=False).returncode == 0:
+        return
+    raise StepError("sudo refused", remedy="Run make as root or as a user who may use sudo")
+
+
+def is_root_now() -> bool:
+    """Whether a command can be run as root without a question."""
+    if os.geteuid() == 0:
+        return True
+    sudo = shutil.which("sudo")
+    return sudo is not None and subprocess.run([sudo, "-n", "true"], check=False, capture_output=True).returncode == 0
+
+
+@contextmanager
+def authenticated(console: Console, *, why: str) -> Iterator[None]:
+    """Let sudo ask once, now, and not again until the end, however long that takes. Raises StepError where it refuses."""
+    if not is_root_now():
+        console.line(f"sudo is asked, once: {why}")
+        authenticate()
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(SUDO_SECONDS):
+            is_root_now()
+
+    keeper = threading.Thread(target=keep, name="sudo", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeper.join()
 
 
 def stamp_matches(stamp: Path, value: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, User
 from accounts.services import audit_record
 from common.context import RequestContext, request_context
+from hypervisors.models import Certificate, Hypervisor
 from tests.cast import Cast
 
 URL = "/api/v1/audit"
@@ -23,9 +25,50 @@ def test_who_sees_what(cast: Cast) -> None:
         actors = {row["actor"] for row in rows}
         if part in ("staff_everywhere", "superuser"):
             assert len(actors) == 9, part
+        elif part == "staff_here":
+            assert actors == {each.email for each in cast.everybody.values()}, "the VM is on their host"
         else:
             assert actors == {user.email}, part
     assert cast.api().get(URL).status_code == 401
+
+
+def certificate(hypervisor: Hypervisor) -> Certificate:
+    serial = f"{hypervisor.pk.int:032x}"
+    life = {"not_before": timezone.now(), "not_after": timezone.now()}
+    return Certificate.objects.create(serial=serial, fingerprint=serial, hypervisor=hypervisor, usage="agent", **life)
+
+
+def test_staff_of_a_site_see_what_is_done_to_what_is_theirs(cast: Cast) -> None:
+    here = [cast.here, cast.hypervisor_here, cast.acme_vm, certificate(cast.hypervisor_here)]
+    there = [cast.there, cast.hypervisor_there, cast.ottos_vm, certificate(cast.hypervisor_there)]
+    for target in (*here, *there, cast.acme, cast.owner):
+        audit_record(action="canary", actor=cast.superuser, target=target)
+
+    def seen(user: User) -> set[tuple[str, str]]:
+        api = cast.api(user).get(f"{URL}?page_size=200&action=canary").json()["results"]
+        told = {(row["target_type"], row["target_id"]) for row in api}
+        page = cast.pages(user).get("/manage/audit/?q=canary")
+        admin = cast.pages(user).get("/admin/accounts/auditevent/?action=canary")
+        listed = (
+            {(row.target_type, row.target_id) for row in page.context["page_obj"]} if page.status_code == 200 else told
+        )
+        changelist = (
+            {(row.target_type, row.target_id) for row in admin.context["cl"].result_list}
+            if admin.status_code == 200
+            else told
+        )
+        assert told == listed == changelist
+        return told
+
+    def names(targets: list[Any]) -> set[tuple[str, str]]:
+        return {(target._meta.model_name, str(target.pk)) for target in targets}
+
+    assert seen(cast.staff_here) == names(here)
+    assert seen(cast.staff_there) == names(there)
+    assert seen(cast.superuser) == names([*here, *there, cast.acme, cast.owner])
+    assert seen(cast.owner) == set()
+    User.objects.filter(pk=cast.staff_here.pk).update(is_staff=False)
+    assert seen(User.objects.get(pk=cast.staff_here.pk)) == set()
 
 
 def test_it_is_read_only(cast: Cast) -> None:

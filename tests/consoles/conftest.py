@@ -12,7 +12,7 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from eve_agent.wire.close import CloseCode
 
-from consoles import consumers
+from consoles import admission, consumers, warm
 from consoles.errors import LinkLost
 from consoles.routing import websocket_urlpatterns
 from tests.agent.transport.conftest import pytest_asyncio_loop_factories
@@ -65,6 +65,8 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[StubLink]:
         opened.append(StubLink())
         return opened[-1]
 
+    monkeypatch.setattr(admission, "agent_tls", lambda _hypervisor: None)
+    monkeypatch.setattr(warm.WarmLinks, "prepare", lambda *_, **__: None)
     monkeypatch.setattr(consumers, "display_link", open_stub)
     return opened
 

@@ -12,6 +12,7 @@ from eve_agent.wire import codec
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode, Problem
+from eve_agent.wire.version import CONTRACT_VERSION
 from websockets.datastructures import Headers
 from websockets.frames import Close
 from websockets.http11 import Response
@@ -85,6 +86,35 @@ async def test_each_refusal_has_its_close_code(agent: Agent, failure: errors.Age
     assert str(refusal.value.detail) == str(failure)
 
 
+@pytest.mark.parametrize("side", ["consoles.link", "eve_agent.transport.console"])
+@pytest.mark.parametrize("version", [CONTRACT_VERSION - 1, CONTRACT_VERSION + 1])
+async def test_a_peer_one_version_apart_is_welcome(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, side: str, version: int
+) -> None:
+    monkeypatch.setattr(f"{side}.CONTRACT_VERSION", version)
+    link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    link.start()
+    display = await agent.display()
+    await display.send(b"RFB 003.008\n")
+    assert await link.receive() == b"RFB 003.008\n"
+    await link.close()
+
+
+async def test_a_peer_two_versions_apart_is_refused_in_words(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "CONTRACT_VERSION", CONTRACT_VERSION + 2)
+    with pytest.raises(DisplayRefused, match=f"not {CONTRACT_VERSION + 2}; update the older side"):
+        await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+
+
+async def test_what_a_newer_agent_refuses_for_is_shown_in_its_words() -> None:
+    body = codec.encode(Problem(ErrorCode.NO_DISPLAY, "The display is on holiday."))
+    newer = body.replace(ErrorCode.NO_DISPLAY.value.encode(), b"DISPLAY_ON_HOLIDAY")
+    assert newer != body
+    refusal = link_module._refusal(Response(409, "Conflict", Headers(), newer))
+    assert isinstance(refusal, DisplayRefused)
+    assert str(refusal) == "The display is on holiday."
+
+
 async def test_a_host_that_is_away_says_so(agent: Agent) -> None:
     trust = dataclasses.replace(trust_of(agent), port=1)
     with pytest.raises(HostUnreachable):
@@ -122,7 +152,7 @@ async def test_the_agents_end_reaches_the_reader(agent: Agent) -> None:
 
 async def test_what_a_host_says_of_an_end_is_fit_to_be_kept_and_shown() -> None:
     said = "out\x00of\u202eorder" + "x" * 1000
-    link = AgentLink(check_peer=lambda _: None, uri="wss://hv1/")
+    link = AgentLink("wss://hv1/")
     link._websocket.close_rcvd = Close(CloseCode.LIBVIRT_AWAY, said)
     loss = link._loss()
     refusal = link_module._refusal(

@@ -238,6 +238,56 @@ async def test_a_page_logout_ends_its_consoles_and_no_others(committed_cast: Cas
     await sockets[1].disconnect()
 
 
+async def test_what_happens_while_it_is_being_opened_ends_it(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the database and the first byte; there is no other look for half a minute."""
+    cast = committed_cast
+    async with viewing(cast):
+        pass  # from now on revocations are heard
+    open_stub = consumers.display_link
+
+    async def meanwhile_demoted(*opening: Any) -> Any:
+        await in_thread(_demote)(cast)
+        await asyncio.sleep(0.1)
+        return await open_stub(*opening)
+
+    monkeypatch.setattr(consumers, "display_link", meanwhile_demoted)
+    async with viewing(cast) as socket:
+        assert await close_code(socket) == CloseCode.ACCESS_ENDED
+
+
+async def test_an_opened_console_asks_the_database_nothing_more(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with viewing(committed_cast):
+        pass
+    looks: list[object] = []
+    monkeypatch.setattr(live, "reason_to_end", lambda *_, **__: looks.append(1))
+    async with viewing(committed_cast):
+        await asyncio.sleep(0.2)
+    assert looks == []
+
+
+async def test_a_console_that_has_ended_waits_for_no_collector(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks hold it, so it must not hold them."""
+    started: list[live.LiveConsole] = []
+    start = live.LiveConsole.start
+
+    def noted(console: live.LiveConsole) -> None:
+        started.append(console)
+        start(console)
+
+    monkeypatch.setattr(live.LiveConsole, "start", noted)
+    async with viewing(committed_cast) as socket:
+        assert started[0]._tasks
+        links[0].lose(CloseCode.VM_OFF)
+        await close_code(socket)
+    assert not started[0]._tasks
+
+
 async def test_the_periodic_check_ends_what_no_message_ended(
     committed_cast: Cast, links: list[StubLink], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,7 +447,9 @@ async def test_why_it_ended_can_be_asked(committed_cast: Cast, links: list[StubL
     assert answer.status_code == 404
 
 
-async def test_a_fault_of_eves_own_leaves_no_open_record(committed_cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_eves_own_leaves_no_open_record(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
 

@@ -30,12 +30,19 @@ async def send(notice: dict[str, Any]) -> None:
     await layer.group_send(notices.GROUP, notice)
 
 
+async def listening() -> switchboard.Switchboard:
+    """The switchboard, once it hears."""
+    board = switchboard.switchboard()
+    async with asyncio.timeout(5):
+        while not board.position.hearing:  # noqa: ASYNC110  (it sets no event)
+            await asyncio.sleep(0.01)
+    return board
+
+
 async def test_each_is_told_of_its_topics_until_it_leaves() -> None:
-    board, one, other = switchboard.switchboard(), Told(), Told()
-    board.join(one, ["vm.1", "user.1"])
-    board.join(other, ["vm.1", "user.2"])
-    for listener in (one, other):
-        assert (await listener.next())["what"] == notices.CHECK  # what was said before it listened
+    board, one, other = await listening(), Told(), Told()
+    board.join(one, ["vm.1", "user.1"], since=board.position)
+    board.join(other, ["vm.1", "user.2"], since=board.position)
     await send(notices.end_notice("user.2", 4001, "gone"))
     assert await other.next() == notices.end_notice("user.2", 4001, "gone")
     await send(notices.check_notice("vm.1"))
@@ -59,8 +66,9 @@ async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pyt
 
     monkeypatch.setattr(layer, "receive", failing)
     board, one = switchboard.switchboard(), Told()
-    board.join(one, ["vm.1"])
-    assert [(await one.next())["what"] for _ in range(2)] == [notices.CHECK, notices.CHECK]
+    board.join(one, ["vm.1"], since=board.position)
+    looks = ["before it hears", "when it hears", "when it hears again"]
+    assert [(await one.next())["what"] for _ in looks] == [notices.CHECK] * 3
     await send(notices.check_notice("vm.1"))
     assert (await one.next())["topic"] == "vm.1"
 
@@ -68,11 +76,43 @@ async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pyt
 async def test_the_group_is_joined_again_before_the_layer_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switchboard, "JOIN_AGAIN_SECONDS", 0.02)
     layer: Any = get_channel_layer()
-    board, one = switchboard.switchboard(), Told()
-    board.join(one, ["vm.1"])
-    await one.next()
+    board, one = await listening(), Told()
+    board.join(one, ["vm.1"], since=board.position)
     for channel in list(layer.groups.get(notices.GROUP, {})) if hasattr(layer, "groups") else []:
         await layer.group_discard(notices.GROUP, channel)
     await asyncio.sleep(0.1)
     await send(notices.check_notice("vm.1"))
     assert (await one.next())["topic"] == "vm.1"
+
+
+async def test_what_was_said_since_is_heard_and_nothing_else_makes_it_look() -> None:
+    board, one = await listening(), Told()
+    await send(notices.end_notice("vm.1", 4001, "before"))
+    await heard(board, 1)
+    since = board.position
+    await send(notices.end_notice("vm.1", 4001, "since"))
+    await send(notices.end_notice("vm.2", 4001, "of others"))
+    await heard(board, 3)
+    board.join(one, ["vm.1", "user.1"], since=since)
+    assert (await one.next())["reason"] == "since"
+    assert one.heard.empty()
+
+
+async def test_who_may_have_missed_something_looks() -> None:
+    deaf, one = switchboard.switchboard().position, Told()
+    board = await listening()
+    board.join(one, ["vm.1"], since=deaf)
+    assert (await one.next())["what"] == notices.CHECK
+    late, since = Told(), board.position
+    for _ in range(switchboard.KEPT_NOTICES + 1):
+        await send(notices.check_notice("vm.2"))
+    await heard(board, switchboard.KEPT_NOTICES + 1)
+    board.join(late, ["vm.1"], since=since)
+    assert (await late.next())["what"] == notices.CHECK
+
+
+async def heard(board: switchboard.Switchboard, count: int) -> None:
+    """Waits until it has heard that many notices."""
+    async with asyncio.timeout(5):
+        while board.position.notices < count:  # noqa: ASYNC110  (it sets no event)
+            await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,13 @@ class World:
     def guest_wrote(self, text: str, *, seconds: float = 30) -> None:
         """Waits until the guest's serial log has `text`."""
         self.sandbox.wait_for_serial(self.vm_name, text, seconds=seconds)
+
+    def guest_wrote_since(self, mark: str, text: str, *, seconds: float = 30) -> None:
+        """Waits until the guest's serial log has `text` after the last `mark`."""
+        deadline = time.monotonic() + seconds
+        while text not in (since := self.sandbox.serial_text(self.vm_name).rpartition(mark)[2]):
+            assert time.monotonic() < deadline, since[-500:]
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

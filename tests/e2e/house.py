@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port of loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.bind((host, 0))
         return int(sock.getsockname()[1])
 
 
@@ -35,13 +35,21 @@ class House:
     """Eve and one agent, in processes of their own."""
 
     def __init__(
-        self, folder: Path, *, libvirt_uri: str = "", fake_console: str = "", settings: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        libvirt_uri: str = "",
+        fake_console: str = "",
+        settings: dict[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         """With `fake_console` (``tcp:HOST:PORT`` of an RFB server) the agent makes its hypervisor up."""
         self.folder = folder
-        self.port = free_port()
-        self.agent_port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = free_port(host)
+        self.agent_port = free_port(host)
+        self.host = f"[{host}]" if ":" in host else host
+        """As addresses have it."""
+        self.url = f"http://{self.host}:{self.port}"
         self.libvirt_uri = libvirt_uri
         self.fake_console = fake_console
         self.log_dir = folder / "log"
@@ -50,6 +58,7 @@ class House:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "EVE_STATE_DIR": str(folder / "eve"),
             "EVE_SECRET_KEY": secrets.token_urlsafe(48),
+            "EVE_BIND": host,
             "EVE_PORT": str(self.port),
             "EVE_PUBLIC_URL": self.url,
             **(settings or {}),
@@ -93,21 +102,34 @@ class House:
 
     # ------------------------------------------------------------------------------------------ the agent
 
-    def enrol(self, name: str = "hv1", site: str = "here", *options: str, url: str = "") -> str:
-        """Registers a hypervisor and enrols an agent for it. Returns the token, which is spent."""
-        address = f"127.0.0.1:{self.agent_port}"
+    def enrol(
+        self, name: str = "hv1", site: str = "here", *options: str, url: str = "", within: Sequence[str] = ()
+    ) -> str:
+        """Registers a hypervisor and enrols an agent for it, by the command `within`. Returns the token, which is spent."""
+        address = f"{self.host}:{self.agent_port}"
         answer = json.loads(self.manage("hypervisor_add", name, "--address", address, "--site", site, "--json"))
         config = self.folder / "agent" / "agent.toml"
-        subprocess.run(
+        done = subprocess.run(
             [
-                *[*_agent(), "enrol", url or self.url, "--config", str(config)],
+                *[
+                    *within,
+                    "env",
+                    f"EVE_ENROL_TOKEN={answer['token']}",
+                    *_agent(),
+                    "enrol",
+                    url or self.url,
+                    "--config",
+                    str(config),
+                ],
                 *["--key-dir", str(self.folder / "agent" / "keys"), *options],
             ],
-            env={**self.environment, "EVE_ENROL_TOKEN": answer["token"]},
-            check=True,
+            env=self.environment,
+            check=False,
             timeout=60,
             capture_output=True,
+            text=True,
         )
+        assert done.returncode == 0, done.stderr
         text = config.read_text()
         libvirt_uri = json.dumps(self.libvirt_uri or "test:///default")
         assert '"qemu:///system"' in text or libvirt_uri in text
@@ -179,11 +201,9 @@ class House:
 
 
 @contextmanager
-def house(
-    folder: Path, *, libvirt_uri: str = "", fake_console: str = "", settings: dict[str, str] | None = None
-) -> Iterator[House]:
-    """A running Eve with a running agent."""
-    home = House(folder, libvirt_uri=libvirt_uri, fake_console=fake_console, settings=settings)
+def house(folder: Path, **options: Any) -> Iterator[House]:
+    """A running Eve with a running agent; `options` are those of a House."""
+    home = House(folder, **options)
     try:
         home.set_up()
         home.start_eve()

@@ -86,6 +86,68 @@ def test_power_from_the_console_page(world: World, browse: Browse, picture: Pict
     world.guest_wrote("after-the-power-cycle", seconds=60)
 
 
+def test_ctrl_alt_del_reaches_the_guest(world: World, browse: Browse) -> None:
+    viewer, page = browse(VERA), browse(OSCAR)
+    viewer.goto(world.console_url)
+    wait_for_screen(viewer)
+    expect(viewer.locator('[data-do="ctrl-alt-del"], [data-press]')).to_have_count(0)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    type_line(page, "echo before-ctrl-alt-del > /dev/ttyS0")
+    world.guest_wrote("before-ctrl-alt-del")
+    page.click('#bar [data-do="ctrl-alt-del"]')
+    world.guest_wrote("reboot: Restarting system")  # the guest's init does what its ctrlaltdel line says
+    world.guest_wrote_since("before-ctrl-alt-del", f"{world.vm_name}:~#", seconds=60)
+    wait_for_screen(page)
+
+
+def test_the_screen_fits_the_window_or_is_shown_one_to_one(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA, viewport={"width": 600, "height": 400})
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    canvas, button = page.locator("#screen canvas"), page.locator('[data-do="scale"]')
+
+    def widths() -> tuple[float, float]:
+        """Of the guest's screen, and as it is shown."""
+        box = canvas.bounding_box()
+        assert box is not None
+        return float(canvas.evaluate("canvas => canvas.width")), box["width"]
+
+    own, shown = widths()
+    assert own > 600 >= shown > 300, "scaled down to the window"
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    own, shown = widths()
+    assert shown == own
+    reach = "stage => { stage.scrollLeft = 1e6; return stage.scrollLeft }"
+    assert max(page.locator("#stage").evaluate(reach), page.locator("#screen > div").evaluate(reach)) > 0, (
+        "the rest can be reached"
+    )
+    page.reload()
+    wait_for_screen(page)
+    assert widths() == (own, own), "the choice is remembered"
+    button.click()
+    page.set_viewport_size({"width": 500, "height": 700})
+    page.wait_for_timeout(500)
+    assert widths()[1] <= 500
+
+
+def test_full_screen(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    button = page.locator('[data-do="full-screen"]')
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.fullscreenElement.contains(document.querySelector('#screen canvas'))")
+    type_line(page, "echo in-full-screen > /dev/ttyS0")
+    world.guest_wrote("in-full-screen")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate("document.fullscreenElement === null")
+    wait_for_screen(page)
+
+
 def test_a_logout_in_one_tab_ends_the_console_in_the_other(world: World, browse: Browse, picture: Picture) -> None:
     page = browse(OLIVIA)
     page.goto(world.console_url)

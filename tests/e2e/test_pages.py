@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from .conftest import World
 from .house import ADMIN, PASSWORD
+from .screen import wait_for_screen
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
@@ -20,6 +21,7 @@ PAGES = {
     "dashboard": ("olivia@acme.example", "/"),
     "vms": ("olivia@acme.example", "/vms/"),
     "vm": ("olivia@acme.example", "/vms/{vm}/"),
+    "console": ("olivia@acme.example", "/vms/{vm}/console/"),
     "profile": ("olivia@acme.example", "/profile/"),
     "project": ("olivia@acme.example", "/projects/{acme}/"),
     "project-new": ("olivia@acme.example", "/projects/new/"),
@@ -61,6 +63,8 @@ def test_pages(
             answer = page.goto(world.house.url + path.format(vm=world.vm_id, acme=world.acme, host=host))
             assert answer is not None
             assert answer.status == (404 if name == "not-found" else 200), f"{name}: {answer.status}"
+            if name == "console":
+                wait_for_screen(page)
             page.wait_for_timeout(400)
             if page.evaluate(WIDER) > 0:
                 faults.append(f"{name} is wider than the window")
@@ -70,6 +74,36 @@ def test_pages(
             del faults[said:]  # axe-core tries styles that the policy forbids
             faults.extend(f"{name}: {fault}" for fault in found)
     assert [fault for fault in faults if "404" not in fault] == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_pages_of_adding_a_host(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], look: str
+) -> None:
+    token, faults = world.house.token(), []
+    enrolled = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["id"]
+    world.house.manage("hypervisor_add", f"new-{look}", "--address", "192.0.2.7:8443", "--site", "here")
+    rows = world.house.api("GET", "/hypervisors", token=token).json()["results"]
+    added = next(row["id"] for row in rows if row["name"] == f"new-{look}")
+    page = browse(ADMIN, **LOOKS[look])
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    try:
+        page.goto(f"{world.house.url}/manage/hypervisors/{added}/enrolment/")
+        page.click('form[action$="/enrolment/"] button')
+        if page.locator("#confirm [data-yes]").is_visible():
+            page.locator("#confirm [data-yes]").click()
+        expect(page.locator("#enrolment-line")).to_contain_text("eve-agent enrol")
+        picture(page, f"enrolment-{look}")
+        assert page.evaluate(WIDER) <= 0
+        page.goto(f"{world.house.url}/manage/hypervisors/{enrolled}/test/")
+        page.get_by_role("button", name="Test now").click()
+        expect(page.get_by_role("button", name="Test again")).to_be_visible(timeout=30_000)
+        picture(page, f"connection-test-{look}")
+        assert page.evaluate(WIDER) <= 0
+    finally:
+        world.house.shell(f"from hypervisors.models import Hypervisor; Hypervisor.objects.get(pk='{added}').delete()")
+    assert faults == []
 
 
 def test_at_another_address_the_pages_say_which_to_open(

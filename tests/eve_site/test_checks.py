@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eve_site import checks
+from eve_site.environment import Environment
 
 
 def ids(messages: Any) -> list[str]:
@@ -14,19 +15,17 @@ def ids(messages: Any) -> list[str]:
 
 
 def test_the_tests_own_settings_are_well() -> None:
-    for check in (checks.check_secret_key, checks.check_origins, checks.check_proxies, checks.check_ranges):
+    for check in (checks.check_environment, checks.check_secret_key, checks.check_plain_http):
         assert ids(check()) == []
+    assert checks.mistakes() == []
 
 
 def test_no_secret_key(settings: Any) -> None:
     settings.SECRET_KEY = ""
     assert ids(checks.check_secret_key()) == ["eve.E001"]
-
-
-@pytest.mark.parametrize("url", ["eve.example.org", "ftp://eve.example.org", "https://eve.example.org/eve", "https://"])
-def test_a_public_url_that_is_no_origin(settings: Any, url: str) -> None:
-    settings.PUBLIC_URL = url
-    assert ids(checks.check_origins()) == ["eve.E002"]
+    assert checks.mistakes() == [
+        "There is no secret key. Set EVE_SECRET_KEY_FILE to a file that holds 50 or more random characters. (eve.E001)"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,23 +39,15 @@ def test_a_public_url_that_is_no_origin(settings: Any, url: str) -> None:
 )
 def test_plain_http_beyond_loopback(settings: Any, url: str, expected: list[str]) -> None:
     settings.PUBLIC_URL = url
-    assert ids(checks.check_origins()) == expected
+    assert ids(checks.check_plain_http()) == expected
 
 
-def test_a_bad_further_origin(settings: Any) -> None:
-    settings.ALLOWED_ORIGINS = [settings.PUBLIC_URL, "*"]
-    assert ids(checks.check_origins()) == ["eve.E004"]
-
-
-@pytest.mark.parametrize(
-    ("proxies", "expected"), [(["127.0.0.1", "2001:db8::/64"], []), (["*"], ["eve.E003"]), (["proxy"], ["eve.E003"])]
-)
-def test_proxies(settings: Any, proxies: list[str], expected: list[str]) -> None:
-    settings.TRUSTED_PROXIES = proxies
-    assert ids(checks.check_proxies()) == expected
-
-
-@pytest.mark.parametrize("name", checks._RANGES)
-def test_ranges(settings: Any, name: str) -> None:
-    setattr(settings, name, checks._RANGES[name][2] + 1)
-    assert ids(checks.check_ranges()) == ["eve.E005"]
+def test_what_the_environment_minds(settings: Any) -> None:
+    settings.ENVIRONMENT = Environment({"EVE_PORT": "0", "EVE_PROT": "80", "EVE_DEBUG": "perhaps"})
+    settings.ENVIRONMENT.whole("EVE_PORT", 8000, least=1, most=65535)
+    settings.ENVIRONMENT.flag("EVE_DEBUG", default=False)
+    assert ids(checks.check_environment()) == ["eve.E005", "eve.E006"]
+    settings.ENVIRONMENT = Environment({"EVE_CONSOLE_TICKET_SECOND": "5"})
+    settings.ENVIRONMENT.whole("EVE_CONSOLE_TICKET_SECONDS", 30, least=5, most=300)
+    assert ids(checks.check_environment()) == ["eve.W002"]
+    assert checks.mistakes() == []

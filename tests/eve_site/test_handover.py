@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from consoles.relay import HANDOVER, Handover, ViewerLeft, ViewerSpokeEarly
 from eve_site.handover import HandoverWebsocket
+from eve_site.heads import BoundedHttp
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -24,8 +27,11 @@ class Echo(asyncio.Protocol):
     def __init__(self, handover: Handover) -> None:
         self.handover = handover
         self.stopped = asyncio.Event()
-        self.transport = handover.take(self, self.stopped.set)
+        self.transport = handover.take(self, self.stop)
         self.transport.resume_reading()
+
+    def stop(self) -> None:
+        self.stopped.set()
 
     def data_received(self, data: bytes) -> None:
         self.transport.write(data.upper())
@@ -35,9 +41,17 @@ class Echo(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def serving(application: Application) -> AsyncIterator[tuple[uvicorn.Server, str]]:
+async def serving(
+    application: Application, http: type[BoundedHttp] = BoundedHttp
+) -> AsyncIterator[tuple[uvicorn.Server, str]]:
     config = uvicorn.Config(
-        application, port=0, ws=HandoverWebsocket, lifespan="off", log_config=None, ws_per_message_deflate=False
+        application,
+        port=0,
+        http=http,
+        ws=HandoverWebsocket,
+        lifespan="off",
+        log_config=None,
+        ws_per_message_deflate=False,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # they are the tests' own
@@ -130,3 +144,33 @@ async def test_it_is_refused_to_who_comes_too_late(first: str, error: type[Excep
         connected.set()
         assert await asyncio.wait_for(outcome, 5) is error
         client.transport.abort()
+
+
+async def test_nothing_of_a_connection_waits_for_the_collector() -> None:
+    """Each has buffers beside its objects, of which the collector knows nothing: a hundred would be 30 MiB before it comes."""
+    left: list[weakref.ref[Any]] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        handover = await opened(scope, receive, send)
+        left.extend([weakref.ref(handover), weakref.ref(Echo(handover))])
+        await receive()
+
+    http: list[weakref.ref[Any]] = []
+
+    class Noted(BoundedHttp):
+        def connection_made(self, transport: Any) -> None:
+            http.append(weakref.ref(self))
+            super().connection_made(transport)
+
+    gc.disable()
+    try:
+        async with serving(application, http=Noted) as (_server, url):
+            client = await connect(url, compression=None)
+            await raw(client, b"hello")
+            client.transport.close()
+            async with asyncio.timeout(5):
+                while any(reference() is not None for reference in left + http):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+    assert (len(left), len(http)) == (2, 1)

@@ -10,6 +10,7 @@ import libvirt
 import pytest
 
 from deploy.local.domain_xml import Graphics, Nic
+from tests.services.root import as_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +40,8 @@ def test_a_guest_boots_and_its_display_opens_without_a_listener(guests: LibvirtS
 
     with open_display(guests, uuid) as display:
         assert display.recv(12) == b"RFB 003.008\n"
-    pid = guests.qemu_pid("boots")
-    listeners = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    pid = guests.qemu_pid(uuid)
+    listeners = subprocess.run([*as_root(), "ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
     assert f"pid={pid}," not in listeners
 
 

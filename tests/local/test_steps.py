@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from deploy.local.steps import Console, Step, StepError, last_line, run_logged, run_steps, stamp_matches
+from deploy.local import steps
+from deploy.local.steps import Console, Step, StepError, authenticated, last_line, run_logged, run_steps, stamp_matches
 
 
 class Terminal(io.StringIO):
@@ -32,20 +34,20 @@ def test_what_is_done_is_skipped_and_the_rest_is_said(output: io.StringIO):
         done.append(words)
         return words
 
-    steps = [
+    chain = [
         Step("first", lambda: True, lambda: note("first")),
         Step("second", lambda: False, lambda: note("made it")),
     ]
-    run_steps(steps, console=Console(output), first=4, total=9)
+    run_steps(chain, console=Console(output), first=4, total=9)
 
     assert done == ["made it"]
     assert output.getvalue().splitlines() == ["[4/9] first: done already", "[5/9] second: made it"]
 
 
 def test_a_failure_names_step_remedy_and_log_in_one_sentence_and_stops(output: io.StringIO):
-    steps = [Step("tides", lambda: False, refuse), Step("never", lambda: pytest.fail("went on"), lambda: None)]
+    chain = [Step("tides", lambda: False, refuse), Step("never", lambda: pytest.fail("went on"), lambda: None)]
     with pytest.raises(StepError) as caught:
-        run_steps(steps, console=Console(output), first=1, total=2)
+        run_steps(chain, console=Console(output), first=1, total=2)
 
     assert caught.value.sentence() == "tides: the moon is full. Wait (details: /var/log/moon.log)."
 
@@ -102,3 +104,61 @@ def test_a_damaged_stamp_means_doing_it_again(tmp_path: Path, content: bytes | N
     if content is not None:
         (tmp_path / "stamp").write_bytes(content)
     assert not stamp_matches(tmp_path / "stamp", "value")
+
+
+# A sudo that knows the password as soon as it has asked.
+SUDO = """#!/bin/sh
+printf "%s\n" "$*" >> "$0.log"
+case "$*" in
+    -v) test -e "$0.refuses" && exit 1; touch "$0.knows" ;;
+    *) test -e "$0.knows" ;;
+esac
+"""
+
+
+@pytest.fixture
+def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "sudo"
+    path.write_text(SUDO)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    return path
+
+
+def questions(sudo: Path) -> list[str]:
+    return sudo.with_name("sudo.log").read_text().splitlines()
+
+
+def test_sudo_is_asked_once_and_reminded(output: io.StringIO, sudo: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(steps, "SUDO_SECONDS", 0.05)
+    with authenticated(Console(output), why="the tests need root"):
+        deadline = time.monotonic() + 20
+        while len(questions(sudo)) < 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+    asked = questions(sudo)
+    time.sleep(0.2)
+
+    assert output.getvalue() == "sudo is asked, once: the tests need root\n"
+    assert asked.count("-v") == 1
+    assert asked[-1] == "-n true"
+    assert questions(sudo) == asked, "nobody reminds it any more"
+
+
+def test_a_sudo_that_needs_no_password_is_not_asked(output: io.StringIO, sudo: Path):
+    sudo.with_name("sudo.knows").touch()
+    with authenticated(Console(output), why="the tests need root"):
+        assert questions(sudo) == ["-n true"]
+    assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_sudo_that_refuses_is_said(output: io.StringIO, sudo: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool):
+    sudo.with_name("sudo.refuses").touch()
+    if not is_there:
+        monkeypatch.setenv("PATH", "/nowhere")
+    with (
+        pytest.raises(StepError, match="sudo refused" if is_there else "no sudo"),
+        authenticated(Console(output), why="…"),
+    ):
+        pytest.fail("went on")

@@ -49,7 +49,7 @@ class Estate:
 
     def socket_url(self, vm_id: str, query: str = "", *, port: int | None = None) -> str:
         """The console's websocket."""
-        return f"ws://127.0.0.1:{port or self.home.port}/ws/vms/{vm_id}/console?{query}"
+        return f"ws://{self.home.host}:{port or self.home.port}/ws/vms/{vm_id}/console?{query}"
 
     def ticket(self, email: str, vm_id: str, token: str = "") -> str:
         """A ticket that stands alone."""

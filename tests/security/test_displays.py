@@ -14,6 +14,7 @@ from deploy.local.domain_xml import Graphics
 from tests.e2e.conftest import PEOPLE
 from tests.e2e.house import PASSWORD, house
 from tests.services.libvirt import LibvirtSandbox
+from tests.services.root import as_root
 
 from .conftest import OLIVIA, OSCAR, Estate
 from .rfb import Viewer
@@ -34,10 +35,9 @@ def guests(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSan
         yield Estate(home, acme, vms)
 
 
-def test_no_display_listens_beyond_loopback(guests: Estate) -> None:
+def test_no_display_listens_beyond_loopback(guests: Estate, libvirt_sandbox: LibvirtSandbox) -> None:
     viewers = [open_screen(guests, OLIVIA, vm_id) for vm_id in guests.vms]
-    pids = qemu_pids(guests.vms)
-    assert len(pids) == len(guests.vms)
+    pids = {str(libvirt_sandbox.qemu_pid(vm_id)) for vm_id in guests.vms}
     assert listeners(pids) == ["127.0.0.1"], "the one that was made so, and no other"
     agent = listeners({str(guests.home.agent.pid)}) if guests.home.agent else []
     assert agent == ["127.0.0.1"], "the probe sees a listener where there is one"
@@ -85,21 +85,11 @@ def shows_a_picture(viewer: Viewer) -> bool:
             return True
 
 
-def qemu_pids(vms: list[str]) -> set[str]:
-    """Of the processes that run these guests."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-    return {
-        line.split()[0]
-        for line in listed.splitlines()
-        if "qemu-system" in line.split()[1] and any(f"-uuid {vm_id}" in line for vm_id in vms)
-    }
-
-
 def listeners(pids: set[str]) -> list[str]:
     """The addresses on which these processes listen for TCP, on whatever network they have."""
     rows = []
     for pid in pids:
-        command = ["nsenter", "--net", "--target", pid, "ss", "-H", "-ltnp"]
+        command = [*as_root(), "nsenter", "--net", "--target", pid, "ss", "-H", "-ltnp"]
         listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         rows += [line for line in listed.splitlines() if pid in re.findall(r"pid=(\d+)", line)]
     return [row.split()[3].rpartition(":")[0].strip("[]").partition("%")[0] for row in rows]

@@ -7,27 +7,30 @@ import grp
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.demo_guest import DemoGuestError, guest_define, virsh, wait_for_serial
+from deploy.local.demo_guest import DemoGuestError, guest_define, virsh
 from deploy.local.domain_xml import GuestSpec
 from deploy.local.guest_image import GuestImage, guest_image_ensure
 from tests.services.databases import ServiceError
 from tests.services.libvirt_init import BINDS
-from tests.services.root import ServiceRoot, service_root_create
+from tests.services.root import ServiceRoot, as_root, service_root_create
 
 INIT = Path(__file__).with_name("libvirt_init.py")
 START_SECONDS = 60
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 GUEST_FOLDER = Path(os.environ.get("EVE_TEST_GUEST_DIR", "/var/tmp/eve-test-guest"))
 """Cache of the guest's kernel and initramfs: a public folder that QEMU's user can read, kept between runs."""
+SMALL = "small"
+SMALL_MIB = 48
 NETWORK_XML = """<network>
   <name>{name}</name>
   <bridge name="evebr0"/>
@@ -52,7 +55,7 @@ class LibvirtSandbox:
 
     def kill(self) -> None:
         """``kill -9`` libvirtd. Guests run on, open graphics fds stay open."""
-        self._tell("kill")
+        self.signal("libvirtd", signal.SIGKILL)
 
     def start(self) -> None:
         """Start libvirtd again after ``kill`` and wait until it answers."""
@@ -62,12 +65,12 @@ class LibvirtSandbox:
     def define_demo(self, name: str, **variant: Any) -> str:
         """Define (not start) a demo guest with the fields of ``GuestSpec`` given in ``variant``. Returns its UUID.
 
-        Its prompt shows its name, unless ``hostname`` says otherwise; its serial output is at ``serial_log(name)``.
+        Its prompt shows its name, unless ``hostname`` says otherwise; its serial output is ``serial_text(name)``.
         """
         if not NAME_PATTERN.fullmatch(name):
             raise ValueError(f"{name!r}: test guests are named in lower case letters, digits, dots and dashes.")
         log = self.root.path / "serial" / f"{name}.log"
-        log.touch()  # ours, so that it stays readable for us when virtlogd (root) writes to it
+        log.unlink(missing_ok=True)
         self.logs[name] = log
         fields: dict[str, Any] = {
             "kernel": self.image.kernel,
@@ -90,35 +93,58 @@ class LibvirtSandbox:
         """Where a guest's disk may lie, so that it goes away with the sandbox (``disk=sandbox.disk_path("a")``)."""
         return self.root.path / "disks" / f"{name}.qcow2"
 
-    def serial_log(self, name: str) -> Path:
-        """The file with everything that the guest wrote to its serial port since it started."""
-        return self.logs[name]
+    def serial_text(self, name: str) -> str:
+        """Everything that the guest wrote to its serial port since it started."""
+        self._tell("share")
+        try:
+            return self.logs[name].read_text(errors="replace")
+        except (FileNotFoundError, PermissionError):  # not started, or this very moment
+            return ""
 
     def wait_for_serial(self, name: str, text: str, *, seconds: float = 60.0) -> None:
-        """Wait until the guest's serial log holds ``text``. Raises TimeoutError."""
-        wait_for_serial(self.serial_log(name), text, seconds=seconds)
+        """Wait until the guest has written ``text`` to its serial port. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while text not in (written := self.serial_text(name)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} did not write {text!r} within {seconds:.0f} s, but: {written[-200:]}")
+            time.sleep(0.05)
 
     def virsh(self, *arguments: str) -> str:
         """Behind everybody's back: one ``virsh`` command. Raises DemoGuestError."""
         return virsh(self.uri, *arguments)
 
-    def qemu_pid(self, name: str) -> int:
-        """The process of a running guest, as seen from outside the sandbox. Raises LookupError."""
-        marker = f"guest={name},".encode()
+    def signal(self, who: str, number: signal.Signals) -> None:
+        """Send a signal to ``libvirtd`` or to the QEMU of a guest, ``qemu/NAME``; to nobody if it has ended."""
+        self._tell(f"signal {int(number)} {who}")
+
+    @contextmanager
+    def stopped(self, who: str) -> Iterator[None]:
+        """It hangs: neither dead nor answering."""
+        self.signal(who, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(who, signal.SIGCONT)
+
+    def qemu_pid(self, who: str) -> int:
+        """The process of a running guest, by its name or UUID, as seen from outside the sandbox. Raises LookupError."""
+        name, uuid = f"guest={who},".encode(), who.encode()
         for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
+            with suppress(OSError):
                 words = path.read_bytes().split(b"\0")
-                inside = str(self.root.path.name) in (path.parent / "mountinfo").read_text()
-            except OSError:
-                continue
-            if inside and any(word.startswith(marker) for word in words):
-                return int(path.parent.name)
-        raise LookupError(f"No QEMU runs the guest {name}.")
+                if b"qemu-system" in words[0] and (uuid in words or any(word.startswith(name) for word in words)):
+                    return int(path.parent.name)
+        raise LookupError(f"No QEMU runs the guest {who}.")
 
     def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
         """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own."""
-        nsenter = [*_sudo(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
+        nsenter = [*as_root(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
         return subprocess.run([*nsenter, *command], input=data, capture_output=True, check=True, timeout=30).stdout
+
+    @property
+    def small_folder(self) -> Path:
+        """The folder of the pool ``small``: a file system of its own, of :data:`SMALL_MIB`."""
+        return self.root.path / SMALL
 
     @property
     def pool_folder(self) -> Path:
@@ -150,7 +176,8 @@ class LibvirtSandbox:
             with contextlib.suppress(DemoGuestError):
                 virsh(self.uri, "destroy", name)
             virsh(self.uri, "undefine", name, "--nvram", "--managed-save", "--snapshots-metadata")
-        _as_root(["find", str(self.pool_folder), "-mindepth", "1", "-delete"])
+        for folder in (self.pool_folder, self.small_folder):
+            _as_root(["find", str(folder), "-mindepth", "1", "-delete"])
         self.logs.clear()
 
     def close(self) -> None:
@@ -158,6 +185,7 @@ class LibvirtSandbox:
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(30)
+        _as_root(["umount", "--lazy", str(self.small_folder)])
         _as_root(["rm", "-rf", "--one-file-system", *(str(self.root.path / name) for name in BINDS)])
         self.root.close()
 
@@ -206,14 +234,16 @@ def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
             )
         sandbox._wait_until_up()
         sandbox.make_pool("default", sandbox.pool_folder)
+        sandbox.make_pool("small", sandbox.small_folder)
         yield sandbox
     finally:
         sandbox.close()
 
 
 def _write_configuration(root: Path) -> None:
-    for name in (*BINDS, "serial", "disks", "pool"):
+    for name in (*BINDS, "serial", "disks", "pool", SMALL):
         (root / name).mkdir(mode=0o755)
+    _as_root(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m,mode=755", "eve-test", str(root / SMALL)])
     # Only this user and root may connect; libvirt's own checks would ask a polkit that is hidden from it.
     group = grp.getgrgid(os.getegid()).gr_name
     (root / "etc" / "libvirtd.conf").write_text(
@@ -235,7 +265,7 @@ def _launch(root: Path) -> subprocess.Popen[str]:
         "--kill-child",
         "--mount-proc",
     ]
-    command = [*_sudo(), *namespaces, sys.executable, "-I", str(INIT), str(root)]
+    command = [*as_root(), *namespaces, sys.executable, "-I", str(INIT), str(root)]
     with (root / "init.log").open("wb") as log:
         return subprocess.Popen(
             command,
@@ -243,17 +273,13 @@ def _launch(root: Path) -> subprocess.Popen[str]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            start_new_session=True,
+            process_group=0,  # of the same terminal, for which sudo remembers the password
             cwd="/",
         )
 
 
-def _sudo() -> list[str]:
-    return [] if os.geteuid() == 0 else ["sudo", "-n", "--"]
-
-
 def _as_root(command: list[str]) -> None:
-    subprocess.run([*_sudo(), *command], check=False, capture_output=True, timeout=60)
+    subprocess.run([*as_root(), *command], check=False, capture_output=True, timeout=60)
 
 
 def _tail(root: Path) -> str:

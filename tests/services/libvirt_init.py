@@ -1,8 +1,9 @@
 """First process of the libvirt sandbox: private mount, process and network namespaces that end with the tests.
 
 ``unshare … python libvirt_init.py FOLDER`` binds sub-folders of FOLDER over every folder that libvirt writes to, starts a virtlogd and a
-libvirtd of its own, and obeys lines on standard input: ``kill`` (SIGKILL to libvirtd) and ``start``. At the end of its input, which
-comes also when the tests are killed, it ends; the kernel then kills whatever runs in the namespace, QEMU included.
+libvirtd of its own, and obeys lines on standard input: ``start`` (libvirtd), ``signal NUMBER libvirtd`` or ``signal NUMBER qemu/GUEST``, and ``share``
+(the guests' serial logs, which virtlogd makes for root alone). At
+the end of its input, which comes also when the tests are killed, it ends; the kernel then kills whatever runs in the namespace, QEMU included.
 
 Standard library only, since it may run under sudo.
 """
@@ -44,15 +45,24 @@ def main() -> None:
         os.mknod(hidden, stat.S_IFCHR, Path("/dev/null").stat().st_rdev)
         _mount(hidden, "/dev/kvm")
     _spawn(root, "virtlogd", "-p", "/run/libvirt/virtlogd.pid")
-    libvirtd = _start_libvirtd(root)
+    _start_libvirtd(root)
     _answer("ready")
     for line in sys.stdin:
-        if line.strip() == "kill":
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(libvirtd, signal.SIGKILL)
-        elif line.strip() == "start":
-            libvirtd = _start_libvirtd(root)
+        match line.split():
+            case ["start"]:
+                _start_libvirtd(root)
+            case ["signal", number, who]:
+                _signal(who, int(number))
+            case ["share"]:
+                for log in (root / "serial").iterdir():
+                    log.chmod(0o644)
         _answer("done")
+
+
+def _signal(who: str, number: int) -> None:
+    """To the process whose id libvirt wrote down, if it still runs: in this namespace, as root, whoever the tests run as."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(Path(f"/run/libvirt/{who}.pid").read_text()), number)
 
 
 def _answer(word: str) -> None:
@@ -64,12 +74,12 @@ def _mount(source: Path, target: str) -> None:
     subprocess.run(["mount", "--bind", str(source), target], check=True)
 
 
-def _start_libvirtd(root: Path) -> int:
+def _start_libvirtd(root: Path) -> None:
     pid_file = "/run/libvirt/libvirtd.pid"
-    return _spawn(root, "libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p", pid_file)
+    _spawn(root, "libvirtd", "-f", "/etc/libvirt/libvirtd.conf", "-p", pid_file)
 
 
-def _spawn(root: Path, program: str, *arguments: str) -> int:
+def _spawn(root: Path, program: str, *arguments: str) -> None:
     log = os.open(root / f"{program}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     path = next(folder / program for folder in map(Path, ("/usr/sbin", "/usr/bin")) if (folder / program).exists())
     actions = [
@@ -78,7 +88,7 @@ def _spawn(root: Path, program: str, *arguments: str) -> int:
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
     ]
     try:
-        return os.posix_spawn(path, [program, *arguments], os.environ, file_actions=actions, setsigdef=[signal.SIGINT])
+        os.posix_spawn(path, [program, *arguments], os.environ, file_actions=actions, setsigdef=[signal.SIGINT])
     finally:
         os.close(log)
 

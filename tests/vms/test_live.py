@@ -17,6 +17,7 @@ from django.conf import settings
 from django.test import Client
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.domain import DomainState
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts.models import Membership, User
 from accounts.session_store import SessionStore
@@ -217,6 +218,38 @@ async def test_what_a_page_sends_is_ignored(cast):
     assert await heard(socket) == []
     await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
     assert len(await heard(socket)) == 1
+
+
+# ------------------------------------------------------------------------------------------------ While Redis is away
+
+
+async def test_while_redis_is_away_the_handshake_is_refused_in_quiet(cast, redis_away):
+    cookie = await database_sync_to_async(login)(cast.owner)
+    socket = websocket(cookie)
+    assert not (await socket.connect(timeout=20))[0]
+    await socket.wait(5)
+    assert cast.owner.pk not in consumers._open_sockets
+
+
+async def test_when_redis_goes_the_page_is_told_to_come_back(cast, monkeypatch):
+    layer, gone = get_channel_layer(), asyncio.Event()
+    hear = layer.receive
+
+    async def receive(channel):
+        message, left = asyncio.ensure_future(hear(channel)), asyncio.ensure_future(gone.wait())
+        await asyncio.wait({message, left}, return_when=asyncio.FIRST_COMPLETED)
+        left.cancel()
+        if message.done():
+            return message.result()
+        message.cancel()
+        raise RedisConnectionError("away")
+
+    monkeypatch.setattr(layer, "receive", receive)
+    socket, _cookie = await listen(cast.owner)
+    gone.set()
+    assert await heard(socket, 3) == [CloseCode.SERVICE_RESTART]
+    await socket.wait(5)
+    assert cast.owner.pk not in consumers._open_sockets
 
 
 # ------------------------------------------------------------------------------------------------ How it ends

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -16,9 +16,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.models import AuditEvent, AuditOutcome, Project
+from accounts.models import AuditOutcome, Project
 from accounts.pages import staff_required
-from accounts.selectors import is_unlimited_staff
+from accounts.selectors import audit_events_for, is_unlimited_staff
 from common.errors import EveError
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
@@ -197,8 +197,8 @@ def operations(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
-    """Who did what: everything for staff of all sites, else what concerns the VMs on one's hosts and oneself."""
-    found = _audited(request)
+    """Who did what: everything for staff of all sites, else oneself, one's sites, their hosts and the VMs there."""
+    found = audit_events_for(caller(request)).select_related("actor", "project")
     outcome = request.GET.get("outcome", "")
     if outcome in AuditOutcome.values:
         found = found.filter(outcome=outcome)
@@ -217,15 +217,6 @@ def audit(request: HttpRequest) -> HttpResponse:
         "search": text,
     }
     return render(request, "manage/audit.html", context)
-
-
-def _audited(request: HttpRequest) -> QuerySet[AuditEvent]:
-    user = caller(request)
-    events = AuditEvent.objects.select_related("actor", "project")
-    if is_unlimited_staff(user):
-        return events
-    ids = [str(key) for key in vms_managed_by(user).values_list("pk", flat=True)]
-    return events.filter(Q(actor=user) | Q(target_type="vm", target_id__in=ids))
 
 
 def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:

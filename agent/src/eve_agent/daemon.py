@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import signal
 import socket
+import sys
 from contextlib import suppress
 
 import structlog
@@ -19,6 +20,8 @@ from .service.identity import Identity
 from .transport.server import AgentServer
 
 DRIVER_CLOSE_SECONDS = 1.0
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""A thread that works gives way to a console's bytes after half a millisecond."""
 EXPIRY_WARNING = dt.timedelta(days=7)
 
 log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ def make_driver(config: Config, *, kind: str, fake_console: Address | None) -> D
 
 def run(config: Config, identity: Identity, driver: Driver) -> None:
     """Serves until SIGTERM or SIGINT. Raises OSError where the address cannot be listened on."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     uvloop.run(serve(config.listen_address, identity, driver))
 
 

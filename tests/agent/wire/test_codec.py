@@ -222,3 +222,61 @@ def test_every_field_has_a_type_that_the_codec_knows():
     for cls in MESSAGES:
         for name, hint in typing.get_type_hints(cls).items():
             assert known(hint), f"{cls.__name__}.{name}"
+
+
+ARRAYS = {
+    "[]": 0,
+    " [ ] ": 0,
+    '[{"target":"vda"}]': 1,
+    '\t[ {"target":"vda"} ,\r\n{"target":"vdb"} ]\n': 2,
+}
+NO_ARRAYS = [
+    "",
+    " ",
+    "[",
+    "]",
+    "[,]",
+    "[{}",
+    '[{"target":"a"},]',
+    '[{"target":"a"} {"target":"b"}]',
+    "[]]",
+    "[] x",
+    "[}",
+    "{}",
+    "null",
+]
+
+
+@pytest.mark.parametrize("text", ARRAYS)
+def test_a_list_is_read_as_json_has_it(text: str) -> None:
+    assert [disk.target for disk in codec.decode_list(Disk, text)] == [item["target"] for item in json.loads(text)]
+    assert len(codec.decode_list(Disk, text.encode())) == ARRAYS[text]
+
+
+@pytest.mark.parametrize("text", NO_ARRAYS)
+def test_what_is_no_array_is_no_list(text: str) -> None:
+    with pytest.raises(codec.DecodeError):
+        codec.decode_list(Disk, text)
+
+
+def test_a_list_is_written_as_its_items() -> None:
+    disks = [Disk(target="vda"), Disk(target="vdb")]
+    assert json.loads(codec.encode(disks)) == [codec.to_plain(disk) for disk in disks]
+    assert codec.encode(()) == b"[]"
+
+
+def test_neither_writing_nor_reading_a_long_list_holds_up_other_threads() -> None:
+    """json keeps the interpreter for as long as it takes for what it is given at once."""
+    longest = 0
+    real = json.JSONEncoder.encode
+
+    def measured(self: json.JSONEncoder, value: object) -> str:
+        nonlocal longest
+        text = real(self, value)
+        longest = max(longest, len(text))
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json.JSONEncoder, "encode", measured)
+        codec.encode([Disk(target=f"vd{number}") for number in range(1000)])
+    assert longest < 1000

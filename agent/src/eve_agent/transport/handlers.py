@@ -17,7 +17,7 @@ from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleModeChange
 from eve_agent.wire.domain import StateChange
 
-from .http import Call, answer
+from .http import Call, answer, long_answer
 from .tls import Listener, peer_fingerprint
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class HostHandlers:
 
     async def domains(self, _call: Call) -> web.StreamResponse:
         """``GET /libvirt/domains``"""
-        return answer(await self._driver.domains())
+        return await long_answer(await self._driver.domains())
 
     async def domain(self, call: Call) -> web.StreamResponse:
         """``GET /libvirt/domains/{uuid}`` and ``…/state``"""

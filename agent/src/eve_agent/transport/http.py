@@ -82,6 +82,12 @@ def answer(message: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=codec.encode(message), status=status, content_type="application/json")
 
 
+async def long_answer(messages: Any) -> web.Response:
+    """As :func:`answer`, for lists: 500 domains take 30 ms to write down, in which no console's key may wait."""
+    body = await asyncio.to_thread(codec.encode, messages)
+    return web.Response(body=body, content_type="application/json")
+
+
 def problem(what: Problem) -> web.Response:
     """The response for a problem."""
     return answer(what, status=what.code.status)

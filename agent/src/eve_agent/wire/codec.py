@@ -18,11 +18,12 @@ import re
 import types
 import typing
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_SPACE = re.compile(r"[ \t\n\r]*")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -31,7 +32,12 @@ class DecodeError(ValueError):
 
 
 def encode(message: Any) -> bytes:
-    """The message (a dataclass, or a list or tuple of them) as UTF-8 JSON."""
+    """The message (a dataclass, or a list or tuple of them) as UTF-8 JSON.
+
+    A list is written item by item: :mod:`json` lets no other thread run while it writes.
+    """
+    if isinstance(message, list | tuple):
+        return b"[" + b",".join(encode(item) for item in message) + b"]"
     return json.dumps(to_plain(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -45,11 +51,11 @@ def decode(cls: type[T], data: bytes | str) -> T:
 
 
 def decode_list(cls: type[T], data: bytes | str) -> tuple[T, ...]:
-    """The messages in `data`, a JSON array. Raises :class:`DecodeError` as :func:`decode`."""
-    plain = _parse(data)
-    if not isinstance(plain, list):
-        raise DecodeError("expected an array")
-    return tuple(from_plain(cls, item, where=f"[{index}]") for index, item in enumerate(plain))
+    """The messages in `data`, a JSON array. Raises :class:`DecodeError` as :func:`decode`.
+
+    It is read item by item: :mod:`json` lets no other thread run while it reads.
+    """
+    return tuple(from_plain(cls, item, where=f"[{index}]") for index, item in enumerate(_items(data)))
 
 
 def to_plain(value: Any) -> Any:
@@ -91,8 +97,40 @@ def _parse(data: bytes | str) -> Any:
         raise DecodeError(f"no JSON: {error}") from error
 
 
+def _items(data: bytes | str) -> Iterator[Any]:
+    """The elements of a JSON array (RFC 8259, 5), each parsed when its turn comes."""
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        position = _skip_space(text, 0)
+        if not text.startswith("[", position):
+            raise DecodeError("expected an array")
+        position = _skip_space(text, position + 1)
+        if not text.startswith("]", position):
+            while True:
+                item, position = _DECODER.raw_decode(text, position)
+                yield item
+                position = _skip_space(text, position)
+                if not text.startswith(",", position):
+                    break
+                position = _skip_space(text, position + 1)
+        if not text.startswith("]", position) or _skip_space(text, position + 1) != len(text):
+            raise DecodeError(f"no JSON: the array does not end as one at character {position}")
+    except DecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"no JSON: {error}") from error
+
+
+def _skip_space(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    return space.end() if space is not None else position
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 @functools.cache

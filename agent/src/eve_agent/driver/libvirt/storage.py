@@ -151,6 +151,7 @@ class StorageCalls(Calls):
 
     def _delete_disk(self, opened: Any, folder: PoolFolder, disk_uuid: uuid.UUID) -> Deleted:
         name = disk_name(disk_uuid)
+        folder.sweep()
         if folder.size(name) is None:
             return Deleted(was_there=False)
         refuse_disk_in_use(self._users_of(folder.file_path(name)))

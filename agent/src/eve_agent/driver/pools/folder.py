@@ -28,6 +28,7 @@ _NAMES = (
     (re.compile(r"([0-9a-f-]{36})\.qcow2"), VolumeKind.DISK),
     (re.compile(r"seed-([0-9a-f-]{36})\.iso"), VolumeKind.SEED),
 )
+_HALF_WRITTEN = re.compile(r"\.[0-9a-f-]{36}\.new")
 _locks: dict[str, threading.RLock] = {}
 _locks_guard = threading.Lock()
 
@@ -137,7 +138,11 @@ class PoolFolder:
 
     @contextlib.contextmanager
     def writing(self, name: str, *, mode: int = SECRET_MODE) -> Iterator[str]:
-        """A fresh name to write to, which becomes `name` at the end, flushed and with `mode`; or goes away after an exception."""
+        """A fresh name to write to, which becomes `name` at the end, flushed and with `mode`; or goes away after an exception.
+
+        For who holds the :attr:`lock`: whatever lies there half-written is then of an agent that was killed, and is removed.
+        """
+        self.sweep()
         temporary = f".{uuid.uuid4()}.new"
         try:
             yield temporary
@@ -173,17 +178,18 @@ class PoolFolder:
         """All that is there."""
         return os.listdir(self._fd)  # noqa: PTH208  (pathlib knows no descriptors)
 
-    def sweep(self) -> list[str]:
-        """Removes what a killed agent left half-written (unfinished images stay: they are resumed), and names it."""
+    def sweep(self) -> None:
+        """Removes what a killed agent left half-written. Unfinished images stay: they are resumed."""
         with self.lock:
-            left = [name for name in self.names() if re.fullmatch(r"\.[0-9a-f-]{36}\.new", name)]
-            return [name for name in left if self.unlink(name)]
+            for name in self.names():
+                if _HALF_WRITTEN.fullmatch(name):
+                    self.unlink(name)
 
 
 def write_whole(folder: PoolFolder, name: str, data: bytes, *, mode: int = SECRET_MODE) -> None:
     """Puts a small file into the pool, in one step. Raises NoSpace, PoolUnusable."""
     folder.require_space(len(data))
-    with folder.writing(name, mode=mode) as temporary:
+    with folder.lock, folder.writing(name, mode=mode) as temporary:
         descriptor = folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -1,0 +1,120 @@
+"""Snapshots, guests' insides and counters: what every driver promises, on the fake and on real libvirt and QEMU."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from eve_agent.errors import DomainNotFound, DomainOff, DomainRunning, NoGuestAgent, SnapshotNotFound
+from eve_agent.wire import codec
+from eve_agent.wire.domain import DomainState, StateAction
+from eve_agent.wire.guest import GuestInfo
+from eve_agent.wire.snapshots import SnapshotSpec
+from eve_agent.wire.stats import Stats
+
+from tests.agent.driver.making import MAC, MIB, Shop, nic
+from tests.agent.driver.rig import FakeRig, Rig
+
+
+@pytest.fixture
+def shop(rig: Rig) -> Shop:
+    return Shop(rig.driver)
+
+
+async def test_a_tree_of_snapshots_of_disks(shop: Shop, rig: Rig):
+    machine = await shop.machine(await shop.disk())
+    root, left, right = (uuid.uuid4() for _ in range(3))
+
+    first = await rig.driver.make_snapshot(machine.uuid, root, SnapshotSpec(title="It's <first>"))
+    assert (first.uuid, first.name, first.title) == (root, str(root), "It's <first>")
+    assert (first.parent, first.with_memory, first.is_current) == ("", False, True)
+    assert await rig.driver.make_snapshot(machine.uuid, root, SnapshotSpec(title="another")) == first
+    await rig.driver.make_snapshot(machine.uuid, left, SnapshotSpec(title="left"))
+    assert (await rig.driver.revert_to_snapshot(machine.uuid, root)).state is DomainState.OFF
+    await rig.driver.make_snapshot(machine.uuid, right, SnapshotSpec(title="right"))
+
+    listed = await rig.driver.snapshots(machine.uuid)
+    assert listed[0].uuid == root
+    assert {found.uuid: found.parent for found in listed} == {root: "", left: str(root), right: str(root)}
+    assert [found.uuid for found in listed if found.is_current] == [right]
+
+    assert (await rig.driver.delete_snapshot(machine.uuid, root)).was_there
+    assert not (await rig.driver.delete_snapshot(machine.uuid, root)).was_there
+    assert {found.uuid: found.parent for found in await rig.driver.snapshots(machine.uuid)} == {left: "", right: ""}
+    with pytest.raises(SnapshotNotFound, match="web"):
+        await rig.driver.revert_to_snapshot(machine.uuid, root)
+
+
+async def test_a_snapshot_with_memory_brings_the_running_guest_back(shop: Shop, rig: Rig):
+    machine, snapshot = await shop.machine(await shop.disk()), uuid.uuid4()
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    made = await rig.driver.make_snapshot(machine.uuid, snapshot, SnapshotSpec(title="running", with_memory=True))
+    assert made.with_memory
+    assert (await rig.driver.domain(machine.uuid)).state is DomainState.RUNNING
+    await rig.driver.change_state(machine.uuid, StateAction.STOP)
+
+    for _ in range(2):
+        assert (await rig.driver.revert_to_snapshot(machine.uuid, snapshot)).state is DomainState.RUNNING
+
+
+async def test_a_snapshot_that_cannot_be_is_refused(shop: Shop, rig: Rig):
+    machine = await shop.machine(await shop.disk())
+
+    with pytest.raises(DomainOff, match="web"):
+        await rig.driver.make_snapshot(machine.uuid, uuid.uuid4(), SnapshotSpec(title="", with_memory=True))
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+    with pytest.raises(DomainRunning, match="web"):
+        await rig.driver.make_snapshot(machine.uuid, uuid.uuid4(), SnapshotSpec(title=""))
+    assert await rig.driver.snapshots(machine.uuid) == ()
+    for call in (
+        rig.driver.snapshots(uuid.uuid4()),
+        rig.driver.make_snapshot(uuid.uuid4(), uuid.uuid4(), SnapshotSpec(title="")),
+        rig.driver.revert_to_snapshot(uuid.uuid4(), uuid.uuid4()),
+        rig.driver.delete_snapshot(uuid.uuid4(), uuid.uuid4()),
+    ):
+        with pytest.raises(DomainNotFound):
+            await call
+
+
+async def test_without_an_agent_a_guest_is_not_asked(shop: Shop, rig: Rig):
+    machine = await shop.machine()
+    if isinstance(rig, FakeRig):
+        rig.driver.without_agent.add(machine.uuid)
+
+    assert await rig.driver.guest_info(machine.uuid) == GuestInfo(has_agent=False)
+    for expected in (DomainOff, NoGuestAgent):
+        for call in (
+            rig.driver.set_password(machine.uuid, "root", "secret"),
+            rig.driver.freeze(machine.uuid, 5),
+            rig.driver.thaw(machine.uuid),
+        ):
+            with pytest.raises(expected, match="web"):
+                await call
+        await rig.driver.change_state(machine.uuid, StateAction.START)
+    assert not (await rig.driver.guest_info(machine.uuid)).has_agent
+    with pytest.raises(DomainNotFound):
+        await rig.driver.guest_info(uuid.uuid4())
+
+
+async def test_counters_of_host_and_guests(shop: Shop, rig: Rig):
+    await rig.make_network()
+    disk = await shop.disk()
+    running = await shop.machine(disk, nics=(nic(),))
+    await shop.machine(name="off")
+    await rig.driver.change_state(running.uuid, StateAction.START)
+
+    before = await rig.driver.stats()
+    after = await rig.driver.stats()
+
+    assert codec.decode(Stats, codec.encode(after)) == after
+    assert [found.uuid for found in after.domains] == [running.uuid]
+    (found,) = after.domains
+    assert (found.state, found.vcpus, found.memory_bytes) == (DomainState.RUNNING, 1, 128 * MIB)
+    assert found.cpu_nanoseconds >= before.domains[0].cpu_nanoseconds > 0
+    assert [(seen.uuid, seen.capacity_bytes) for seen in found.disks if seen.uuid] == [(disk, 32 * MIB)]
+    assert [card.mac for card in found.nics] == [MAC]
+    assert after.host.cpu_busy_nanoseconds >= before.host.cpu_busy_nanoseconds > 0
+    assert after.host.cpu_idle_nanoseconds > 0
+    assert 0 < after.host.memory_free_bytes < after.host.memory_bytes
+    assert after.time > before.time

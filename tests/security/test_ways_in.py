@@ -1,0 +1,146 @@
+"""Further ways to Eve: over IPv6, and behind the shipped Caddyfile, whose certificate the system's roots vouch for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.house import ROOT, House, free_port, house
+from tests.services.root import as_root
+
+from .browser import Browser
+from .conftest import OLIVIA, populate
+from .rfb import Display, Viewer
+from .test_leaks import Secrets, write_certificate
+
+
+def test_a_console_over_ipv6_all_the_way(tmp_path: Path, display: Display) -> None:
+    with house(tmp_path, fake_console=display.address, host="::1") as home:
+        estate = populate(home)
+        assert home.url.startswith("http://[::1]:")
+        viewer = estate.watch(OLIVIA, estate.vms[0])
+        assert viewer.rings()
+        viewer.close()
+        browser = estate.browser(OLIVIA)
+        ticket = browser.ticket(estate.vms[0])
+        url = estate.socket_url(estate.vms[0], f"ticket={ticket}")
+        page = Viewer(url, additional_headers={"Cookie": browser.cookie_header}, origin=home.url).greet()
+        assert page.rings()
+        page.close()
+        for port in (home.port, home.agent_port):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
+class Caddy:
+    """The shipped Caddyfile with ports and certificate of this test."""
+
+    def __init__(self, folder: Path, *, upstream: int, port: int) -> None:
+        self.certificate, key = folder / "fullchain.pem", folder / "privkey.pem"
+        write_certificate(self.certificate, key)
+        self.log = folder / "caddy.log"
+        shipped = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text()
+        replaced = {
+            "{\n\t# What failed": f"{{\n\tadmin off\n\thttp_port {free_port()}\n\t# What failed",
+            "eve.example.org {": f"https://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\ttls {self.certificate} {key}",
+            "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+        }
+        for old, new in replaced.items():
+            assert old in shipped, f"{old} is not in the shipped example any more"
+            shipped = shipped.replace(old, new)
+        configuration = folder / "Caddyfile"
+        configuration.write_text(shipped)
+        homes = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)],
+                env=homes | {"PATH": "/usr/bin"},
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def close(self) -> None:
+        """Ends it."""
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def caddy(tmp_path: Path, display: Display) -> Iterator[tuple[House, Caddy]]:
+    """An Eve that is set up and runs behind Caddy, without an agent."""
+    port = free_port()
+    settings = {"EVE_PUBLIC_URL": f"https://127.0.0.1:{port}", "EVE_TRUSTED_PROXIES": "127.0.0.1"}
+    home = House(tmp_path, fake_console=display.address, settings=settings)
+    home.set_up()
+    (tmp_path / "caddy").mkdir()
+    proxy = Caddy(tmp_path / "caddy", upstream=home.port, port=port)
+    try:
+        home.start_eve()
+        yield home, proxy
+    finally:
+        home.close()
+        proxy.close()
+
+
+def with_root(certificate: Path) -> list[str]:
+    """What comes before a command, as this user, for which that certificate is the system's only root."""
+    script = 'mount --bind "$0" "$1" && user="$2" group="$3" && shift 3 && exec setpriv --reuid="$user" --regid="$group" --clear-groups "$@"'
+    roots = "/etc/ssl/certs/ca-certificates.crt"
+    return [
+        *as_root(),
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+        str(certificate),
+        roots,
+        str(os.geteuid()),
+        str(os.getegid()),
+    ]
+
+
+def test_enrolment_and_a_console_behind_caddy(caddy: tuple[House, Caddy]) -> None:
+    home, proxy = caddy
+    url, known = home.environment["EVE_PUBLIC_URL"], Secrets()
+    with pytest.raises(AssertionError, match="certificate"):
+        home.enrol("unknown-ca", url=url)
+    assert not (home.folder / "agent" / "agent.toml").exists()
+    known.add("enrolment token", home.enrol(url=url, within=with_root(proxy.certificate)))
+    home.start_agent()
+    estate = populate(home)
+
+    browser = Browser(url, verify=str(proxy.certificate)).sign_in(OLIVIA)
+    trust = ssl.create_default_context(cafile=str(proxy.certificate))
+    ticket = known.add("ticket", browser.ticket(estate.vms[0]))
+    address = f"{url.replace('https:', 'wss:')}/ws/vms/{estate.vms[0]}/console?ticket={ticket}"
+    viewer = Viewer(address, ssl=trust, additional_headers={"Cookie": browser.cookie_header}, origin=url).greet()
+    assert viewer.rings()
+    body = {"email": OLIVIA, "password": "correct horse battery 7"}
+    ask = {"verify": str(proxy.certificate), "timeout": 10, "headers": {"Referer": f"{url}/?{ticket}"}}
+    token = known.add("login token", requests.post(f"{url}/api/v1/login", json=body, **ask).json()["token"])
+    assert requests.get(f"{url}/nothing/?token={token}", **ask).status_code == 404
+    home.stop_eve()
+    viewer.close()
+    assert requests.get(f"{url}/away/?token={token}", **ask).status_code == 502
+
+    proxy.close()
+    logged = proxy.log.read_text()
+    assert '"uri":"/nothing/?"' in logged
+    assert f'"uri":"/ws/vms/{estate.vms[0]}/console?"' in logged
+    assert known.leaked_into(logged) == []
