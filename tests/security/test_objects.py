@@ -24,7 +24,7 @@ from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from operations.models import Operation
 from tests.cast import Cast
-from vms.models import DiscoveredDomain, Image, Quota, Size, Vm
+from vms.models import DiscoveredDomain, Disk, Image, Nic, Quota, Size, Snapshot, Vm
 
 PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
@@ -94,6 +94,9 @@ def world(cast: Cast) -> Cast:
         vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name=f"{PREFIX}-vm", user=cast.owner, user_label=cast.owner.email
     )
     token_create(user=cast.owner, name=f"{PREFIX}-token")
+    Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
+    Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
+    Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
     SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
     now = timezone.now()
     Certificate.objects.create(
@@ -123,6 +126,10 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "operation_id": Operation.objects.get().pk,
         "session_id": ConsoleSession.objects.get().pk,
         "token_id": LoginToken.objects.get().pk,
+        "disk_id": Disk.objects.get().pk,
+        "mac": Nic.objects.get().mac,
+        "snapshot_id": Snapshot.objects.get().pk,
+        "what": "resources",
         "key_id": SshKey.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",

@@ -14,7 +14,7 @@ from accounts.services import token_create
 from hypervisors.models import Hypervisor
 from tests.cast import Cast
 from tests.factories import PASSWORD
-from vms.models import DiscoveredDomain, Image, Size
+from vms.models import DiscoveredDomain, Disk, Image, Size, Snapshot
 
 from .test_objects import snapshot
 
@@ -70,6 +70,13 @@ BODIES: dict[str, Any] = {
     "size_update": {"vcpus": 2},
     "project_quota_set": {"vms": 5},
     "vm_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30},
+    "vm_resize": {"vcpus": 1, "memory_bytes": 2**30},
+    "disk_add": {"size_bytes": 2**30},
+    "disk_grow": {"size_bytes": 2**40},
+    "nic_add": {"network": "default"},
+    "cd_change": {"image": None},
+    "snapshot_make": {"name": "before"},
+    "snapshot_revert": None,
     "vms_partial_update": {"remarks": "Another"},
     "vms_state_partial_update": {"action": "start"},
     "discovered_domains_adopt_create": {"project": "{acme}"},
@@ -103,6 +110,8 @@ def fields_of(api: dict[str, Any], operation: dict[str, Any]) -> set[str]:
 
 def ids_of(cast: Cast) -> dict[str, str]:
     return {
+        "disk_id": str(cast.acme_vm.disks.get().pk),
+        "snapshot_id": str(cast.acme_vm.snapshots.get().pk),
         "vm_id": str(cast.acme_vm.pk),
         "project_id": str(cast.acme.pk),
         "user_id": str(cast.operator.pk),
@@ -129,6 +138,10 @@ def world(cast: Cast) -> Cast:
     Image.objects.create(name="found", site=cast.here, project=cast.acme)
     Hypervisor.objects.update(eve_pins=[])
     token_create(user=cast.owner, name="canary")
+    Disk.objects.create(
+        project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool="default", size_bytes=1
+    )
+    Snapshot.objects.create(vm=cast.acme_vm, name="old", vcpus=1, memory_bytes=1)
     return cast
 
 
