@@ -61,6 +61,11 @@ class Share:
     limit: int | None
 
     @property
+    def caption(self) -> str:
+        """Its label where a line begins with it."""
+        return caption_of(self.name, self.label)
+
+    @property
     def percent(self) -> int:
         """Of the limit, 100 at most; 0 without one."""
         return min(100, round(100 * self.used / self.limit)) if self.limit else (100 if self.limit == 0 else 0)
@@ -109,7 +114,15 @@ def amount_words(name: str, amount: int) -> str:
     """An amount for people."""
     if not name.endswith("_bytes"):
         return str(amount)
-    return f"{amount / GIB:.4g} GiB" if amount >= GIB else f"{amount / MIB:.4g} MiB"
+    if 0 < amount < GIB:
+        return f"{round(amount / MIB):d} MiB"
+    return f"{round(amount / GIB, 1):.12g} GiB"
+
+
+def caption_of(name: str, label: str | Promise) -> str:
+    """The label of a limit with a capital, where it takes one."""
+    text = str(label)
+    return text if name == "vcpus" else text[:1].upper() + text[1:]
 
 
 def _limit(row: Quota | None, name: str) -> int | None:
