@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django import forms
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES, MAX_VCPUS
 
@@ -166,8 +167,10 @@ class NewVmForm(forms.Form):
 
     def renew(self) -> None:
         """Lets what was changed since it was sent make another machine."""
-        self.data = self.data.copy()
-        self.data["key"] = str(uuid4())
+        renewed = QueryDict(mutable=True)
+        renewed.update(self.data)
+        renewed["key"] = str(uuid4())
+        self.data = renewed
 
     def _nics(self) -> list[NewNic] | None:
         if not self.plugs:

@@ -62,7 +62,8 @@ def vm_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_new_quota(request: HttpRequest) -> HttpResponse:
     """What a project may use and uses, for the page's summary."""
-    project = NewVmForm(user=caller(request)).projects.filter(pk=project_of(request.GET.get("project", ""))).first()
+    key = project_of(request.GET.get("project", ""))
+    project = NewVmForm(user=caller(request)).projects.filter(pk=key).first() if key else None
     if project is None:
         raise Http404
     return render(request, "vms/parts/new_quota.html", {"project": project, "shares": _shares_of(project)})
