@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
@@ -46,6 +46,8 @@ from .change_serializers import (
 )
 from .serializers import NewNicSerializer, OperationAddressSerializer
 from .views import IDEMPOTENCY_KEY
+
+T = TypeVar("T", bound=Model)
 
 ACCEPTED = {202: OperationAddressSerializer}
 
@@ -191,7 +193,7 @@ def _vm(request: Request, vm_id: UUID) -> Vm:
     return _found(vms_visible_to(caller(request)).filter(pk=vm_id).select_related("project", "hypervisor__site"))
 
 
-def _found(rows: QuerySet[Any]) -> Any:
+def _found(rows: QuerySet[T]) -> T:
     row = rows.first()
     if row is None:
         raise Http404
