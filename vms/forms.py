@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django import forms
@@ -17,12 +17,11 @@ from accounts.models import Project, Role, SshKey, User
 from accounts.selectors import projects_for, ssh_keys_for
 from common.errors import EveError
 from hypervisors.models import Hypervisor, HypervisorState, Site
-from hypervisors.selectors import hypervisors_for, sites_for
+from hypervisors.selectors import hypervisors_for
 
 from .errors import NameTaken, NoRoom, QuotaExceeded
-from .images import images_for, sizes_offered
+from .images import images_for, sites_known_to, sizes_offered
 from .models import Firmware, Image, ImageState, NicKind, Size
-from .selectors import vms_for
 from .services import NewDisk, NewNic, NewVm
 from .services.networks import Plug, plugs_of
 
@@ -167,10 +166,9 @@ class NewVmForm(forms.Form):
 
     def renew(self) -> None:
         """Lets what was changed since it was sent make another machine."""
-        renewed = QueryDict(mutable=True)
-        renewed.update(self.data)
-        renewed["key"] = str(uuid4())
-        self.data = renewed
+        changed = cast("QueryDict", self.data).copy()
+        changed["key"] = str(uuid4())
+        self.data = changed
 
     def _nics(self) -> list[NewNic] | None:
         if not self.plugs:
@@ -206,13 +204,9 @@ class NewVmForm(forms.Form):
 
 
 def sites_open_to(user: User) -> QuerySet[Site]:
-    """The sites that the user knows and at which a host answers, with the number of those as ``host_count``.
-
-    One knows the sites of one's machines and of the images that one may use; staff know what they manage.
-    """
-    images, vms = images_for(user).values("site"), vms_for(user).values("hypervisor__site")
-    known = Site.objects.filter(Q(pk__in=images) | Q(pk__in=vms) | Q(pk__in=sites_for(user).values("pk")))
+    """The sites that the user knows and at which a host answers, with the number of those as ``host_count``."""
     online = Count("hypervisors", filter=Q(hypervisors__state=HypervisorState.ONLINE))
+    known = Site.objects.filter(pk__in=sites_known_to(user).order_by().values("pk"))
     return known.annotate(host_count=online).filter(host_count__gt=0).order_by("name")
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
+
+from deploy.local.demo_guest import DemoGuestError
+from tests.services.cloud_image import cloud_image_ensure
 
 from .conftest import World
 
 OPERATION_MS = 90_000
+BOOT_SECONDS = 500
+"""Emulated, on a machine that has other things to do."""
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e4f5g6h7 olivia@desk"
 
 
+@pytest.mark.timeout(600)
 def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]) -> None:
     page = browse("olivia@acme.example", viewport={"width": 1316, "height": 914})
     page.goto(f"{world.house.url}/vms/new/")
@@ -65,3 +76,78 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
         time.sleep(0.2)
     assert vm_id not in world.sandbox.virsh("list", "--all", "--uuid")
     assert world.sandbox.virsh("vol-list", "default").count(".qcow2") == 0
+
+
+@pytest.mark.timeout(900)
+def test_a_cloud_image_boots_with_its_name_and_key(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    upload(world, "Debian 12")
+    page = browse("olivia@acme.example", viewport={"width": 1316, "height": 914})
+    page.goto(f"{world.house.url}/vms/new/")
+    page.fill("#id_name", "cloud-01")
+    page.locator("label.opt", has_text="Debian 12").click()
+    page.locator("label.opt", has_text="Own numbers").click()
+    page.fill("#id_memory_gib", "0.75")
+    page.fill("#id_disk_gib", "3")
+    page.fill("#id_another_key", KEY)
+    page.get_by_role("button", name="Create cloud-01").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
+    vm_id = page.url.rstrip("/").rsplit("/", 1)[-1]
+    expect(page.get_by_text("cloud-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    told = in_guest(
+        world, vm_id, "cloud-init status --wait >&2; hostname; cat /home/*/.ssh/authorized_keys; pgrep -a agetty"
+    )
+    assert told.startswith("cloud-01\n")
+    assert KEY.split()[1] in told
+    assert "tty1" in told
+    page.goto(f"{page.url}console/")
+    page.wait_for_timeout(3000)
+    picture(page, "vm-cloud-console")
+
+
+def upload(world: World, name: str) -> None:
+    """Sends the cloud image, as a program does."""
+    token = world.house.token()
+    data = cloud_image_ensure().read_bytes()
+    site = world.house.api("GET", "/sites", token=token).json()["results"][0]["id"]
+    for each in world.house.api("GET", "/sites", token=token).json()["results"]:
+        site = each["id"] if each["name"] == "here" else site
+    answer = world.house.api("POST", "/images", token=token, json={"name": name, "site": site, "size_bytes": len(data)})
+    assert answer.status_code == 201, answer.text
+    path, sent = f"/images/{answer.json()['image']['id']}", 0
+    piece = world.house.api("GET", f"{path}/data", token=token).json()["piece_bytes"]
+    while sent < len(data):
+        answer = world.house.api("PUT", f"{path}/data?offset={sent}", token=token, data=data[sent : sent + piece])
+        assert answer.status_code == 200, answer.text
+        sent = answer.json()["received_bytes"]
+    world.house.api("POST", f"{path}/data", token=token)
+    deadline = time.monotonic() + 120
+    while (state := world.house.api("GET", path, token=token).json()["state"]) != "ready":
+        assert state == "coming"
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def in_guest(world: World, vm_id: str, script: str) -> str:
+    """What a shell in the guest prints, by the guest's agent, once that answers."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    pid = None
+    while True:
+        assert time.monotonic() < deadline
+        try:
+            if pid is None:
+                wanted = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+                pid = ask_guest(world, vm_id, "guest-exec", wanted)["pid"]
+            status = ask_guest(world, vm_id, "guest-exec-status", {"pid": pid})
+            if status["exited"]:
+                return base64.b64decode(status.get("out-data", "")).decode()
+        except DemoGuestError:
+            pass  # it has not booted so far
+        time.sleep(1)
+
+
+def ask_guest(world: World, vm_id: str, command: str, arguments: dict[str, Any]) -> Any:
+    """One command of QEMU's guest agent."""
+    text = json.dumps({"execute": command, "arguments": arguments})
+    return json.loads(world.sandbox.virsh("qemu-agent-command", vm_id, text))["return"]

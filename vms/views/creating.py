@@ -62,8 +62,9 @@ def vm_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_new_quota(request: HttpRequest) -> HttpResponse:
     """What a project may use and uses, for the page's summary."""
-    key = project_of(request.GET.get("project", ""))
-    project = NewVmForm(user=caller(request)).projects.filter(pk=key).first() if key else None
+    wanted = project_of(request.GET.get("project", ""))
+    projects = NewVmForm(user=caller(request)).projects
+    project = projects.filter(pk=wanted).first() if wanted else None
     if project is None:
         raise Http404
     return render(request, "vms/parts/new_quota.html", {"project": project, "shares": _shares_of(project)})
