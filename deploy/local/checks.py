@@ -65,20 +65,20 @@ def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
     """The tests: on SQLite, again on PostgreSQL and Redis, and in a browser."""
     parallel = ("-n", "2", "--dist", "loadfile")
     checks = [
-        _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=25),
+        _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=40),
         _tests(
             "tests on PostgreSQL",
             *_folders(DATABASE_TESTS),
             options=parallel,
             environment={"DATABASE_URL": database_url},
-            minutes=15,
+            minutes=20,
         ),
         _tests("tests on Redis", *_folders(LAYER_TESTS), environment={"REDIS_URL": redis_url}, minutes=5),
     ]
     if (ROOT / BROWSER_TESTS).is_dir():
         # A call of its own: Playwright's event loop and pytest-asyncio's do not share a process.
         checks.append(
-            _tests("tests in a browser", BROWSER_TESTS, environment={"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, minutes=15)
+            _tests("tests in a browser", BROWSER_TESTS, environment={"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, minutes=25)
         )
     return checks
 
