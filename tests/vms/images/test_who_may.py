@@ -15,7 +15,7 @@ from tests.cast import Cast
 from tests.vms.stub_host import GIB, equip
 from vms.errors import ImageInUse
 from vms.models import Disk, Image, ImageState, Size
-from vms.services import image_delete
+from vms.services import creating, image_delete
 
 pytestmark = pytest.mark.django_db
 URL = "https://example.org/debian.qcow2"
@@ -139,6 +139,16 @@ def test_of_an_image_that_is_being_deleted_nothing_is_made(hosts: Cast):
     answer = hosts.api(hosts.owner).post("/api/v1/vms", wanted, format="json")
     assert answer.status_code == 400
     assert "image" in answer.json()["errors"]
+
+
+def test_a_vm_whose_image_went_after_it_was_looked_at_is_not_made(hosts: Cast, monkeypatch: pytest.MonkeyPatch):
+    acme = image(hosts, project=hosts.acme)
+    image_delete(image=acme, user=hosts.owner)
+    monkeypatch.setattr(creating, "_image_check", lambda *_: acme)
+    wanted = {"name": "web", "vcpus": 1, "memory_bytes": GIB, "image": str(acme.pk), "project": str(hosts.acme.pk)}
+    answer = hosts.api(hosts.owner).post("/api/v1/vms", wanted, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "image_not_ready")
+    assert not Disk.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
