@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -22,8 +22,12 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def request_digest(*what: Any) -> str:
-    """What was asked for (method, path, checked data), as a digest to compare by."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+    """What was asked for (method, path, checked data), as a digest to compare by.
+
+    Keyed with Eve's secret: a request may hold a password, which whoever reads the database must not be able to guess.
+    """
+    text = json.dumps(what, sort_keys=True, default=str)
+    return salted_hmac("operations.idempotency", text, algorithm="sha256").hexdigest()
 
 
 def operation_once(*, user: User, key: str, digest: str, make: Callable[[], Operation]) -> Operation:

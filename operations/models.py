@@ -105,7 +105,7 @@ class IdempotencyKey(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     request_digest = models.CharField(max_length=64)
-    """SHA-256 of what was asked, in hexadecimal."""
+    """Keyed digest of what was asked, in hexadecimal: :func:`operations.idempotency.request_digest`."""
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

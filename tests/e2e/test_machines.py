@@ -100,7 +100,7 @@ def test_a_cloud_image_boots_with_its_name_and_key(
     )
     assert told.startswith("cloud-01\n")
     assert KEY.split()[1] in told
-    assert "tty1" in told
+    assert "agetty -o -p -- \\u --noclear - linux" in told  # the prompt on the screen
     page.goto(f"{page.url}console/")
     page.wait_for_timeout(3000)
     picture(page, "vm-cloud-console")
