@@ -246,6 +246,11 @@ def test_a_host_is_chosen_by_its_staff_only(cast, host):
     assert ask(cast, least(hypervisor=str(cast.hypervisor_here.pk)), who="staff_here").status_code == 202
 
 
+def test_a_site_that_is_none_of_ones_own_is_not_there(cast, host):
+    assert ask(cast, least(site=str(cast.there.pk))).status_code == 400
+    assert ask(cast, least(site=str(cast.there.pk)), who="staff_there").status_code in (202, 409)
+
+
 def test_a_name_is_taken_once_in_a_project(cast, host):
     assert ask(cast, least()).status_code == 202
     answer = ask(cast, least())

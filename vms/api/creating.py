@@ -9,9 +9,8 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import Project, User
 from accounts.selectors import projects_for
-from hypervisors.models import Site
 from hypervisors.selectors import hypervisors_for
-from vms.images import images_for, sizes_offered
+from vms.images import images_for, sites_known_to, sizes_offered
 from vms.services import NewDisk, NewVm
 
 from .choosing import chosen
@@ -31,7 +30,7 @@ def wanted_of(data: dict[str, Any], user: User) -> tuple[NewVm, Project]:
         disks=disks or ([NewDisk(size.disk_bytes)] if size else []),
         nics=data.get("nics"),
         image=chosen(data, "image", images_for(user)),
-        site=chosen(data, "site", Site.objects.all()),
+        site=chosen(data, "site", sites_known_to(user)),
         hypervisor=chosen(data, "hypervisor", hypervisors_for(user)),
         ssh_keys=data.get("ssh_keys", ()),
         password=data["password"],
