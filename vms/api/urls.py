@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import images, storage, views
+from . import images, metrics, storage, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
+    path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),
     path("vms/<uuid:vm_id>/screenshot", views.VmScreenshotView.as_view(), name="api-vm-screenshot"),
     path("images", images.ImageListView.as_view(), name="api-images"),
     path("images/<uuid:image_id>", images.ImageView.as_view(), name="api-image"),
