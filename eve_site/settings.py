@@ -307,6 +307,7 @@ QUOTA = {
     "vcpus": env.whole("EVE_QUOTA_VCPUS", 64, least=0, most=1_000_000),
     "memory_bytes": env.whole("EVE_QUOTA_MEMORY_GIB", 128, least=0, most=1_000_000) * 2**30,
     "disk_bytes": env.whole("EVE_QUOTA_DISK_GIB", 2000, least=0, most=1_000_000) * 2**30,
+    "snapshots": env.whole("EVE_QUOTA_SNAPSHOTS", 100, least=0, most=1_000_000),
     "images": env.whole("EVE_QUOTA_IMAGES", 20, least=0, most=100_000),
 }
 """Of a project that has no limits of its own; 0: any amount."""

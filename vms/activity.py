@@ -38,6 +38,56 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
     # action: icon, how it is told, how it is told when it failed
     "vm.create": ("plus", gettext_lazy("{who} made {vm}"), gettext_lazy("{who} could not make {vm}")),
     "vm.delete": ("trash", gettext_lazy("{who} deleted {vm}"), gettext_lazy("{who} could not delete {vm}")),
+    "vm.resize": (
+        "cpu",
+        gettext_lazy("{who} changed the size of {vm}"),
+        gettext_lazy("{who} could not change the size of {vm}"),
+    ),
+    "vm.disk_add": (
+        "database",
+        gettext_lazy("{who} added a disk to {vm}"),
+        gettext_lazy("{who} could not add a disk to {vm}"),
+    ),
+    "vm.disk_grow": (
+        "database",
+        gettext_lazy("{who} made a disk of {vm} larger"),
+        gettext_lazy("{who} could not make a disk of {vm} larger"),
+    ),
+    "vm.disk_remove": (
+        "database",
+        gettext_lazy("{who} took a disk from {vm}"),
+        gettext_lazy("{who} could not take a disk from {vm}"),
+    ),
+    "vm.nic_add": (
+        "network",
+        gettext_lazy("{who} added a network card to {vm}"),
+        gettext_lazy("{who} could not add a network card to {vm}"),
+    ),
+    "vm.nic_remove": (
+        "network",
+        gettext_lazy("{who} took a network card from {vm}"),
+        gettext_lazy("{who} could not take a network card from {vm}"),
+    ),
+    "vm.cd": (
+        "disc",
+        gettext_lazy("{who} changed the disc of {vm}"),
+        gettext_lazy("{who} could not change the disc of {vm}"),
+    ),
+    "vm.snapshot": (
+        "camera",
+        gettext_lazy("{who} made a snapshot of {vm}"),
+        gettext_lazy("{who} could not make a snapshot of {vm}"),
+    ),
+    "vm.snapshot_revert": (
+        "history",
+        gettext_lazy("{who} took {vm} back to a snapshot"),
+        gettext_lazy("{who} could not take {vm} back to a snapshot"),
+    ),
+    "vm.snapshot_delete": (
+        "camera",
+        gettext_lazy("{who} deleted a snapshot of {vm}"),
+        gettext_lazy("{who} could not delete a snapshot of {vm}"),
+    ),
     "vm.start": ("player-play", gettext_lazy("{who} started {vm}"), gettext_lazy("{who} could not start {vm}")),
     "vm.shutdown": (
         "power",

@@ -9,7 +9,7 @@ from functools import cached_property
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
-from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, StateAction
+from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, Resources, StateAction
 
 from accounts.models import Role, User
 from accounts.selectors import role_allows
@@ -48,6 +48,16 @@ class VmCard:
     def can_delete(self) -> bool:
         """Whether the user may have it deleted now: Eve deletes what it made."""
         return self.can_operate and self.vm.is_made_by_eve and self.active is None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the user may change what it is made of now: Eve changes what it made."""
+        return self.can_delete
+
+    @property
+    def pending(self) -> Resources | None:
+        """What it will have at its next start, where that is not what the running guest has."""
+        return self.domain.next_start if self.domain else None
 
     @property
     def actions(self) -> list[StateAction]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django import forms
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES, MAX_VCPUS
 
@@ -19,7 +20,7 @@ from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for
 
 from .errors import NameTaken, NoRoom, QuotaExceeded
-from .images import images_for, sizes_offered
+from .images import images_for, sites_known_to, sizes_offered
 from .models import Firmware, Image, ImageState, NicKind, Size
 from .services import NewDisk, NewNic, NewVm
 from .services.networks import Plug, plugs_of
@@ -69,14 +70,14 @@ class NewVmForm(forms.Form):
 
     def __init__(self, data: Any = None, *, user: User, wanted_project: str = "") -> None:
         self.sizes: Sequence[Size] = list(sizes_offered())
-        self.plugs = _plugs()
+        self.plugs = _plugs(sites_open_to(user))
         self.ssh_keys = ssh_keys_for(user)
         self.projects = _projects(user)
         super().__init__(data, initial=self._start(user, wanted_project))
         self.fields["name"].error_messages["required"] = _("Give it a name.")
         _offer(self, "project", self.projects)
         _offer(self, "image", images_for(user).filter(state=ImageState.READY))
-        _offer(self, "site", sites_with_hosts())
+        _offer(self, "site", sites_open_to(user))
         _offer(self, "hypervisor", hypervisors_for(user).filter(state=HypervisorState.ONLINE).select_related("site"))
         _offer(self, "keys", self.ssh_keys)
         nics = self.fields["nics"]
@@ -165,8 +166,9 @@ class NewVmForm(forms.Form):
 
     def renew(self) -> None:
         """Lets what was changed since it was sent make another machine."""
-        self.data = self.data.copy()
-        self.data["key"] = str(uuid4())
+        changed = cast("QueryDict", self.data).copy()
+        changed["key"] = str(uuid4())
+        self.data = changed
 
     def _nics(self) -> list[NewNic] | None:
         if not self.plugs:
@@ -201,10 +203,11 @@ class NewVmForm(forms.Form):
         }
 
 
-def sites_with_hosts() -> QuerySet[Site]:
-    """The sites at which a host answers, with their number as ``host_count``."""
+def sites_open_to(user: User) -> QuerySet[Site]:
+    """The sites that the user knows and at which a host answers, with the number of those as ``host_count``."""
     online = Count("hypervisors", filter=Q(hypervisors__state=HypervisorState.ONLINE))
-    return Site.objects.annotate(host_count=online).filter(host_count__gt=0).order_by("name")
+    known = Site.objects.filter(pk__in=sites_known_to(user).order_by().values("pk"))
+    return known.annotate(host_count=online).filter(host_count__gt=0).order_by("name")
 
 
 def _projects(user: User) -> QuerySet[Project]:
@@ -212,10 +215,10 @@ def _projects(user: User) -> QuerySet[Project]:
     return projects_for(user).filter(may).order_by("name", "id")
 
 
-def _plugs() -> list[Plug]:
-    """What cards may be plugged into on any host that answers."""
+def _plugs(sites: QuerySet[Site]) -> list[Plug]:
+    """What cards may be plugged into on any host of these sites that answers."""
     found: dict[Plug, None] = {}
-    for host in Hypervisor.objects.filter(state=HypervisorState.ONLINE).order_by("name"):
+    for host in Hypervisor.objects.filter(state=HypervisorState.ONLINE, site__in=list(sites)).order_by("name"):
         found |= dict.fromkeys(plugs_of(host))
     return sorted(found)
 

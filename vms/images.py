@@ -52,9 +52,11 @@ def images_at_sites_of(user: User) -> QuerySet[Image]:
     return Image.objects.filter(site__in=sites_for(user)).select_related("project", "site")
 
 
-def sites_with_hosts() -> QuerySet[Site]:
-    """Where images may be put: the sites that have a host."""
-    return Site.objects.filter(hypervisors__isnull=False).distinct().order_by("name")
+def sites_known_to(user: User) -> QuerySet[Site]:
+    """The sites that the user may name: those of their machines and images, and those that they manage."""
+    known = Q(pk__in=sites_for(user)) | Q(hypervisors__vms__project__in=projects_for(user))
+    known |= Q(images__in=images_for(user).values("pk"))
+    return Site.objects.filter(known).distinct().order_by("name")
 
 
 def sizes_offered() -> QuerySet[Size]:

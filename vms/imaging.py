@@ -10,6 +10,7 @@ from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageFormat, ImageState, ImageStatus
 
 from hypervisors.client import AgentClient
+from hypervisors.client.core import clean_words
 from hypervisors.client.storage import MAX_PIECE_BYTES
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor, HypervisorState
@@ -20,6 +21,8 @@ from .models import Image, ImageCopy
 from .models import ImageState as StoredState
 
 POLL_SECONDS = 0.5
+_SOMEBODY_ELSE = (ErrorCode.JOB_RUNNING, ErrorCode.OFFSET_MISMATCH)
+"""What a host answers while the same image is sent to it for another VM as well."""
 
 
 def image_ensure(
@@ -32,13 +35,19 @@ def image_ensure(
         operations.errors.OperationCancelled, and what the agent's client raises.
     """
     copy, _is_new = ImageCopy.objects.get_or_create(image=image, hypervisor=hypervisor, pool=pool)
-    status = image_status(agent, pool, image)
-    if status is None or status.state is not ImageState.READY:
+    while (status := image_status(agent, pool, image)) is None or status.state is not ImageState.READY:
         if copy.is_ready:  # somebody removed the file on the host
-            ImageCopy.objects.filter(pk=copy.pk).update(is_ready=False)
-        source = _source(image, but=hypervisor)
-        sent = status.size_bytes if status else 0
-        _copy(run, agent=agent, image=image, pool=pool, source=source, sent=sent, until=until_percent)
+            copy.is_ready = False
+            copy.save(update_fields=["is_ready"])
+        if status is not None and status.state is ImageState.WORKING:
+            _pause(run)  # it is checked for another VM, or for an earlier try of this one
+            continue
+        try:
+            _copy(run, agent=agent, copy=copy, sent=status.size_bytes if status else 0, until=until_percent)
+        except AgentRefused as refusal:
+            if refusal.agent_code not in _SOMEBODY_ELSE:
+                raise
+            _pause(run)
     if not copy.is_ready:
         ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
 
@@ -63,26 +72,45 @@ def job_wait(run: OperationRun, agent: AgentClient, *, since_percent: int, until
         time.sleep(POLL_SECONDS)
 
 
-def _copy(
-    run: OperationRun, *, agent: AgentClient, image: Image, pool: str, source: ImageCopy, sent: int, until: int
-) -> None:
-    start = run.operation.progress
+def _copy(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, sent: int, until: int) -> None:
+    """Sends what is missing from another copy, and has it checked. The caller looks whether it is whole then."""
+    image, source, start = copy.image, _source(copy), run.operation.progress
     with AgentClient(source.hypervisor) as other:
-        while piece := other.image_read(source.pool, image.pk, offset=sent, length=MAX_PIECE_BYTES):
-            agent.image_send(pool, image.pk, piece, offset=sent)
+        while piece := _read(other, source, sent):
+            agent.image_send(copy.pool, image.pk, piece, offset=sent)
             sent += len(piece)
             run.progress(start + (until - start) * sent // max(sent, image.size_bytes))
+    source.refresh_from_db()
+    if not source.is_ready:
+        return
     wanted = ImageFinish(
         size_bytes=sent, format=ImageFormat(image.format), sha256=image.sha256, operation_id=run.operation.pk
     )
-    agent.image_finish(pool, image.pk, wanted)
+    agent.image_finish(copy.pool, image.pk, wanted)
     job = job_wait(run, agent, since_percent=until, until_percent=until)
     if job.state is JobState.FAILED and job.problem is not None:
-        raise ImageNotReady(job.problem.message)
+        raise ImageNotReady(clean_words(job.problem.message))
 
 
-def _source(image: Image, *, but: Hypervisor) -> ImageCopy:
-    copies = image.copies.filter(is_ready=True, hypervisor__state=HypervisorState.ONLINE).exclude(hypervisor=but)
+def _read(other: AgentClient, source: ImageCopy, offset: int) -> bytes:
+    """The next piece; nothing at its end, or where the file is gone: then it is no copy any more."""
+    try:
+        return other.image_read(source.pool, source.image_id, offset=offset, length=MAX_PIECE_BYTES)
+    except AgentRefused as refusal:
+        if refusal.agent_code is not ErrorCode.IMAGE_NOT_FOUND:
+            raise
+        ImageCopy.objects.filter(pk=source.pk).update(is_ready=False)
+        return b""
+
+
+def _pause(run: OperationRun) -> None:
+    run.progress(run.operation.progress)
+    time.sleep(POLL_SECONDS)
+
+
+def _source(copy: ImageCopy) -> ImageCopy:
+    image = copy.image
+    copies = image.copies.filter(is_ready=True, hypervisor__state=HypervisorState.ONLINE).exclude(pk=copy.pk)
     found = copies.select_related("hypervisor").first()
     if found is None and not image.copies.filter(is_ready=True).exists():
         gone = _("The file of image %(name)s is gone from its host. It has to be sent or fetched again.") % {

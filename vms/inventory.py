@@ -130,9 +130,16 @@ def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
     if not vm.is_made_by_eve:
         vm.name = clean.name
     vm.facts = codec.to_plain(clean)
-    vm.seen_vcpus = clean.vcpus
-    vm.seen_memory_bytes = clean.memory_bytes
+    vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
     _set_state(vm, state_of(clean), clean.reason[:100], now)
+
+
+def _seen(vm: Vm, domain: Domain) -> tuple[int, int]:
+    """vCPUs and memory as the host has them. What is agreed and waits for the next start is no difference."""
+    then = domain.next_start
+    if then is not None and (then.vcpus, then.memory_bytes) == (vm.vcpus, vm.memory_bytes):
+        return then.vcpus, then.memory_bytes
+    return domain.vcpus, domain.memory_bytes
 
 
 def _take_in(vm: Vm, domain: Domain, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:

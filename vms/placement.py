@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts, HostPool
 
-from hypervisors.models import Hypervisor, HypervisorState, Site
+from hypervisors.models import Hypervisor, HypervisorState
 
 from .errors import NoRoom
 from .models import Vm
@@ -72,17 +72,14 @@ def place_find(
     return max(places, key=lambda place: (place.hypervisor.pk in liked, room[place.hypervisor.pk]))
 
 
-def pool_for_image(site: Site, *, size_bytes: int) -> tuple[Hypervisor, str]:
-    """Where an image of the site is put first: the host and pool with the most space. Raises NoRoom."""
-    hosts = [host for host in Hypervisor.objects.filter(site=site).order_by("pk") if _can_make(host)]
-    if not hosts:
-        raise NoRoom(_("No host of site %(name)s can take images just now. Try again later.") % {"name": site.name})
-    places = [(host, pool) for host in hosts for pool in usable_pools(host)[:1] if pool.available_bytes > size_bytes]
+def pool_for_image(hosts: QuerySet[Hypervisor], *, size_bytes: int) -> tuple[Hypervisor, str]:
+    """Where an image is put first: the one of `hosts`, and its pool, with the most space. Raises NoRoom."""
+    able = [host for host in hosts.select_related("site").order_by("pk") if _can_make(host)]
+    if not able:
+        raise NoRoom(_("No host there can take images just now. Try again later, or choose another site."))
+    places = [(host, pool) for host in able for pool in usable_pools(host)[:1] if pool.available_bytes > size_bytes]
     if not places:
-        raise NoRoom(
-            _("No pool at site %(name)s has %(wanted)s GiB of space left.")
-            % {"name": site.name, "wanted": -(-size_bytes // 2**30)}
-        )
+        raise NoRoom(_("No pool there has %(wanted)s GiB of space left.") % {"wanted": -(-size_bytes // 2**30)})
     host, pool = max(places, key=lambda place: place[1].available_bytes)
     return host, pool.name
 

@@ -28,14 +28,15 @@ def power_action(run: OperationRun, *, action: StateAction) -> None:
     vm = Vm.objects.select_related("hypervisor", "project").filter(pk=operation.target_id).first()
     if vm is None:
         raise VmNotFound()
-    _require_still_allowed(operation, vm)
+    require_still_allowed(operation, vm)
     asked_at = timezone.now()
     with AgentClient(vm.hypervisor) as agent:
         domain = agent.change_state(vm.pk, action, operation_id=str(operation.pk))
     domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain, unless_seen_since=asked_at)
 
 
-def _require_still_allowed(operation: Operation, vm: Vm) -> None:
+def require_still_allowed(operation: Operation, vm: Vm) -> None:
+    """That who asked may still do it: rights may have ended since. Raises ActionNotAllowed."""
     user = operation.requested_by
     role = role_on(user, vm) if user is not None and user.is_active else None
     if role is None or not role_allows(role, Role.OPERATOR):

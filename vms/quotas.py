@@ -13,13 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 
-from .models import Disk, Image, Quota, Vm
+from .models import Disk, Image, Quota, Snapshot, Vm
 
 LIMITS: Final[Mapping[str, Promise]] = {
     "vms": _("virtual machines"),
     "vcpus": _("vCPUs"),
     "memory_bytes": _("memory"),
     "disk_bytes": _("disk space"),
+    "snapshots": _("snapshots"),
     "images": _("images"),
 }
 GIB = 2**30
@@ -34,6 +35,7 @@ class Amounts:
     vcpus: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+    snapshots: int = 0
     images: int = 0
 
 
@@ -45,6 +47,7 @@ class Limits:
     vcpus: int | None
     memory_bytes: int | None
     disk_bytes: int | None
+    snapshots: int | None
     images: int | None
 
 
@@ -56,6 +59,11 @@ class Share:
     label: str
     used: int
     limit: int | None
+
+    @property
+    def caption(self) -> str:
+        """Its label where a line begins with it."""
+        return caption_of(self.name, self.label)
 
     @property
     def percent(self) -> int:
@@ -91,7 +99,9 @@ def usage_of(project: Project) -> Amounts:
     )
     disks = Disk.objects.filter(project=project).aggregate(total=Sum("size_bytes", default=0))
     images = Image.objects.filter(project=project).aggregate(images=Count("pk"), total=Sum("size_bytes", default=0))
-    return Amounts(**vms, disk_bytes=disks["total"] + images["total"], images=images["images"])
+    snapshots = Snapshot.objects.filter(vm__project=project).count()
+    disk_bytes = disks["total"] + images["total"]
+    return Amounts(**vms, disk_bytes=disk_bytes, snapshots=snapshots, images=images["images"])
 
 
 def shares_of(project: Project) -> list[Share]:
@@ -104,7 +114,15 @@ def amount_words(name: str, amount: int) -> str:
     """An amount for people."""
     if not name.endswith("_bytes"):
         return str(amount)
-    return f"{amount / GIB:.4g} GiB" if amount >= GIB else f"{amount / MIB:.4g} MiB"
+    if 0 < amount < GIB:
+        return f"{round(amount / MIB):d} MiB"
+    return f"{round(amount / GIB, 1):.12g} GiB"
+
+
+def caption_of(name: str, label: str | Promise) -> str:
+    """The label of a limit with a capital, where it takes one."""
+    text = str(label)
+    return text if name == "vcpus" else text[:1].upper() + text[1:]
 
 
 def _limit(row: Quota | None, name: str) -> int | None:

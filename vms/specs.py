@@ -18,7 +18,7 @@ from eve_agent.wire.spec import (
 )
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 
-from .models import Disk, ImageKind, Vm
+from .models import Disk, ImageKind, Nic, Vm
 
 _CD_FIRST = 1
 
@@ -35,16 +35,34 @@ def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
         memory_bytes=vm.memory_bytes,
         firmware=Firmware(vm.firmware),
         disks=tuple(
-            DiskSlot(disk_uuid=disk.pk, pool=disk.pool, bus=DiskBus(disk.bus), boot_order=0 if number else 1 + has_cd)
-            for number, disk in enumerate(vm.disks.all())
+            disk_slot(disk, boot_order=0 if number else 1 + has_cd) for number, disk in enumerate(vm.disks.all())
         ),
-        nics=tuple(
-            NicSlot(mac=nic.mac, source=nic.source, kind=NicKind(nic.kind), model=NicModel(nic.model))
-            for nic in vm.nics.all()
-        ),
+        nics=tuple(nic_slot(nic) for nic in vm.nics.all()),
         cdrom=CdromSlot(pool=pool, image_uuid=vm.cd_image_id, boot_order=_CD_FIRST) if has_cd else CdromSlot(),
         seed_pool=seed_pool,
         is_autostarted=vm.is_autostarted,
+        operation_id=operation_id,
+    )
+
+
+def disk_slot(disk: Disk, *, boot_order: int = 0, operation_id: UUID | None = None) -> DiskSlot:
+    """One disk as a device."""
+    return DiskSlot(
+        disk_uuid=disk.pk,
+        pool=disk.pool,
+        bus=DiskBus(disk.bus),
+        boot_order=boot_order,
+        operation_id=operation_id,
+    )
+
+
+def nic_slot(nic: Nic, *, operation_id: UUID | None = None) -> NicSlot:
+    """One network card as a device."""
+    return NicSlot(
+        mac=nic.mac,
+        source=nic.source,
+        kind=NicKind(nic.kind),
+        model=NicModel(nic.model),
         operation_id=operation_id,
     )
 

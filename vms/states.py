@@ -101,11 +101,31 @@ DOING: Final[dict[str, Promise]] = {
     **{kind_of(action): words for action, words in _DOING.items()},
     "vm.create": _("Making"),
     "vm.delete": _("Deleting"),
+    "vm.resize": _("Resizing"),
+    "vm.disk_add": _("Adding a disk to"),
+    "vm.disk_grow": _("Growing a disk of"),
+    "vm.disk_remove": _("Taking a disk from"),
+    "vm.nic_add": _("Adding a network card to"),
+    "vm.nic_remove": _("Taking a network card from"),
+    "vm.cd": _("Changing the disc of"),
+    "vm.snapshot": _("Taking a snapshot of"),
+    "vm.snapshot_revert": _("Taking back"),
+    "vm.snapshot_delete": _("Deleting a snapshot of"),
 }
 """By kind of operation: what a badge says meanwhile."""
 
 DONE: Final[dict[str, Promise]] = {
     **{kind_of(action): words for action, words in _DONE.items()},
     "vm.create": _("%(name)s is there."),
+    "vm.resize": _("The size of %(name)s is changed."),
+    "vm.disk_add": _("%(name)s has another disk."),
+    "vm.disk_grow": _("The disk of %(name)s is larger. The guest grows its file system itself."),
+    "vm.disk_remove": _("The disk was taken from %(name)s and deleted."),
+    "vm.nic_add": _("%(name)s has another network card."),
+    "vm.nic_remove": _("The network card was taken from %(name)s."),
+    "vm.cd": _("The disc of %(name)s is changed."),
+    "vm.snapshot": _("The snapshot of %(name)s is there."),
+    "vm.snapshot_revert": _("%(name)s is as it was at the snapshot."),
+    "vm.snapshot_delete": _("The snapshot of %(name)s is deleted."),
 }
 """By kind of operation: what is said when it is done; a deleted VM has no page to say it on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import creating, customers, staff
+from .views import changes, creating, customers, images, staff, storage
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -16,8 +16,25 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/part/", customers.vm_part, name="vm-card"),
     path("vms/<uuid:vm_id>/power/", customers.vm_power, name="vm-power"),
     path("vms/<uuid:vm_id>/remarks/", customers.vm_remarks, name="vm-remarks"),
+    path("vms/<uuid:vm_id>/hardware/", changes.vm_hardware, name="vm-hardware"),
+    path("vms/<uuid:vm_id>/snapshots/", changes.vm_snapshots, name="vm-snapshots"),
+    path("vms/<uuid:vm_id>/change/<slug:what>/", changes.vm_change, name="vm-change"),
     path("vms/<uuid:vm_id>/delete/", customers.vm_end, name="vm-delete"),
     path("vms/<uuid:vm_id>/project/", customers.vm_to_project, name="vm-to-project"),
+    path("images/", images.images, name="images"),
+    path("images/new/", images.add, name="image-new"),
+    path("images/<uuid:image_id>/", images.detail, name="image-detail"),
+    path("images/<uuid:image_id>/change/", images.change, name="image-change"),
+    path("images/<uuid:image_id>/delete/", images.delete, name="image-delete"),
+    path("manage/images/", images.managed, name="manage-images"),
+    path("manage/pools/", storage.pools, name="manage-pools"),
+    path("manage/pools/<uuid:hypervisor_id>/<str:pool>/", storage.pool_detail, name="manage-pool"),
+    path("manage/sizes/", storage.sizes, name="manage-sizes"),
+    path("manage/sizes/<uuid:size_id>/", storage.size, name="manage-size"),
+    path("manage/sizes/<uuid:size_id>/offer/", storage.size_offer, name="manage-size-offer"),
+    path("manage/sizes/<uuid:size_id>/end/", storage.size_end, name="manage-size-end"),
+    path("manage/quotas/", storage.quotas, name="manage-quotas"),
+    path("manage/quotas/<uuid:project_id>/", storage.quota, name="manage-quota"),
     path("manage/", staff.overview, name="manage-overview"),
     path("manage/hypervisors/<uuid:hypervisor_id>/", staff.hypervisor, name="manage-hypervisor"),
     path("manage/vms/", staff.vms, name="manage-vms"),

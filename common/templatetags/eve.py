@@ -49,6 +49,13 @@ _OPERATION_LOOKS = {
     "cancelling": ("busy", "spin", pgettext_lazy("state", "Being cancelled")),
     "cancelled": ("", "circle-x", pgettext_lazy("state", "Cancelled")),
 }
+_IMAGE_LOOKS = {
+    "coming": ("busy", "spin", pgettext_lazy("state", "On its way")),
+    "waiting": ("warn", "alert-circle", pgettext_lazy("state", "Waits for its file")),
+    "ready": ("run", "circle-check", pgettext_lazy("state", "Ready")),
+    "failed": ("bad", "alert-triangle", pgettext_lazy("state", "Failed")),
+    "removing": ("busy", "spin", pgettext_lazy("state", "Being deleted")),
+}
 _SHAPES = frozenset({"dot", "ring", "dash", "spin"})
 
 
@@ -126,6 +133,12 @@ def host_state_badge(state: str, size: str = "") -> SafeString:
 def operation_badge(state: str, size: str = "") -> SafeString:
     """An operation's state, as :func:`state_badge`."""
     return _badge(*_OPERATION_LOOKS.get(state, _OPERATION_LOOKS["queued"]), size)
+
+
+@register.simple_tag
+def image_badge(state: str, size: str = "") -> SafeString:
+    """An image's state, as :func:`state_badge`; ``waiting`` is one whose upload is not whole."""
+    return _badge(*_IMAGE_LOOKS.get(state, _IMAGE_LOOKS["coming"]), size)
 
 
 @register.filter

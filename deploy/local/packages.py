@@ -55,6 +55,7 @@ TEST = (
     Requirement("postgresql"),
     Requirement("qemu-system-modules-spice", since=13),
     Requirement("redis-server", "redis-server"),
+    Requirement("systemd", "systemd-analyze"),
 )
 
 

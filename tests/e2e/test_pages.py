@@ -25,6 +25,10 @@ PAGES = {
     "profile": ("olivia@acme.example", "/profile/"),
     "project": ("olivia@acme.example", "/projects/{acme}/"),
     "project-new": ("olivia@acme.example", "/projects/new/"),
+    "images": ("olivia@acme.example", "/images/"),
+    "image": ("olivia@acme.example", "/images/{image}/"),
+    "image-new": ("olivia@acme.example", "/images/new/"),
+    "image-new-address": ("olivia@acme.example", "/images/new/?how=address"),
     "not-found": ("otto@otto.example", "/vms/{vm}/"),
     "empty-dashboard": ("otto@otto.example", "/"),
     "manage": (ADMIN, "/manage/"),
@@ -33,6 +37,12 @@ PAGES = {
     "manage-drift": (ADMIN, "/manage/drift/"),
     "manage-operations": (ADMIN, "/manage/operations/"),
     "manage-audit": (ADMIN, "/manage/audit/"),
+    "manage-images": (ADMIN, "/manage/images/"),
+    "manage-pools": (ADMIN, "/manage/pools/"),
+    "manage-pool": (ADMIN, "/manage/pools/{host}/default/"),
+    "manage-sizes": (ADMIN, "/manage/sizes/"),
+    "manage-quotas": (ADMIN, "/manage/quotas/"),
+    "manage-quota": (ADMIN, "/manage/quotas/{acme}/"),
     "admin": (ADMIN, "/admin/"),
     "admin-hypervisors": (ADMIN, "/admin/hypervisors/hypervisor/"),
     "admin-hypervisor": (ADMIN, "/admin/hypervisors/hypervisor/{host}/change/"),
@@ -52,6 +62,8 @@ def test_pages(
 ) -> None:
     token = world.house.token()
     host = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["id"]
+    wanted = {"name": f"Debian 12 ({look})", "size_bytes": 3 * 2**30, "project": world.acme}
+    image = world.house.api("POST", "/images", token=token, json=wanted).json()["image"]["id"]
     faults: list[str] = []
     for email in sorted({email for email, _path in PAGES.values()}):
         page = browse(email, **LOOKS[look])
@@ -60,7 +72,7 @@ def test_pages(
         for name, (whose, path) in PAGES.items():
             if whose != email:
                 continue
-            answer = page.goto(world.house.url + path.format(vm=world.vm_id, acme=world.acme, host=host))
+            answer = page.goto(world.house.url + path.format(vm=world.vm_id, acme=world.acme, host=host, image=image))
             assert answer is not None
             assert answer.status == (404 if name == "not-found" else 200), f"{name}: {answer.status}"
             if name == "console":

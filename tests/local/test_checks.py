@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from deploy.local.checks import Check, run_checks
+import yaml
+
+from deploy.local.checks import HOOKS, Check, run_checks
+from deploy.local.config import ROOT
 from deploy.local.steps import Console
 
 FLAKY = "import pathlib, sys; mark = pathlib.Path(sys.argv[1]); late = not mark.exists(); mark.touch()\n"
@@ -32,3 +35,10 @@ def test_what_failed_without_naming_a_test_is_not_run_again(tmp_path: Path, caps
     again = (sys.executable, "-c", "print('all is well')")
     outcome = run_checks([Check("tests", command, again=again)], console=Console(), log_dir=tmp_path)[0]
     assert not outcome.is_good
+
+
+def test_every_hook_of_commits_is_run_and_fetches_nothing() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    assert sorted(hook["id"] for hook in repository["hooks"]) == sorted(HOOKS)

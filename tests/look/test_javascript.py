@@ -23,8 +23,9 @@ def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([node, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
 
 
-def test_state_machine_and_keys():
-    done = _node("--test", str(HERE / "session.test.mjs"))
+@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs"])
+def test_state_machine_keys_and_uploads(tests):
+    done = _node("--test", str(HERE / tests))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

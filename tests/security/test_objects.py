@@ -15,7 +15,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
-from eve_agent.wire.host import Cpu, HostFacts
+from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
 from accounts.models import AuditEvent, LoginToken, Membership, Project, SshKey, User
 from accounts.services import audit_record, token_create
@@ -24,7 +24,7 @@ from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from operations.models import Operation
 from tests.cast import Cast
-from vms.models import DiscoveredDomain, Vm
+from vms.models import DiscoveredDomain, Disk, Image, Nic, Quota, Size, Snapshot, Vm
 
 PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
@@ -40,6 +40,7 @@ FACTS = HostFacts(
     cpu=Cpu("x86_64", "", 1, 1, 1, 1),
     memory_bytes=1,
     memory_free_bytes=1,
+    pools=(HostPool(name=f"{PREFIX}-pool", kind="dir", is_active=True),),
     time=dt.datetime.now(dt.UTC),
 )
 SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "manage-adopt"}
@@ -79,6 +80,7 @@ def world(cast: Cast) -> Cast:
     for part in (cast.owner, cast.acme, cast.here, cast.hypervisor_here, cast.acme_vm):
         part.refresh_from_db()
     DiscoveredDomain.objects.create(hypervisor=cast.hypervisor_here, uuid=cast.ottos_vm.pk, name=f"{PREFIX}-found")
+    Image.objects.create(name=f"{PREFIX}-image", site=cast.here, project=cast.acme, remarks=f"{PREFIX}-remarks")
     Operation.objects.create(
         kind="vm.start",
         target_type="vm",
@@ -92,6 +94,9 @@ def world(cast: Cast) -> Cast:
         vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name=f"{PREFIX}-vm", user=cast.owner, user_label=cast.owner.email
     )
     token_create(user=cast.owner, name=f"{PREFIX}-token")
+    Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
+    Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
+    Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
     SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
     now = timezone.now()
     Certificate.objects.create(
@@ -115,9 +120,16 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "site_id": cast.here.pk,
         "hypervisor_id": cast.hypervisor_here.pk,
         "discovered_id": DiscoveredDomain.objects.get().pk,
+        "image_id": Image.objects.get().pk,
+        "size_id": Size.objects.order_by("name").values_list("pk", flat=True)[0],
+        "pool": "canary-none",
         "operation_id": Operation.objects.get().pk,
         "session_id": ConsoleSession.objects.get().pk,
         "token_id": LoginToken.objects.get().pk,
+        "disk_id": Disk.objects.get().pk,
+        "mac": Nic.objects.get().mac,
+        "snapshot_id": Snapshot.objects.get().pk,
+        "what": "resources",
         "key_id": SshKey.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",
@@ -172,7 +184,20 @@ def client_of(cast: Cast, who: str) -> Client:
 def snapshot() -> dict[str, list[dict[str, Any]]]:
     """All that is Acme's, or at its site."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for model in (User, Project, Membership, Site, Hypervisor, Vm, DiscoveredDomain, ConsoleSession, Certificate):
+    for model in (
+        User,
+        Project,
+        Membership,
+        Site,
+        Hypervisor,
+        Vm,
+        DiscoveredDomain,
+        ConsoleSession,
+        Certificate,
+        Image,
+        Size,
+        Quota,
+    ):
         rows[model.__name__] = list(model._default_manager.order_by("pk").values())
     rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
     rows["Operation"] = list(Operation.objects.values("pk", "state"))
@@ -233,12 +258,12 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
         (
             "owner",
             {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
-            | {"api-projects", "api-project", "api-members", "api-me", "api-tokens"}
+            | {"api-projects", "api-project", "api-members", "api-me", "api-tokens", "api-images", "api-image"}
             | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"},
         ),
         (
             "staff_here",
-            {"api-hypervisors", "api-hypervisor", "api-sites", "api-site", "api-discovered-domains"}
+            {"api-hypervisors", "api-hypervisor", "api-sites", "api-site", "api-discovered-domains", "api-pools"}
             | {"manage-overview", "manage-hypervisor", "manage-vms", "manage-drift", "manage-operations"}
             | {"manage-audit", "vms_vm_changelist", "hypervisors_hypervisor_change"},
         ),

@@ -14,7 +14,7 @@ from accounts.services import token_create
 from hypervisors.models import Hypervisor
 from tests.cast import Cast
 from tests.factories import PASSWORD
-from vms.models import DiscoveredDomain
+from vms.models import DiscoveredDomain, Disk, Image, Size, Snapshot
 
 from .test_objects import snapshot
 
@@ -62,7 +62,21 @@ BODIES: dict[str, Any] = {
     "hypervisor_update": {"remarks": "Another"},
     "hypervisor_enrolment": None,
     "hypervisor_test": None,
+    "image_create": {"name": "new", "size_bytes": 2**20},
+    "image_update": {"name": "Another"},
+    "image_data_send": None,
+    "image_data_finish": None,
+    "size_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30, "disk_bytes": 2**30},
+    "size_update": {"vcpus": 2},
+    "project_quota_set": {"vms": 5},
     "vm_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30},
+    "vm_resize": {"vcpus": 1, "memory_bytes": 2**30},
+    "disk_add": {"size_bytes": 2**30},
+    "disk_grow": {"size_bytes": 2**40},
+    "nic_add": {"network": "default"},
+    "cd_change": {"image": None},
+    "snapshot_make": {"name": "before"},
+    "snapshot_revert": None,
     "vms_partial_update": {"remarks": "Another"},
     "vms_state_partial_update": {"action": "start"},
     "discovered_domains_adopt_create": {"project": "{acme}"},
@@ -96,10 +110,14 @@ def fields_of(api: dict[str, Any], operation: dict[str, Any]) -> set[str]:
 
 def ids_of(cast: Cast) -> dict[str, str]:
     return {
+        "disk_id": str(cast.acme_vm.disks.get().pk),
+        "snapshot_id": str(cast.acme_vm.snapshots.get().pk),
         "vm_id": str(cast.acme_vm.pk),
         "project_id": str(cast.acme.pk),
         "user_id": str(cast.operator.pk),
         "hypervisor_id": str(cast.hypervisor_here.pk),
+        "image_id": str(Image.objects.get().pk),
+        "size_id": str(Size.objects.order_by("name").values_list("pk", flat=True)[0]),
         "discovered_id": str(DiscoveredDomain.objects.get().pk),
         "outsider": str(cast.outsider.pk),
         "hypervisor": str(cast.hypervisor_there.pk),
@@ -117,8 +135,13 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
 @pytest.fixture
 def world(cast: Cast) -> Cast:
     DiscoveredDomain.objects.create(hypervisor=cast.hypervisor_here, uuid=cast.ottos.pk, name="found")
+    Image.objects.create(name="found", site=cast.here, project=cast.acme)
     Hypervisor.objects.update(eve_pins=[])
     token_create(user=cast.owner, name="canary")
+    Disk.objects.create(
+        project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool="default", size_bytes=1
+    )
+    Snapshot.objects.create(vm=cast.acme_vm, name="old", vcpus=1, memory_bytes=1)
     return cast
 
 

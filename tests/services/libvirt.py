@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,14 +23,13 @@ from deploy.local.domain_xml import GuestSpec
 from deploy.local.guest_image import GuestImage, guest_image_ensure
 from tests.services.databases import ServiceError
 from tests.services.libvirt_init import BINDS
-from tests.services.root import ServiceRoot, as_root, service_root_create
+from tests.services.root import SMALL, ServiceRoot, as_root, service_root_create, unmount
 
 INIT = Path(__file__).with_name("libvirt_init.py")
 START_SECONDS = 60
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 GUEST_FOLDER = Path(os.environ.get("EVE_TEST_GUEST_DIR", "/var/tmp/eve-test-guest"))
 """Cache of the guest's kernel and initramfs: a public folder that QEMU's user can read, kept between runs."""
-SMALL = "small"
 SMALL_MIB = 48
 NETWORK_XML = """<network>
   <name>{name}</name>
@@ -144,7 +144,7 @@ class LibvirtSandbox:
     @property
     def small_folder(self) -> Path:
         """The folder of the pool ``small``: a file system of its own, of :data:`SMALL_MIB`."""
-        return self.root.path / SMALL
+        return (self.root.path / SMALL).readlink()
 
     @property
     def pool_folder(self) -> Path:
@@ -185,7 +185,7 @@ class LibvirtSandbox:
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.process.wait(30)
-        _as_root(["umount", "--lazy", str(self.small_folder)])
+        unmount(self.root.path / SMALL)
         _as_root(["rm", "-rf", "--one-file-system", *(str(self.root.path / name) for name in BINDS)])
         self.root.close()
 
@@ -241,9 +241,12 @@ def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
 
 
 def _write_configuration(root: Path) -> None:
-    for name in (*BINDS, "serial", "disks", "pool", SMALL):
+    for name in (*BINDS, "serial", "disks", "pool"):
         (root / name).mkdir(mode=0o755)
-    _as_root(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m,mode=755", "eve-test", str(root / SMALL)])
+    # Elsewhere: a mount is seen by all processes, and those of the sandbox are told by its folder's name in their mounts.
+    small = Path(tempfile.mkdtemp(prefix="eve-small-"))
+    (root / SMALL).symlink_to(small)
+    _as_root(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m,mode=755", "eve-small", str(small)])
     # Only this user and root may connect; libvirt's own checks would ask a polkit that is hidden from it.
     group = grp.getgrgid(os.getegid()).gr_name
     (root / "etc" / "libvirtd.conf").write_text(

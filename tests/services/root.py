@@ -16,6 +16,8 @@ from pathlib import Path
 
 PREFIX = "eve-test-"
 LOCK_NAME = "in-use"
+SMALL = "small"
+"""In the folder of a libvirt: a link to a small file system of its own, which is mounted elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,20 @@ def sweep() -> list[Path]:
         except BlockingIOError:
             continue
         else:
-            for mounted in filter(os.path.ismount, path.iterdir()):
-                subprocess.run([*as_root(), "umount", "--lazy", str(mounted)], check=False, capture_output=True)
+            unmount(path / SMALL)
             _remove(path)
             removed.append(path)
         finally:
             os.close(lock_fd)
     return removed
+
+
+def unmount(link: Path) -> None:
+    """Give up the file system behind ``link``, where there is one."""
+    if link.is_symlink():
+        mounted = link.readlink()
+        subprocess.run([*as_root(), "umount", "--lazy", str(mounted)], check=False, capture_output=True)
+        _remove(mounted)
 
 
 def _remove(path: Path) -> None:

@@ -23,7 +23,8 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e
 
 @pytest.fixture
 def client(cast: Cast) -> Client:
-    """Olivia's browser; site "here" has a host with storage."""
+    """Olivia's browser; site "here" has a host with storage, and no sizes are offered."""
+    Size.objects.all().delete()
     equip(cast.hypervisor_here)
     return cast.pages(cast.owner)
 
@@ -192,6 +193,16 @@ def test_projects_hosts_and_quotas_are_ones_own(cast: Cast, client: Client) -> N
     assert client.get(f"{quota}{cast.acme.pk}").status_code == 200
     for address in (f"{quota}{cast.ottos.pk}", f"{quota}nonsense", quota):
         assert client.get(address).status_code == 404
+
+
+def test_sites_are_those_that_one_knows(cast: Cast, client: Client) -> None:
+    def sites(user: Any) -> list[str]:
+        return [site.name for site in cast.pages(user).get(URL).context["form"].sites]
+
+    assert (sites(cast.owner), sites(cast.outsider)) == (["here"], ["there"])
+    assert cast.pages(cast.outsider).get(URL).context["form"].plugs == []
+    Image.objects.create(name="Debian 12", site=cast.here, state=ImageState.READY)
+    assert sites(cast.outsider) == ["here", "there"]
 
 
 def test_no_project_of_others(cast: Cast, client: Client) -> None:

@@ -59,7 +59,12 @@ class ImageCreateSerializer(StrictSerializer):
         default=ImageFormat.QCOW2,
         help_text="As which its bytes are read; they are never guessed. An ISO is raw.",
     )
-    site = serializers.UUIDField(help_text="Where it is kept; virtual machines of that site are made from it.")
+    site = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Where it is kept and machines are made from it; else where there is most space.",
+    )
     project = serializers.UUIDField(required=False, allow_null=True, default=None, help_text="Null: public, for staff.")
     sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False, default="", allow_blank=True)
     remarks = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)

@@ -21,11 +21,10 @@ from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import projects_visible_to
 from common.pieces import PIECE_BYTES
-from hypervisors.models import Site
 from hypervisors.selectors import hypervisors_for
 from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
-from vms.images import image_for, images_for
+from vms.images import image_for, images_for, sites_known_to
 from vms.models import Image
 from vms.services import (
     NewImage,
@@ -160,11 +159,9 @@ class ImageDataView(APIView):
 
 def wanted_of(data: dict[str, Any], user: User) -> NewImage:
     """What a checked request asks for. Raises ValidationError for what the user does not see."""
-    site = chosen(data, "site", Site.objects.all())
-    assert site is not None  # the serializer asks for it
     return NewImage(
         name=data["name"],
-        site=site,
+        site=chosen(data, "site", sites_known_to(user)),
         project=chosen(data, "project", projects_visible_to(user).filter(is_active=True)),
         kind=data["kind"],
         format=data["format"],
@@ -177,7 +174,7 @@ def _make(wanted: NewImage, data: dict[str, Any], user: User) -> Operation:
     if "url" in data:
         return image_fetch(wanted=wanted, url=data["url"], user=user)
     volume = data["volume"]
-    hypervisor = chosen(volume, "hypervisor", hypervisors_for(user).filter(site=wanted.site))
+    hypervisor = chosen(volume, "hypervisor", hypervisors_for(user))
     assert hypervisor is not None  # the serializer asks for it
     return image_take(wanted=wanted, hypervisor=hypervisor, pool=volume["pool"], volume=volume["name"], user=user)
 

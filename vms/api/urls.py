@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import images, metrics, storage, views
+from . import changes, images, metrics, storage, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
     path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),
+    path("vms/<uuid:vm_id>/resources", changes.ResourcesView.as_view(), name="api-vm-resources"),
+    path("vms/<uuid:vm_id>/disks", changes.DiskListView.as_view(), name="api-vm-disks"),
+    path("vms/<uuid:vm_id>/disks/<uuid:disk_id>", changes.DiskView.as_view(), name="api-vm-disk"),
+    path("vms/<uuid:vm_id>/nics", changes.NicListView.as_view(), name="api-vm-nics"),
+    path("vms/<uuid:vm_id>/nics/<str:mac>", changes.NicView.as_view(), name="api-vm-nic"),
+    path("vms/<uuid:vm_id>/cd", changes.CdView.as_view(), name="api-vm-cd"),
+    path("vms/<uuid:vm_id>/snapshots", changes.SnapshotListView.as_view(), name="api-vm-snapshots"),
+    path("vms/<uuid:vm_id>/snapshots/<uuid:snapshot_id>", changes.SnapshotView.as_view(), name="api-vm-snapshot"),
+    path(
+        "vms/<uuid:vm_id>/snapshots/<uuid:snapshot_id>/revert",
+        changes.SnapshotRevertView.as_view(),
+        name="api-vm-snapshot-revert",
+    ),
     path("vms/<uuid:vm_id>/screenshot", views.VmScreenshotView.as_view(), name="api-vm-screenshot"),
     path("images", images.ImageListView.as_view(), name="api-images"),
     path("images/<uuid:image_id>", images.ImageView.as_view(), name="api-image"),

@@ -17,6 +17,7 @@ class Quota(models.Model):
     memory_bytes = models.PositiveBigIntegerField(_("memory"), null=True, blank=True)
     disk_bytes = models.PositiveBigIntegerField(_("disk space"), null=True, blank=True)
 
+    snapshots = models.PositiveIntegerField(_("snapshots"), null=True, blank=True)
     images = models.PositiveIntegerField(_("images"), null=True, blank=True)
 
     class Meta:

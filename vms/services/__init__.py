@@ -2,6 +2,7 @@
 
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
+from .hardware import cd_change, disk_add, disk_grow, disk_remove, nic_add, nic_remove, vm_resize
 from .images import (
     NewImage,
     image_check,
@@ -14,23 +15,33 @@ from .images import (
 from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
 from .sizes import size_create, size_delete, size_update
+from .snapshots import snapshot_delete, snapshot_make, snapshot_revert
 
 __all__ = [
     "NewDisk",
     "NewImage",
     "NewNic",
     "NewVm",
+    "cd_change",
+    "disk_add",
+    "disk_grow",
+    "disk_remove",
     "image_check",
     "image_delete",
     "image_fetch",
     "image_take",
     "image_update",
     "image_upload",
+    "nic_add",
+    "nic_remove",
     "quota_reserve",
     "quota_set",
     "size_create",
     "size_delete",
     "size_update",
+    "snapshot_delete",
+    "snapshot_make",
+    "snapshot_revert",
     "vm_accept_drift",
     "vm_adopt",
     "vm_change_state",
@@ -38,5 +49,6 @@ __all__ = [
     "vm_delete",
     "vm_forget",
     "vm_move",
+    "vm_resize",
     "vm_update",
 ]

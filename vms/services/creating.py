@@ -262,12 +262,12 @@ def _make_nics(vm: Vm, wanted: NewVm, place: Place) -> None:
     nics_check(place.hypervisor, nics)
     model = NicModel.E1000E if wanted.has_legacy_devices else NicModel.VIRTIO
     Nic.objects.bulk_create(
-        Nic(vm=vm, mac=_new_mac(), kind=kind, source=source, model=model, position=position)
+        Nic(vm=vm, mac=new_mac(), kind=kind, source=source, model=model, position=position)
         for position, (kind, source) in enumerate(nics)
     )
 
 
-def _new_mac() -> str:
+def new_mac() -> str:
     """Of QEMU's range 52:54:00, as libvirt makes them; the column is unique."""
     while Nic.objects.filter(
         mac=(mac := "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3)))

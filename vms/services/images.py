@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_URL, check_object_name, check_sha256
 
@@ -35,7 +36,8 @@ class NewImage:
     """What somebody wants to have."""
 
     name: str
-    site: Site
+    site: Site | None = None
+    """None: where there is most space."""
     project: Project | None = None
     """None: public, which staff may make."""
     kind: str = ImageKind.CLOUD
@@ -59,21 +61,23 @@ def image_upload(*, wanted: NewImage, size_bytes: int, user: User) -> Image:
             "size_bytes",
             _("An image has 1 byte to %(most)d GiB here.") % {"most": settings.IMAGE_MAX_BYTES // 2**30},
         )
-    image = _begin(wanted, user, size_bytes=size_bytes)
-    _place(image, size_bytes=size_bytes)
-    return image
+    return _begin(wanted, user, size_bytes=size_bytes)
 
 
 @transaction.atomic
 def image_fetch(*, wanted: NewImage, url: str, user: User) -> Operation:
     """Lets a host of the site fetch it from `url`. Raises as :func:`image_upload`."""
-    if not url.startswith(("https://", "http://")) or len(url) > MAX_URL or not url.isascii() or not url.isprintable():
+    if (
+        not url.startswith(("https://", "http://"))
+        or len(url) > MAX_URL
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+    ):
         raise _invalid("url", _("An address begins with https:// or http:// and has plain characters only."))
     if "@" in url.split("/")[2]:
         raise _invalid("url", _("An address without a user name or password: others would see them."))
-    image = _begin(wanted, user, source_url=url)
-    _place(image, size_bytes=0)
-    return _queue(FETCH, image, user)
+    return _queue(FETCH, _begin(wanted, user, source_url=url), user)
 
 
 @transaction.atomic
@@ -86,8 +90,7 @@ def image_take(*, wanted: NewImage, hypervisor: Hypervisor, pool: str, volume: s
         check_object_name("pool", pool)
     except ValueError:
         raise _invalid("volume", _("There is no such file.")) from None
-    image = _begin(wanted, user)
-    ImageCopy.objects.create(image=image, hypervisor=hypervisor, pool=pool)
+    image = _begin(wanted, user, place=(hypervisor, pool))
     return _queue(TAKE, image, user, volume=volume)
 
 
@@ -151,7 +154,14 @@ def require_manager(user: User, image: Image) -> None:
         )
 
 
-def _begin(wanted: NewImage, user: User, *, size_bytes: int = 0, source_url: str = "") -> Image:
+def _begin(
+    wanted: NewImage,
+    user: User,
+    *,
+    size_bytes: int = 0,
+    source_url: str = "",
+    place: tuple[Hypervisor, str] | None = None,
+) -> Image:
     _require_maker(user, wanted)
     try:
         check_sha256(wanted.sha256)
@@ -159,12 +169,13 @@ def _begin(wanted: NewImage, user: User, *, size_bytes: int = 0, source_url: str
         raise _invalid("sha256", _("64 hexadecimal digits (0-9, a-f), or leave it empty.")) from None
     if wanted.project is not None:
         quota_reserve(project=wanted.project, amounts=Amounts(images=1, disk_bytes=size_bytes))
+    hypervisor, pool = place or pool_for_image(_hosts(wanted, user), size_bytes=size_bytes)
     image = Image.objects.create(
         name=_words("name", wanted.name),
         kind=wanted.kind,
         format=ImageFormat.RAW if wanted.kind == ImageKind.ISO else wanted.format,
         project=wanted.project,
-        site=wanted.site,
+        site=hypervisor.site,
         sha256=wanted.sha256,
         remarks=_words("remarks", wanted.remarks),
         size_bytes=size_bytes,
@@ -176,24 +187,36 @@ def _begin(wanted: NewImage, user: User, *, size_bytes: int = 0, source_url: str
         actor=user,
         target=image,
         project=image.project,
-        detail={"site": wanted.site.name, "kind": image.kind, "from": source_url.split("?", maxsplit=1)[0] or "bytes"},
+        detail={
+            "site": hypervisor.site.name,
+            "kind": image.kind,
+            "from": source_url.split("?", maxsplit=1)[0] or "bytes",
+        },
     )
+    ImageCopy.objects.create(image=image, hypervisor=hypervisor, pool=pool)
     return image
+
+
+def _hosts(wanted: NewImage, user: User) -> QuerySet[Hypervisor]:
+    if wanted.site is not None:
+        return Hypervisor.objects.filter(site=wanted.site)
+    return Hypervisor.objects.all() if wanted.project is not None else hypervisors_for(user)
+
+
+def _manages(user: User, site: Site | None) -> bool:
+    """Whether the user is staff of that site; of some site, where none is named."""
+    sites = sites_for(user)
+    return sites.filter(pk=site.pk).exists() if site else sites.exists()
 
 
 def _require_maker(user: User, wanted: NewImage) -> None:
     if wanted.project is None:
-        if not sites_for(user).filter(pk=wanted.site.pk).exists():
+        if not _manages(user, wanted.site):
             raise ActionNotAllowed(_("Public images are made by the staff of their site. Choose one of your projects."))
-    elif role_in(user, wanted.project) is not Role.OWNER and not sites_for(user).filter(pk=wanted.site.pk).exists():
+    elif role_in(user, wanted.project) is not Role.OWNER and not _manages(user, wanted.site):
         raise ActionNotAllowed(
             _("Images of project %(name)s are made by its owners. Ask one of them.") % {"name": wanted.project.name}
         )
-
-
-def _place(image: Image, *, size_bytes: int) -> None:
-    hypervisor, pool = pool_for_image(image.site, size_bytes=size_bytes)
-    ImageCopy.objects.create(image=image, hypervisor=hypervisor, pool=pool)
 
 
 def _queue(kind: str, image: Image, user: User, **arguments: Any) -> Operation:

@@ -41,7 +41,7 @@ def nics_check(host: Hypervisor, nics: Sequence[Plug]) -> None:
         if (kind, source) not in known:
             detail = _("Host %(host)s has no %(kind)s called “%(name)s”, or it is not active.") % {
                 "host": host.name,
-                "kind": NicKind(kind).label,
+                "kind": NicKind(kind).label if kind in NicKind.values else kind,
                 "name": source,
             }
             raise Invalid(detail, errors={"nics": [detail]})

@@ -17,7 +17,7 @@ from common.errors import EveError
 from operations.errors import IdempotencyMismatch
 from operations.idempotency import operation_once, request_digest
 from vms.forms import NewVmForm, project_of
-from vms.quotas import shares_of
+from vms.quotas import Share, shares_of
 from vms.services import vm_create
 
 from .parts import page_context
@@ -62,17 +62,24 @@ def vm_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_new_quota(request: HttpRequest) -> HttpResponse:
     """What a project may use and uses, for the page's summary."""
-    project = NewVmForm(user=caller(request)).projects.filter(pk=project_of(request.GET.get("project", ""))).first()
+    wanted = project_of(request.GET.get("project", ""))
+    projects = NewVmForm(user=caller(request)).projects
+    project = projects.filter(pk=wanted).first() if wanted else None
     if project is None:
         raise Http404
-    return render(request, "vms/parts/new_quota.html", {"project": project, "shares": shares_of(project)})
+    return render(request, "vms/parts/new_quota.html", {"project": project, "shares": _shares_of(project)})
 
 
 def _told(request: HttpRequest) -> dict[str, list[str]]:
     return {name: values for name, values in request.POST.lists() if name not in ("csrfmiddlewaretoken", "key")}
 
 
-def _shares(form: NewVmForm) -> list[object]:
+def _shares(form: NewVmForm) -> list[Share]:
     chosen = project_of(str(form["project"].value() or ""))
     project: Project | None = form.projects.filter(pk=chosen).first() if chosen else None
-    return list(shares_of(project)) if project else []
+    return _shares_of(project) if project else []
+
+
+def _shares_of(project: Project) -> list[Share]:
+    """Those that a new machine takes from."""
+    return [share for share in shares_of(project) if share.name in ("vms", "vcpus", "memory_bytes", "disk_bytes")]

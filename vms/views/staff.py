@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.callers import caller
 from accounts.models import AuditOutcome, Project
 from accounts.pages import staff_required
-from accounts.selectors import audit_events_for, is_unlimited_staff
+from accounts.selectors import audit_events_for
 from common.errors import EveError
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
@@ -30,6 +30,8 @@ from vms.listing import SORTS, Listing, tabs
 from vms.models import Vm, VmState
 from vms.selectors import discovered_for, state_counts, vms_managed_by
 from vms.services import vm_accept_drift, vm_adopt, vm_forget
+
+from .frames import manage_context, search_text
 
 PAGE = 50
 
@@ -44,7 +46,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     known = [host for host in hosts if host.facts]
     counts = state_counts(vms_managed_by(user))
     context = {
-        **_context(request, "overview"),
+        **manage_context(request, "overview"),
         "sites": [(site, list(rows)) for site, rows in groupby(hosts, key=lambda host: host.row.site)],
         "hosts": hosts,
         "online": [host for host in hosts if host.row.state == "online"],
@@ -78,7 +80,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
     )
     page = Paginator(vms, PAGE).get_page(request.GET.get("page"))
     context = {
-        **_context(request, "overview"),
+        **manage_context(request, "overview"),
         "host": host,
         "alerts": alerts_of([host]),
         "page_obj": page,
@@ -98,7 +100,7 @@ def vms(request: HttpRequest) -> HttpResponse:
     managed = vms_managed_by(user)
     page = listing.page(managed, request.GET.get("page"))
     context = {
-        **_context(request, "vms"),
+        **manage_context(request, "vms"),
         "listing": listing,
         "page_obj": page,
         "cards": cards_for(user, page),
@@ -118,7 +120,7 @@ def drift(request: HttpRequest) -> HttpResponse:
     conflicts = list(found.conflicts[:PAGE])
     owners = rightful_vms(found.conflicts) if conflicts else {}
     context = {
-        **_context(request, "drift"),
+        **manage_context(request, "drift"),
         "drift": found,
         "changed": list(found.changed[:PAGE]),
         "missing": list(found.missing[:PAGE]),
@@ -181,10 +183,10 @@ def operations(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state in OperationState.values:
         found = found.filter(state=state)
-    if text := _search_text(request):
+    if text := search_text(request):
         found = found.filter(Q(target_label__icontains=text) | Q(requested_by__email__icontains=text))
     context = {
-        **_context(request, "operations"),
+        **manage_context(request, "operations"),
         "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
         "states": OperationState.choices,
         "state": state,
@@ -202,7 +204,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     outcome = request.GET.get("outcome", "")
     if outcome in AuditOutcome.values:
         found = found.filter(outcome=outcome)
-    if text := _search_text(request):
+    if text := search_text(request):
         found = found.filter(
             Q(action__istartswith=text)
             | Q(actor_label__icontains=text)
@@ -210,7 +212,7 @@ def audit(request: HttpRequest) -> HttpResponse:
             | Q(request_id=text)
         )
     context = {
-        **_context(request, "audit"),
+        **manage_context(request, "audit"),
         "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
         "outcomes": AuditOutcome.choices,
         "outcome": outcome,
@@ -230,24 +232,8 @@ def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
         messages.warning(request, warning)
 
 
-def _context(request: HttpRequest, part: str) -> dict[str, Any]:
-    """What the frame of staff's pages needs: see manage/base.html."""
-    user = caller(request)
-    return {
-        "nav": "manage",
-        "part": part,
-        "is_unlimited": is_unlimited_staff(user),
-        "drift_total": Drift(user).total,
-        "active_total": operations_for(user).filter(state__in=ACTIVE_STATES).count(),
-    }
-
-
 def _is_part(request: HttpRequest) -> bool:
     return request.GET.get("part") == "1"
-
-
-def _search_text(request: HttpRequest) -> str:
-    return request.GET.get("q", "").replace("\0", "").strip()[:200]
 
 
 def _managed_or_404(request: HttpRequest, vm_id: UUID) -> Vm:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils.translation import gettext as _
 
 from eve_site.server import serve
 
@@ -14,16 +15,22 @@ from eve_site.server import serve
 class Command(BaseCommand):
     """Serves Eve."""
 
-    help = "Serves Eve: pages, API, websockets, and in the same process the watcher of agents and the operation worker."
+    help = _(
+        "Serves Eve: pages, API, websockets, and in the same process the watcher of agents and the operation worker."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line's options."""
-        parser.add_argument("--bind", default=settings.BIND, help="address to listen on (EVE_BIND, %(default)s)")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (EVE_PORT, %(default)s)")
+        parser.add_argument("--bind", default=settings.BIND, help=_("address to listen on (EVE_BIND, %(default)s)"))
+        parser.add_argument(
+            "--port", type=int, default=settings.PORT, help=_("port to listen on (EVE_PORT, %(default)s)")
+        )
         parser.add_argument(
             "--web-only",
             action="store_true",
-            help="leave watching and operations to `manage.py watch` and `manage.py work` (needs PostgreSQL and Redis)",
+            help=_(
+                "leave watching and operations to `manage.py watch` and `manage.py work` (needs PostgreSQL and Redis)"
+            ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

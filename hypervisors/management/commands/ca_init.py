@@ -15,14 +15,14 @@ from hypervisors.services import ca_ensure
 class Command(BaseCommand):
     """Makes the CA in settings.CA_DIR, unless it is there."""
 
-    help = "Make Eve's certificate authority, unless it is there already."
+    help = _("Make Eve's certificate authority, unless it is there already.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``--replace-lost``"""
         parser.add_argument(
             "--replace-lost",
             action="store_true",
-            help="make another CA where the former one's files are gone; every host has to be enrolled again",
+            help=_("make another CA where the former one's files are gone; every host has to be enrolled again"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -15,7 +15,7 @@ from hypervisors.services import eve_certificate_renew
 class Command(BaseCommand):
     """Makes the certificate that follows; the watchers announce it to the agents and change over."""
 
-    help = "Change Eve's own client certificate now. Agents are told first; hosts that are away are waited for."
+    help = _("Change Eve's own client certificate now. Agents are told first; hosts that are away are waited for.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

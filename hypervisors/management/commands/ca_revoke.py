@@ -15,11 +15,13 @@ from hypervisors.services import certificate_revoke
 class Command(BaseCommand):
     """Shuts out whoever has the certificate, at once."""
 
-    help = "Revoke a certificate by its serial. A host that is pinned to it is shut out at once."
+    help = _("Revoke a certificate by its serial. A host that is pinned to it is shut out at once.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``SERIAL --reason TEXT``"""
-        parser.add_argument("serial", metavar="SERIAL", help="hexadecimal, as ca_show, ca_verify and the pages show it")
+        parser.add_argument(
+            "serial", metavar="SERIAL", help=_("hexadecimal, as ca_show, ca_verify and the pages show it")
+        )
         parser.add_argument("--reason", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography import x509
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors import pki
@@ -16,12 +17,12 @@ from hypervisors.castore import ca_store
 class Command(BaseCommand):
     """Shows fingerprints, serials and dates."""
 
-    help = "Show Eve's CA and Eve's own certificates: fingerprint, serial, dates."
+    help = _("Show Eve's CA and Eve's own certificates: fingerprint, serial, dates.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``--json``, ``--pem``"""
-        parser.add_argument("--json", action="store_true", help="as one JSON object")
-        parser.add_argument("--pem", action="store_true", help="the CA's certificate only, as PEM")
+        parser.add_argument("--json", action="store_true", help=_("as one JSON object"))
+        parser.add_argument("--pem", action="store_true", help=_("the CA's certificate only, as PEM"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors import pki
@@ -16,12 +17,14 @@ from hypervisors.services import certificate_sign_by_hand
 class Command(BaseCommand):
     """Signs a PKCS#10 request and writes the certificate to the standard output."""
 
-    help = "Sign a certificate request by hand. Agents and Eve trust pinned certificates only: enrol hosts instead."
+    help = _("Sign a certificate request by hand. Agents and Eve trust pinned certificates only: enrol hosts instead.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``CSR.pem --name NAME``"""
-        parser.add_argument("csr", metavar="CSR.pem", help="the request; - reads the standard input")
-        parser.add_argument("--name", action="append", default=[], help="DNS name to certify; may be given repeatedly")
+        parser.add_argument("csr", metavar="CSR.pem", help=_("the request; - reads the standard input"))
+        parser.add_argument(
+            "--name", action="append", default=[], help=_("DNS name to certify; may be given repeatedly")
+        )
         parser.add_argument("--usage", choices=["server", "client"], default="server")
         parser.add_argument("--days", type=int, default=90)
 
@@ -37,4 +40,4 @@ class Command(BaseCommand):
         except EveError as error:
             raise CommandError(str(error.detail)) from error
         self.stdout.write(pki.certificate_pem(certificate).strip())
-        self.stderr.write(f"serial {pki.serial_text(certificate)}")
+        self.stderr.write(_("serial %(serial)s") % {"serial": pki.serial_text(certificate)})

@@ -18,7 +18,7 @@ from hypervisors.models import Certificate
 class Command(BaseCommand):
     """Exit status 0: signed by Eve's CA, valid now, not revoked."""
 
-    help = "Tell whether a certificate is signed by Eve's CA, valid now, and not revoked."
+    help = _("Tell whether a certificate is signed by Eve's CA, valid now, and not revoked.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``CERT.pem``"""

@@ -24,16 +24,16 @@ from hypervisors.services import (
 class Command(BaseCommand):
     """Does nothing a second time; a token is made only while the host is not enrolled, or with ``--re-enrol``."""
 
-    help = "Register a hypervisor (and its site), and give the line that enrols its host. Harmless when repeated."
+    help = _("Register a hypervisor (and its site), and give the line that enrols its host. Harmless when repeated.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``NAME --address HOST:PORT --site NAME``"""
         parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--address", required=True, metavar="HOST:PORT", help="where its agent listens")
-        parser.add_argument("--site", required=True, metavar="NAME", help="made unless it exists")
+        parser.add_argument("--address", required=True, metavar="HOST:PORT", help=_("where its agent listens"))
+        parser.add_argument("--site", required=True, metavar="NAME", help=_("made unless it exists"))
         parser.add_argument("--remarks", default=None)
-        parser.add_argument("--re-enrol", action="store_true", help="give a line although the host is enrolled")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--re-enrol", action="store_true", help=_("give a line although the host is enrolled"))
+        parser.add_argument("--json", action="store_true", help=_("print one JSON object"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

@@ -16,7 +16,7 @@ POLL_SECONDS = 0.3
 class Command(BaseCommand):
     """Exit status 0 when it is online; else the reason in words."""
 
-    help = "Wait until a hypervisor is online; say why not if it is not in time."
+    help = _("Wait until a hypervisor is online; say why not if it is not in time.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``NAME --seconds N``"""

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvloop
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 
 from common.errors import EveError
 from hypervisors.watcher import watch_forever
@@ -16,7 +17,7 @@ from hypervisors.watcher import watch_forever
 class Command(BaseCommand):
     """Watches hosts until SIGTERM or SIGINT. Several may run: they share the hosts."""
 
-    help = "Watch the hypervisors: their events, inventory and certificates. Several may run at once."
+    help = _("Watch the hypervisors: their events, inventory and certificates. Several may run at once.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils.translation import gettext as _
 
 from operations.worker import work_forever
 
@@ -14,7 +15,7 @@ from operations.worker import work_forever
 class Command(BaseCommand):
     """Does operations."""
 
-    help = (
+    help = _(
         "Does operations (starts, stops, …) until SIGTERM or SIGINT. Start any number; each operation is done by one."
     )
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -70,7 +71,7 @@ class Guest:
     async def is_frozen(self) -> bool:
         return await self._ask("guest-fsfreeze-status", {}) == "frozen"
 
-    async def _ask(self, command: str, arguments: dict) -> dict:
+    async def _ask(self, command: str, arguments: dict[str, Any]) -> Any:
         text = json.dumps({"execute": command, "arguments": arguments})
         return json.loads(await self.rig.virsh("qemu-agent-command", str(self.domain.uuid), text))["return"]
 

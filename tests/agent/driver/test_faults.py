@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eve_agent.driver.pools.folder import PoolFolder
@@ -261,7 +262,7 @@ async def test_a_title_is_text_whatever_it_holds(shop: Shop, libvirt_rig: Libvir
     ],
     ids=str,
 )
-def test_a_specification_that_cannot_be_is_refused_before_it_is_sent(fields: dict):
+def test_a_specification_that_cannot_be_is_refused_before_it_is_sent(fields: dict[str, Any]):
     if "disks" in fields:
         fields = {"disks": (DiskSlot(disk_uuid=uuid.UUID(int=1), pool=POOL),) * 2}
     usual = {"uuid": uuid.uuid4(), "name": "web", "vcpus": 1, "memory_bytes": 64 * MIB}

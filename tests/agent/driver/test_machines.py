@@ -23,8 +23,9 @@ from eve_agent.errors import (
 )
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain, DomainState, StateAction
+from eve_agent.wire.jobs import JobState
 from eve_agent.wire.spec import DiskBus, DiskSlot, DomainDelete, Firmware, NicModel, PoolDisk, ResourcesChange
-from eve_agent.wire.storage import DiskSpec, ImageFormat, VolumeKind
+from eve_agent.wire.storage import DiskSpec, ImageCopy, ImageFormat, VolumeKind
 
 from tests.agent.driver.making import MAC, MIB, POOL, SEED, Shop, disc, nic, qcow2, spec
 from tests.agent.driver.rig import EventLog, Rig
@@ -126,6 +127,26 @@ async def test_a_disk_is_made_once_and_grown(shop: Shop, rig: Rig, tmp_path: Pat
     assert not (await rig.driver.delete_disk(POOL, disk)).was_there
     with pytest.raises(VolumeNotFound):
         await rig.driver.disk(POOL, disk)
+
+
+async def test_an_image_is_made_of_a_disk(shop: Shop, rig: Rig, tmp_path: Path):
+    source = await shop.disk(size_mib=24, image=await shop.image(qcow2(tmp_path)))
+    machine = await shop.machine(source)
+    image, operation = uuid.uuid4(), uuid.uuid4()
+    wanted = ImageCopy(operation_id=operation, disk_uuid=source, volume="")
+
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+    with pytest.raises(VolumeInUse, match="web"):
+        await shop.images.copy(POOL, image, wanted)
+    await rig.driver.change_state(machine.uuid, StateAction.STOP)
+    await shop.images.copy(POOL, image, wanted)
+
+    assert (await shop.job(operation)).state is JobState.SUCCEEDED
+    assert (await shop.images.status(POOL, image)).virtual_bytes == 24 * MIB
+    assert (await rig.driver.disk(POOL, await shop.disk(size_mib=24, image=image))).image_uuid == image
+    assert (await rig.driver.delete_domain(machine.uuid, DomainDelete(disks=(PoolDisk(POOL, source),)))).was_there
+    with pytest.raises(VolumeNotFound):
+        await shop.images.copy(POOL, uuid.uuid4(), ImageCopy(operation_id=uuid.uuid4(), disk_uuid=source, volume=""))
 
 
 async def test_what_is_taken_or_missing_is_refused_and_leaves_nothing(shop: Shop, rig: Rig):

@@ -242,8 +242,10 @@ async def source(tmp_path: Path) -> AsyncIterator[tuple[Source, TestServer]]:
     app = web.Application()
     app.router.add_get("/image", made.image)
     app.router.add_get("/away", made.away)
-    async with TestServer(app) as server:
-        yield made, server
+    server = TestServer(app)
+    await server.start_server()
+    yield made, server
+    await server.close()
 
 
 def wish(url: object, **fields: object) -> ImageFetch:

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from common.errors import EveError
@@ -21,22 +22,22 @@ POLL_SECONDS = 0.5
 class Command(BaseCommand):
     """Adopts a domain."""
 
-    help = (
+    help = _(
         "Makes the domain UUID, which a host reports, a virtual machine of a project's. Run again, it changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line's options."""
-        parser.add_argument("uuid", type=uuid.UUID, help="the domain's libvirt UUID (virsh domuuid NAME)")
+        parser.add_argument("uuid", type=uuid.UUID, help=_("the domain's libvirt UUID (virsh domuuid NAME)"))
         owner = parser.add_mutually_exclusive_group(required=True)
-        owner.add_argument("--user", metavar="EMAIL", help="into this user's personal project")
-        owner.add_argument("--project", metavar="ID", type=uuid.UUID, help="into this project")
+        owner.add_argument("--user", metavar="EMAIL", help=_("into this user's personal project"))
+        owner.add_argument("--project", metavar="ID", type=uuid.UUID, help=_("into this project"))
         parser.add_argument(
             "--wait",
             metavar="SECONDS",
             type=float,
             default=WAIT_SECONDS,
-            help="how long to wait for a host to report it (%(default)s)",
+            help=_("how long to wait for a host to report it (%(default)s)"),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,19 +50,27 @@ class Command(BaseCommand):
                 vm = _adopted_already(options["uuid"], project)
                 if vm is None:
                     raise CommandError(
-                        f"No host has reported a domain {options['uuid']} within {options['wait']:g} seconds. "
-                        "Is its host online (manage.py hypervisor_wait NAME), and is the UUID right?"
+                        _(
+                            "No host has reported a domain %(uuid)s within %(seconds)g seconds. "
+                            "Is its host online (manage.py hypervisor_wait NAME), and is the UUID right?"
+                        )
+                        % {"uuid": options["uuid"], "seconds": options["wait"]}
                     )
             else:
                 try:
                     vm = vm_adopt(discovered=discovered, project=project, user=None)
                 except EveError as error:
                     raise CommandError(str(error.detail)) from error
-        self.stdout.write(f"{vm.name} ({vm.pk}) belongs to project {project.name}.")
+        self.stdout.write(
+            _("%(vm)s (%(id)s) belongs to project %(project)s.") % {"vm": vm.name, "id": vm.pk, "project": project.name}
+        )
         if exposed_displays(domain_of(vm.facts)):
             self.stderr.write(
-                f"Warning: the display of {vm.name} listens beyond loopback, where anybody may try its password. "
-                "Eve does not need that: set <listen type='none'/> in its graphics."
+                _(
+                    "Warning: the display of %(vm)s listens beyond loopback, where anybody may try its password. "
+                    "Eve does not need that: set <listen type='none'/> in its graphics."
+                )
+                % {"vm": vm.name}
             )
 
 
@@ -69,21 +78,23 @@ def _project(email: str | None, project_id: uuid.UUID | None) -> Project:
     if email is None:
         project = Project.objects.filter(pk=project_id).first() if project_id else None
         if project is None:
-            raise CommandError(f"There is no project {project_id}.")
+            raise CommandError(_("There is no project %(id)s.") % {"id": project_id})
         return project
     user = User.objects.filter(email__iexact=email).first()
     if user is None:
-        raise CommandError(f"There is no user {email}.")
+        raise CommandError(_("There is no user %(email)s.") % {"email": email})
     project = Project.objects.filter(personal_owner=user).first()
     if project is None:
-        raise CommandError(f"User {email} has no personal project.")
+        raise CommandError(_("User %(email)s has no personal project.") % {"email": email})
     return project
 
 
 def _adopted_already(vm_id: uuid.UUID, project: Project) -> Vm | None:
     vm = Vm.objects.select_related("project").filter(pk=vm_id).first()
     if vm is not None and vm.project_id != project.pk:
-        raise CommandError(f"{vm.name} belongs to project {vm.project.name} already.")
+        raise CommandError(
+            _("%(vm)s belongs to project %(project)s already.") % {"vm": vm.name, "project": vm.project.name}
+        )
     return vm
 
 

@@ -61,7 +61,7 @@ class StorageDriver(Protocol):
         """Raises VolumeInUse while a domain has it."""
 
     async def require_idle_disk(self, pool: str, disk_uuid: uuid.UUID) -> None:
-        """Raises VolumeInUse while a running domain has it."""
+        """Raises VolumeNotFound, and VolumeInUse while a running domain has it."""
 
     async def make_seed(self, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
         """Puts it in the place of a former one. Raises NoSpace."""

@@ -51,7 +51,8 @@ class FakeStorage(FakeCore):
     async def volumes(self, pool: str) -> tuple[Volume, ...]:
         await self._answer()
         with self._folder(pool) as folder:
-            images = [_file_volume(folder, name) for name in folder.names()]
+            files = [_file_volume(folder, name) for name in folder.names()]
+        images = [volume for volume in files if volume.kind is not VolumeKind.DISK]
         disks = [_volume(status) for (place, _), status in self._disks.items() if place == pool]
         seeds = [
             Volume(name=seed_name(vm), kind=VolumeKind.SEED, uuid=vm, format="iso", allocation_bytes=SEED_BYTES)
@@ -111,12 +112,17 @@ class FakeStorage(FakeCore):
         with self._folder(pool) as folder:
             if (pool, disk_uuid) in self._disks:
                 refuse_disk_in_use(self._users_of(folder.file_path(disk_name(disk_uuid))))
+            folder.unlink(disk_name(disk_uuid))
         return Deleted(was_there=self._disks.pop((pool, disk_uuid), None) is not None)
 
     async def require_idle_disk(self, pool: str, disk_uuid: uuid.UUID) -> None:
+        """Who asks that is about to copy the disk, which therefore becomes a file."""
         await self._answer()
+        status, name = self._disk(pool, disk_uuid), disk_name(disk_uuid)
         with self._folder(pool) as folder:
-            refuse_disk_in_use(self._users_of(folder.file_path(disk_name(disk_uuid)), running_only=True))
+            refuse_disk_in_use(self._users_of(folder.file_path(name), running_only=True))
+            if folder.size(name) is None:
+                QemuImg(folder.descriptor).create(name, size_bytes=status.size_bytes)
 
     async def make_seed(self, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
         await self._answer()

@@ -23,6 +23,9 @@ DETACH_SECONDS = 10.0
 """How long a guest may take to let go of a device."""
 BALLOON_SECONDS = 2.0
 """How long is waited for a guest's memory to become what was asked for."""
+TRAY_ATTEMPTS = 10
+TRAY_SECONDS = 0.5
+"""Between attempts to open a guest's tray."""
 _POLL_SECONDS = 0.1
 _Finder = Callable[[DomainDocument], Device | None]
 
@@ -117,13 +120,20 @@ class ChangeCalls(MachineCalls):
                 raise DeviceNotFound(f"“{domain.name()}” has no CD drive.")
             if drive.path == path:
                 continue
-            text = document.drive_with(path)
+            self._update_drive(domain, document.drive_with(path), flag)
+
+    def _update_drive(self, domain: Any, text: str, flag: int) -> None:
+        """A guest may have locked its tray, or be about to open or close it: then it is opened by force, a moment later."""
+        for attempt in range(TRAY_ATTEMPTS):
             try:
-                domain.updateDeviceFlags(text, flag)
+                domain.updateDeviceFlags(text, flag | (Flag.FORCE if attempt else 0))
             except LibvirtError as error:
-                if error.get_error_code() != Code.OPERATION_FAILED:
+                waits = error.get_error_code() in (Code.OPERATION_FAILED, Code.INTERNAL_ERROR)
+                if not waits or not self.is_alive() or attempt == TRAY_ATTEMPTS - 1:
                     raise
-                domain.updateDeviceFlags(text, flag | Flag.FORCE)  # the guest has locked its tray
+                time.sleep(TRAY_SECONDS)
+            else:
+                return
 
     @translating
     def set_boot_order(self, domain_uuid: uuid.UUID, devices: tuple[str, ...]) -> None:

@@ -112,8 +112,10 @@ class StorageCalls(Calls):
 
     @translating
     def require_idle_disk(self, pool: str, disk_uuid: uuid.UUID) -> None:
-        """Refuses a disk that a running domain has."""
+        """Refuses a disk that is not there, or that a running domain has."""
         with self._folder(pool) as (_, folder):
+            if folder.size(disk_name(disk_uuid)) is None:
+                raise VolumeNotFound("The pool has no such disk.")
             refuse_disk_in_use(self._users_of(folder.file_path(disk_name(disk_uuid)), running_only=True))
 
     @translating

@@ -1,0 +1,153 @@
+"""A machine's life in the browser, on real libvirt and QEMU: made, changed while it runs, kept in a snapshot, deleted by its name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from deploy.local.demo_guest import DemoGuestError
+from tests.services.cloud_image import cloud_image_ensure
+
+from .conftest import World
+
+OPERATION_MS = 90_000
+BOOT_SECONDS = 500
+"""Emulated, on a machine that has other things to do."""
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e4f5g6h7 olivia@desk"
+
+
+@pytest.mark.timeout(600)
+def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]) -> None:
+    page = browse("olivia@acme.example", viewport={"width": 1316, "height": 914})
+    page.goto(f"{world.house.url}/vms/new/")
+    page.fill("#id_name", "life-01")
+    page.locator("label.opt", has_text="Own numbers").click()
+    page.fill("#id_memory_gib", "0.25")
+    page.fill("#id_disk_gib", "1")
+    for box in page.locator("input[name=nics]:checked").all():
+        box.uncheck()
+    expect(page.locator("[data-of=size]")).to_have_text("1 vCPU, 0.3 GiB, 1 GiB")
+    picture(page, "vm-new")
+    page.get_by_role("button", name="Create life-01").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
+    address = page.url
+    expect(page.get_by_text("life-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    expect(page.locator(".phead .st")).to_have_text("Running")
+
+    page.goto(f"{address}hardware/")
+    page.fill("#disk-size", "2")
+    page.get_by_role("button", name="Add the disk").click()
+    expect(page.get_by_text("life-01 has another disk.")).to_be_visible(timeout=OPERATION_MS)
+    expect(page.locator("#vm-hardware").get_by_text("2 GiB", exact=True)).to_be_visible()
+    page.fill("#vcpus", "2")
+    page.get_by_role("button", name="Change the size").click()
+    expect(page.get_by_text("It gets 2 and 256 MiB at its next start")).to_be_visible(timeout=OPERATION_MS)
+    picture(page, "vm-hardware")
+
+    page.goto(f"{address}snapshots/")
+    page.fill("#snapshot-name", "before the update")
+    page.get_by_role("button", name="Make a snapshot").click()
+    expect(page.get_by_text("The snapshot of life-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    page.get_by_role("button", name="Go back…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    expect(page.get_by_text("life-01 is as it was at the snapshot.")).to_be_visible(timeout=OPERATION_MS)
+    expect(page.locator("#vm-snapshots").get_by_text("now here")).to_be_visible()
+    picture(page, "vm-snapshots")
+
+    page.goto(address)
+    page.get_by_role("button", name="Delete…").click()
+    dialog = page.get_by_role("dialog")
+    sure = dialog.get_by_role("button", name="Delete life-01")
+    expect(sure).to_be_disabled()
+    dialog.get_by_role("textbox").fill("life-01")
+    sure.click()
+    vm_id = address.rstrip("/").rsplit("/", 1)[-1]
+    token = world.house.token()
+    deadline = time.monotonic() + OPERATION_MS / 1000
+    while world.house.api("GET", f"/vms/{vm_id}", token=token).status_code != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert vm_id not in world.sandbox.virsh("list", "--all", "--uuid")
+    assert world.sandbox.virsh("vol-list", "default").count(".qcow2") == 0
+
+
+@pytest.mark.timeout(900)
+def test_a_cloud_image_boots_with_its_name_and_key(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    upload(world, "Debian 12")
+    page = browse("olivia@acme.example", viewport={"width": 1316, "height": 914})
+    page.goto(f"{world.house.url}/vms/new/")
+    page.fill("#id_name", "cloud-01")
+    page.locator("label.opt", has_text="Debian 12").click()
+    page.locator("label.opt", has_text="Own numbers").click()
+    page.fill("#id_memory_gib", "0.75")
+    page.fill("#id_disk_gib", "3")
+    page.fill("#id_another_key", KEY)
+    page.get_by_role("button", name="Create cloud-01").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
+    vm_id = page.url.rstrip("/").rsplit("/", 1)[-1]
+    expect(page.get_by_text("cloud-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    told = in_guest(
+        world, vm_id, "cloud-init status --wait >&2; hostname; cat /home/*/.ssh/authorized_keys; pgrep -a agetty"
+    )
+    assert told.startswith("cloud-01\n")
+    assert KEY.split()[1] in told
+    assert "tty1" in told
+    page.goto(f"{page.url}console/")
+    page.wait_for_timeout(3000)
+    picture(page, "vm-cloud-console")
+
+
+def upload(world: World, name: str) -> None:
+    """Sends the cloud image, as a program does."""
+    token = world.house.token()
+    data = cloud_image_ensure().read_bytes()
+    site = world.house.api("GET", "/sites", token=token).json()["results"][0]["id"]
+    for each in world.house.api("GET", "/sites", token=token).json()["results"]:
+        site = each["id"] if each["name"] == "here" else site
+    answer = world.house.api("POST", "/images", token=token, json={"name": name, "site": site, "size_bytes": len(data)})
+    assert answer.status_code == 201, answer.text
+    path, sent = f"/images/{answer.json()['image']['id']}", 0
+    piece = world.house.api("GET", f"{path}/data", token=token).json()["piece_bytes"]
+    while sent < len(data):
+        answer = world.house.api("PUT", f"{path}/data?offset={sent}", token=token, data=data[sent : sent + piece])
+        assert answer.status_code == 200, answer.text
+        sent = answer.json()["received_bytes"]
+    world.house.api("POST", f"{path}/data", token=token)
+    deadline = time.monotonic() + 120
+    while (state := world.house.api("GET", path, token=token).json()["state"]) != "ready":
+        assert state == "coming"
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def in_guest(world: World, vm_id: str, script: str) -> str:
+    """What a shell in the guest prints, by the guest's agent, once that answers."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    pid = None
+    while True:
+        assert time.monotonic() < deadline
+        try:
+            if pid is None:
+                wanted = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+                pid = ask_guest(world, vm_id, "guest-exec", wanted)["pid"]
+            status = ask_guest(world, vm_id, "guest-exec-status", {"pid": pid})
+            if status["exited"]:
+                return base64.b64decode(status.get("out-data", "")).decode()
+        except DemoGuestError:
+            pass  # it has not booted so far
+        time.sleep(1)
+
+
+def ask_guest(world: World, vm_id: str, command: str, arguments: dict[str, Any]) -> Any:
+    """One command of QEMU's guest agent."""
+    text = json.dumps({"execute": command, "arguments": arguments})
+    return json.loads(world.sandbox.virsh("qemu-agent-command", vm_id, text))["return"]

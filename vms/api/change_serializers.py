@@ -1,0 +1,68 @@
+"""What a machine is made of, and its snapshots, as the API shows and takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from vms.models import Disk, Nic, Snapshot
+
+from .serializers import StrictSerializer
+
+
+class MachineDiskSerializer(serializers.ModelSerializer[Disk]):
+    """A disk that Eve made."""
+
+    class Meta:
+        model = Disk
+        fields = ["id", "size_bytes", "bus", "pool", "image", "position", "created_at"]
+        read_only_fields = fields
+
+
+class MachineNicSerializer(serializers.ModelSerializer[Nic]):
+    """A network card that Eve made."""
+
+    class Meta:
+        model = Nic
+        fields = ["mac", "kind", "model", "position"]
+        read_only_fields = fields
+
+    def get_fields(self) -> dict[str, Any]:
+        """Also ``source``, a name that DRF's fields use themselves."""
+        source = serializers.CharField(read_only=True, help_text="Name of the network or bridge.")
+        return {**super().get_fields(), "source": source}
+
+
+class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
+    """A snapshot; `parent` is the one that it was made after."""
+
+    class Meta:
+        model = Snapshot
+        fields = ["id", "name", "parent", "with_memory", "is_current", "state", "created_at"]
+        read_only_fields = fields
+
+
+class ResourcesSerializer(StrictSerializer):
+    """How large a machine is to be."""
+
+    vcpus = serializers.IntegerField(min_value=1, max_value=65_535)
+    memory_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+
+
+class DiskSizeSerializer(StrictSerializer):
+    """How large a disk is to be."""
+
+    size_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+
+
+class CdSerializer(StrictSerializer):
+    """What is to be in the CD drive."""
+
+    image = serializers.UUIDField(allow_null=True, help_text="An ISO; null: the drive is emptied.")
+
+
+class SnapshotMakeSerializer(StrictSerializer):
+    """A snapshot to be made."""
+
+    name = serializers.CharField(max_length=100)

@@ -1,0 +1,221 @@
+"""Changes of a machine that is there: size, disks, network cards, CD, snapshots. Each answers 202 with its operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from accounts.callers import caller
+from operations.idempotency import HEADER, operation_once, request_digest
+from operations.models import Operation
+from vms.images import images_for
+from vms.models import Disk, Nic, Snapshot, Vm
+from vms.selectors import vms_visible_to
+from vms.services import (
+    cd_change,
+    disk_add,
+    disk_grow,
+    disk_remove,
+    nic_add,
+    nic_remove,
+    snapshot_delete,
+    snapshot_make,
+    snapshot_revert,
+    vm_resize,
+)
+
+from .change_serializers import (
+    CdSerializer,
+    DiskSizeSerializer,
+    MachineDiskSerializer,
+    MachineNicSerializer,
+    ResourcesSerializer,
+    SnapshotMakeSerializer,
+    SnapshotSerializer,
+)
+from .serializers import NewNicSerializer, OperationAddressSerializer
+from .views import IDEMPOTENCY_KEY
+
+T = TypeVar("T", bound=Model)
+
+ACCEPTED = {202: OperationAddressSerializer}
+
+
+class ResourcesView(APIView):
+    """How large a machine is."""
+
+    @extend_schema(
+        operation_id="vm_resize", request=ResourcesSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def put(self, request: Request, vm_id: UUID) -> Response:
+        """Changes vCPUs and memory: at once where the guest takes it, else at its next start. The operation's result says which."""
+        vm, given = _vm(request, vm_id), _given(ResourcesSerializer, request)
+        return _once(request, "resize", vm, partial(vm_resize, vm=vm, user=caller(request), **given))
+
+
+class DiskListView(generics.ListAPIView[Disk]):
+    """The disks of a machine that Eve made."""
+
+    queryset = Disk.objects.none()
+    serializer_class = MachineDiskSerializer
+    ordering = ("position", "id")
+
+    def get_queryset(self) -> QuerySet[Disk]:
+        """Of that machine."""
+        return Disk.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+
+    @extend_schema(
+        operation_id="disk_add", request=DiskSizeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def post(self, request: Request, vm_id: UUID) -> Response:
+        """Adds an empty one, also while it runs."""
+        vm, given = _vm(request, vm_id), _given(DiskSizeSerializer, request)
+        return _once(request, "disk_add", vm, partial(disk_add, vm=vm, user=caller(request), **given))
+
+
+class DiskView(APIView):
+    """One disk of a machine that Eve made."""
+
+    @extend_schema(
+        operation_id="disk_grow", request=DiskSizeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def patch(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
+        """Makes it larger, also while it runs. It never gets smaller."""
+        disk, given = self._disk(request, vm_id, disk_id), _given(DiskSizeSerializer, request)
+        return _once(request, "disk_grow", disk, partial(disk_grow, disk=disk, user=caller(request), **given))
+
+    @extend_schema(operation_id="disk_remove", responses=ACCEPTED)
+    def delete(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
+        """Takes it from the machine and deletes it; the first one stays."""
+        disk = self._disk(request, vm_id, disk_id)
+        return _accepted(disk_remove(disk=disk, user=caller(request)))
+
+    def _disk(self, request: Request, vm_id: UUID, disk_id: UUID) -> Disk:
+        return _found(Disk.objects.filter(vm=_vm(request, vm_id), pk=disk_id).select_related("vm__project"))
+
+
+class NicListView(generics.ListAPIView[Nic]):
+    """The network cards of a machine that Eve made."""
+
+    queryset = Nic.objects.none()
+    serializer_class = MachineNicSerializer
+    ordering = ("position", "id")
+
+    def get_queryset(self) -> QuerySet[Nic]:
+        """Of that machine."""
+        return Nic.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+
+    @extend_schema(operation_id="nic_add", request=NewNicSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request, vm_id: UUID) -> Response:
+        """Adds one, also while it runs."""
+        vm, wanted = _vm(request, vm_id), _given(NewNicSerializer, request)
+        return _once(request, "nic_add", vm, partial(nic_add, vm=vm, user=caller(request), wanted=wanted))
+
+
+class NicView(APIView):
+    """One network card of a machine that Eve made."""
+
+    @extend_schema(operation_id="nic_remove", responses=ACCEPTED)
+    def delete(self, request: Request, vm_id: UUID, mac: str) -> Response:
+        """Takes it away, also while it runs."""
+        nic = _found(Nic.objects.filter(vm=_vm(request, vm_id), mac=mac.lower()).select_related("vm__project"))
+        return _accepted(nic_remove(nic=nic, user=caller(request)))
+
+
+class CdView(APIView):
+    """The CD drive of a machine that Eve made."""
+
+    @extend_schema(operation_id="cd_change", request=CdSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
+    def put(self, request: Request, vm_id: UUID) -> Response:
+        """Inserts an ISO, or empties the drive."""
+        vm, given = _vm(request, vm_id), _given(CdSerializer, request)
+        image = _found(images_for(caller(request)).filter(pk=given["image"])) if given["image"] else None
+        return _once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
+
+
+class SnapshotListView(generics.ListAPIView[Snapshot]):
+    """The snapshots of a machine, the oldest first."""
+
+    queryset = Snapshot.objects.none()
+    serializer_class = SnapshotSerializer
+    ordering = ("created_at", "id")
+
+    def get_queryset(self) -> QuerySet[Snapshot]:
+        """Of that machine."""
+        return Snapshot.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+
+    @extend_schema(
+        operation_id="snapshot_make", request=SnapshotMakeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def post(self, request: Request, vm_id: UUID) -> Response:
+        """Makes one: with its memory if it runs, of its disks alone if it is off."""
+        vm, given = _vm(request, vm_id), _given(SnapshotMakeSerializer, request)
+        return _once(request, "snapshot", vm, partial(snapshot_make, vm=vm, user=caller(request), **given))
+
+
+class SnapshotView(APIView):
+    """One snapshot."""
+
+    @extend_schema(operation_id="snapshot_delete", responses=ACCEPTED)
+    def delete(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
+        """Deletes it; the machine and other snapshots stay as they are."""
+        snapshot = snapshot_of(_vm(request, vm_id), snapshot_id)
+        return _accepted(snapshot_delete(snapshot=snapshot, user=caller(request)))
+
+
+class SnapshotRevertView(APIView):
+    """The way back to a snapshot."""
+
+    @extend_schema(operation_id="snapshot_revert", request=None, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
+    def post(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
+        """Makes the machine what it was then. What its disks hold now is lost."""
+        snapshot = snapshot_of(_vm(request, vm_id), snapshot_id)
+        return _once(request, "revert", snapshot, partial(snapshot_revert, snapshot=snapshot, user=caller(request)))
+
+
+def snapshot_of(vm: Vm, snapshot_id: UUID) -> Snapshot:
+    """That snapshot of the VM. Raises Http404."""
+    return _found(Snapshot.objects.filter(vm=vm, pk=snapshot_id).select_related("vm__project"))
+
+
+def _vm(request: Request, vm_id: UUID) -> Vm:
+    return _found(vms_visible_to(caller(request)).filter(pk=vm_id).select_related("project", "hypervisor__site"))
+
+
+def _found(rows: QuerySet[T]) -> T:
+    row = rows.first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _given(serializer: type[Serializer[Any]], request: Request) -> Any:
+    wanted = serializer(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    return wanted.validated_data
+
+
+def _once(request: Request, what: str, target: Any, make: Callable[[], Operation]) -> Response:
+    operation = operation_once(
+        user=caller(request),
+        key=request.headers.get(HEADER, ""),
+        digest=request_digest(f"vm.{what}", str(target.pk), request.data),
+        make=make,
+    )
+    return _accepted(operation)
+
+
+def _accepted(operation: Operation) -> Response:
+    address = f"/api/v1/operations/{operation.pk}"
+    return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})

@@ -1,0 +1,71 @@
+"""What every handler of a change does first and last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.utils import timezone
+from eve_agent.wire.domain import Domain
+from eve_agent.wire.errors import ErrorCode
+
+from hypervisors.client import AgentClient
+from hypervisors.errors import AgentRefused
+from operations.run import OperationRun
+
+from .errors import VmNotFound
+from .inventory import domain_apply
+from .models import Vm
+from .power import require_still_allowed
+
+
+class OnHost:
+    """One VM with its host's agent, for one operation."""
+
+    def __init__(self, run: OperationRun, vm: Vm, agent: AgentClient) -> None:
+        self.run, self.vm, self.agent = run, vm, agent
+        self._asked_at = timezone.now()
+
+    def saw(self, domain: Domain) -> None:
+        """Writes down what the host answered."""
+        domain_apply(hypervisor_id=self.vm.hypervisor_id, domain=domain, unless_seen_since=self._asked_at)
+
+    def argument(self, name: str) -> str:
+        """A text among the operation's arguments."""
+        return str(self.run.operation.arguments[name])
+
+
+@contextmanager
+def on_host(run: OperationRun) -> Iterator[OnHost]:
+    """The operation's VM, if who asked may still change it. Raises VmNotFound, ActionNotAllowed."""
+    vm = _vm(run)
+    if vm is None:
+        raise VmNotFound
+    require_still_allowed(run.operation, vm)
+    with AgentClient(vm.hypervisor) as agent:
+        yield OnHost(run, vm, agent)
+
+
+@contextmanager
+def undone_on_host(run: OperationRun) -> Iterator[OnHost | None]:
+    """As :func:`on_host` for what takes something back, whoever asked for it; None where the VM is gone."""
+    vm = _vm(run)
+    if vm is None:
+        yield None
+        return
+    with AgentClient(vm.hypervisor) as agent:
+        yield OnHost(run, vm, agent)
+
+
+@contextmanager
+def passing_over(*codes: ErrorCode) -> Iterator[None]:
+    """A refusal with one of these codes means that there is nothing left to do."""
+    try:
+        yield
+    except AgentRefused as refusal:
+        if refusal.agent_code not in codes:
+            raise
+
+
+def _vm(run: OperationRun) -> Vm | None:
+    return Vm.objects.select_related("hypervisor", "project").filter(pk=run.operation.target_id).first()

@@ -1,0 +1,80 @@
+"""Snapshots: asked for here, done on the VM's host by :mod:`vms.snapshotting`."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from common.errors import Invalid
+from operations.models import Operation
+from vms.errors import WrongState
+from vms.models import Snapshot, SnapshotState, Vm, VmState
+from vms.quotas import Amounts
+
+from .changes import change_create, vm_lock
+from .quotas import quota_reserve
+
+MAKE, REVERT, DELETE = "vm.snapshot", "vm.snapshot_revert", "vm.snapshot_delete"
+MOST_NAME = 100
+
+
+@transaction.atomic
+def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
+    """Queues a snapshot: with its memory if it runs, of its disks alone if it is off.
+
+    Raises:
+        Invalid: there is no name, or it is no line of text.
+        QuotaExceeded, WrongState, and what :func:`vms.services.changes.vm_lock` raises.
+        operations.errors.OperationRunning: another change of it is under way.
+    """
+    vm = vm_lock(vm=vm, user=user, action=MAKE)
+    name = name.strip()
+    if not name or len(name) > MOST_NAME or not name.isprintable():
+        detail = _("Give it a name of one line, 100 characters at most.")
+        raise Invalid(detail, errors={"name": [detail]})
+    if vm.state not in (VmState.RUNNING, VmState.PAUSED, VmState.OFF):
+        raise WrongState(
+            _("A snapshot is made of a machine that runs, is paused or is off. Wait, or stop %(name)s first.")
+            % {"name": vm.name},
+            state=vm.state,
+        )
+    quota_reserve(project=vm.project, amounts=Amounts(snapshots=1))
+    snapshot = Snapshot.objects.create(
+        vm=vm,
+        name=name,
+        with_memory=vm.state != VmState.OFF,
+        vcpus=vm.vcpus,
+        memory_bytes=vm.memory_bytes,
+        created_by=user,
+    )
+    return change_create(kind=MAKE, vm=vm, user=user, snapshot=str(snapshot.pk))
+
+
+@transaction.atomic
+def snapshot_revert(*, snapshot: Snapshot, user: User) -> Operation:
+    """Queues a return to a snapshot: what the disks hold now is lost, other snapshots stay. Raises as :func:`snapshot_make`."""
+    vm = vm_lock(vm=snapshot.vm, user=user, action=REVERT)
+    _require_ready(snapshot)
+    quota_reserve(
+        project=vm.project,
+        amounts=Amounts(
+            vcpus=max(0, snapshot.vcpus - vm.vcpus), memory_bytes=max(0, snapshot.memory_bytes - vm.memory_bytes)
+        ),
+    )
+    return change_create(kind=REVERT, vm=vm, user=user, snapshot=str(snapshot.pk))
+
+
+@transaction.atomic
+def snapshot_delete(*, snapshot: Snapshot, user: User) -> Operation:
+    """Queues its end; the machine and other snapshots stay as they are. Raises as :func:`snapshot_make`."""
+    vm = vm_lock(vm=snapshot.vm, user=user, action=DELETE)
+    return change_create(kind=DELETE, vm=vm, user=user, snapshot=str(snapshot.pk))
+
+
+def _require_ready(snapshot: Snapshot) -> None:
+    if snapshot.state != SnapshotState.READY:
+        raise WrongState(
+            _("Snapshot %(name)s is not whole. Wait until it is made.") % {"name": snapshot.name},
+            state=snapshot.vm.state,
+        )

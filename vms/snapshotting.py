@@ -1,0 +1,96 @@
+"""How snapshots are made, gone back to and deleted on a VM's host, and how Eve learns which there are."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+from eve_agent.wire import snapshots as wire
+from eve_agent.wire.domain import Domain
+from eve_agent.wire.errors import ErrorCode
+
+from operations.handlers import register
+from operations.run import OperationRun
+
+from .models import Nic, NicKind, NicModel, Snapshot, SnapshotState, Vm
+from .on_host import OnHost, on_host, passing_over, undone_on_host
+from .services.snapshots import DELETE, MAKE, REVERT
+
+
+def snapshot_unmake(run: OperationRun) -> None:
+    """Takes back one that could not be made."""
+    with undone_on_host(run) as at:
+        if at is None:
+            return
+        run.step("remove", _("Removing what was begun"), percent=run.operation.progress)
+        _delete(at)
+
+
+@register(MAKE, is_idempotent=True, undo=snapshot_unmake)
+def make(run: OperationRun) -> None:
+    """Makes one."""
+    with on_host(run) as at:
+        run.step("snapshot", _("Making the snapshot"), percent=10)
+        row = Snapshot.objects.get(pk=at.argument("snapshot"))
+        wanted = wire.SnapshotSpec(title=row.name, with_memory=row.with_memory, operation_id=run.operation.pk)
+        at.agent.snapshot_make(at.vm.pk, row.pk, wanted)
+        Snapshot.objects.filter(pk=row.pk).update(state=SnapshotState.READY)
+        _look(at)
+        run.result = {"snapshot": str(row.pk)}
+
+
+@register(REVERT, is_idempotent=True)
+def revert(run: OperationRun) -> None:
+    """Goes back to one. The machine has then what it had: libvirt brings back the domain as it was, too."""
+    with on_host(run) as at:
+        run.step("revert", _("Going back to the snapshot"), percent=10)
+        row = Snapshot.objects.get(pk=at.argument("snapshot"))
+        domain = at.agent.snapshot_revert(at.vm.pk, row.pk, operation_id=run.operation.pk)
+        _be_as_then(at.vm, row, domain)
+        at.saw(domain)
+        _look(at)
+
+
+@register(DELETE, is_idempotent=True)
+def delete(run: OperationRun) -> None:
+    """Deletes one."""
+    with on_host(run) as at:
+        run.step("delete", _("Deleting the snapshot"), percent=10)
+        _delete(at)
+
+
+def _delete(at: OnHost) -> None:
+    snapshot_id = UUID(at.argument("snapshot"))
+    with passing_over(ErrorCode.SNAPSHOT_NOT_FOUND, ErrorCode.DOMAIN_NOT_FOUND):
+        at.agent.snapshot_delete(at.vm.pk, snapshot_id)
+    Snapshot.objects.filter(pk=snapshot_id).delete()
+    with passing_over(ErrorCode.DOMAIN_NOT_FOUND):
+        _look(at)
+
+
+def _look(at: OnHost) -> None:
+    """Learns which snapshots there are. One that somebody deleted behind Eve's back is none any more."""
+    found = at.agent.snapshots(at.vm.pk)
+    with transaction.atomic():
+        rows = {str(row.pk): row for row in Snapshot.objects.select_for_update().filter(vm=at.vm)}
+        known = {seen.name: seen for seen in found if seen.name in rows}
+        for name, seen in known.items():
+            row = rows[name]
+            row.parent = rows.get(seen.parent)
+            row.is_current, row.with_memory = seen.is_current, seen.with_memory
+            row.save(update_fields=["parent", "is_current", "with_memory"])
+        gone = [row.pk for name, row in rows.items() if name not in known and row.state == SnapshotState.READY]
+        Snapshot.objects.filter(pk__in=gone).delete()
+
+
+@transaction.atomic
+def _be_as_then(vm: Vm, row: Snapshot, domain: Domain) -> None:
+    Vm.objects.filter(pk=vm.pk).update(vcpus=row.vcpus, memory_bytes=row.memory_bytes)
+    then = {nic.mac: nic for nic in domain.nics if nic.kind in NicKind.values}
+    Nic.objects.filter(vm=vm).exclude(mac__in=then).delete()
+    back = [
+        Nic(vm=vm, mac=mac, kind=nic.kind, source=nic.source, model=nic.model or NicModel.VIRTIO, position=position)
+        for position, (mac, nic) in enumerate(then.items())
+    ]
+    Nic.objects.bulk_create(back, ignore_conflicts=True)

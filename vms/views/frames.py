@@ -1,0 +1,30 @@
+"""What the frame of staff's pages needs: see manage/base.html."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.callers import caller
+from accounts.selectors import is_unlimited_staff
+from operations.models import ACTIVE_STATES
+from operations.selectors import operations_for
+from vms.drift import Drift
+
+
+def manage_context(request: HttpRequest, part: str) -> dict[str, Any]:
+    """For the page that is called `part` at the side."""
+    user = caller(request)
+    return {
+        "nav": "manage",
+        "part": part,
+        "is_unlimited": is_unlimited_staff(user),
+        "drift_total": Drift(user).total,
+        "active_total": operations_for(user).filter(state__in=ACTIVE_STATES).count(),
+    }
+
+
+def search_text(request: HttpRequest) -> str:
+    """What is searched for."""
+    return request.GET.get("q", "").replace("\0", "").strip()[:200]
