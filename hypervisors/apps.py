@@ -12,5 +12,6 @@ class HypervisorsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Says which audit events staff of a site see."""
+        """Says which audit events staff of a site see, and tells Prometheus of hosts."""
         from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)
+        from .metrics import export  # noqa: F401, PLC0415

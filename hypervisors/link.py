@@ -28,6 +28,7 @@ from .failures import as_agent_error
 from .inventory import events_apply, host_resync
 from .leases import Assignment
 from .mailbox import Mailbox
+from .metrics.sampling import sample_forever
 from .models import Hypervisor, HypervisorState
 from .services.hypervisors import hypervisor_state_set
 from .services.renewal import agent_trust_maintain
@@ -165,6 +166,7 @@ class HostLink:
         arrived = asyncio.Event()
         reader = asyncio.create_task(self._read(websocket, mailbox, arrived))
         reader.add_done_callback(lambda _task: arrived.set())
+        sampler = asyncio.create_task(sample_forever(self._host, self._workers))
         try:
             while not reader.done():
                 batch = mailbox.take(loop.time())
@@ -184,6 +186,7 @@ class HostLink:
                         await arrived.wait()
                 arrived.clear()
         finally:
+            sampler.cancel()
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                 await reader

@@ -181,3 +181,25 @@ class Watcher(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class MetricBlock(models.Model):
+    """What was measured at a host and its machines in one minute, or, coarse, in one quarter of an hour."""
+
+    hypervisor = models.ForeignKey(Hypervisor, on_delete=models.CASCADE, related_name="+")
+    is_coarse = models.BooleanField()
+    began_at = models.DateTimeField()
+    payload = models.BinaryField()
+    """Series after series, as :mod:`hypervisors.metrics.blocks` packs them."""
+
+    class Meta:
+        verbose_name = _("metrics")
+        verbose_name_plural = _("metrics")
+        ordering = ["began_at"]
+        indexes = [models.Index(fields=["is_coarse", "began_at"])]
+        constraints = [
+            models.UniqueConstraint(fields=["hypervisor", "is_coarse", "began_at"], name="metric_block_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hypervisor_id} {self.began_at}"

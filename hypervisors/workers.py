@@ -14,16 +14,19 @@ HOST_THREADS = 10
 SLOW_HOSTS = 3
 """As many threads at most wait for hosts that were slow the last time."""
 DATABASE_THREADS = 2
+SAMPLE_THREADS = 4
+"""A host that is slow to count holds up the counting of others only."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Workers:
-    """Two pools: what waits for hosts never delays what only writes."""
+    """Three pools: what waits for hosts never delays what only writes, and what counts delays neither."""
 
     def __init__(self) -> None:
         self._hosts = ThreadPoolExecutor(HOST_THREADS, thread_name_prefix="eve-host")
+        self._samples = DatabaseThreads(SAMPLE_THREADS, "eve-sample")
         self._database = DatabaseThreads(DATABASE_THREADS, "eve-watch")
         self._slow = asyncio.Semaphore(SLOW_HOSTS)
         self._running: set[Future[Any]] = set()
@@ -37,6 +40,10 @@ class Workers:
         async with self._slow:
             return await self._run(self._hosts, partial(function, *args, **kwargs))
 
+    async def sample_host(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As :meth:`ask_host`, for the counters of agents."""
+        return await self._run(self._samples, partial(function, *args, **kwargs))
+
     async def write(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what only uses the database and files."""
         return await self._run(self._database, partial(function, *args, **kwargs))
@@ -44,6 +51,7 @@ class Workers:
     async def close(self, *, seconds: float) -> None:
         """Takes no more work, and waits that long at most for what runs."""
         self._hosts.shutdown(wait=False, cancel_futures=True)
+        self._samples.shutdown(wait=False, cancel_futures=True)
         self._database.shutdown(wait=False, cancel_futures=True)
         if running := [asyncio.wrap_future(future) for future in self._running.copy()]:
             await asyncio.wait(running, timeout=seconds)

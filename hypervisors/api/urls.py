@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import metrics, views
 
 urlpatterns = [
     path("enrol", views.EnrolView.as_view(), name="api-enrol"),
@@ -17,6 +17,11 @@ urlpatterns = [
         "hypervisors/<uuid:hypervisor_id>/enrolment",
         views.HypervisorEnrolmentView.as_view(),
         name="api-hypervisor-enrolment",
+    ),
+    path(
+        "hypervisors/<uuid:hypervisor_id>/metrics",
+        metrics.HypervisorMetricsView.as_view(),
+        name="api-hypervisor-metrics",
     ),
     path("hypervisors/<uuid:hypervisor_id>/test", views.HypervisorTestView.as_view(), name="api-hypervisor-test"),
 ]

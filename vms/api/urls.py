@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import changes, images, storage, views
+from . import changes, images, metrics, storage, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
+    path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),
     path("vms/<uuid:vm_id>/resources", changes.ResourcesView.as_view(), name="api-vm-resources"),
     path("vms/<uuid:vm_id>/disks", changes.DiskListView.as_view(), name="api-vm-disks"),
     path("vms/<uuid:vm_id>/disks/<uuid:disk_id>", changes.DiskView.as_view(), name="api-vm-disk"),

@@ -1,0 +1,75 @@
+"""What graphs read. Callers have checked who asks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils import timezone
+
+from hypervisors.models import MetricBlock
+
+from .blocks import FIELDS, UNKNOWN, Sample, find, mean
+from .recorder import SAMPLES, STEP_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """How far a graph looks back, and how far apart its points are."""
+
+    length: dt.timedelta
+    step_seconds: int
+    is_coarse: bool
+
+
+RANGES: Final[dict[str, Range]] = {
+    "1h": Range(dt.timedelta(hours=1), STEP_SECONDS, is_coarse=False),
+    "24h": Range(dt.timedelta(hours=24), 300, is_coarse=False),
+    "30d": Range(dt.timedelta(days=30), 900, is_coarse=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Points at even distances, oldest first."""
+
+    step_seconds: int
+    times: list[int]
+    """When each begins, in seconds since 1970."""
+    columns: dict[str, list[float | None]]
+    """For each of :data:`~.blocks.FIELDS` as many figures; None where nothing is known."""
+
+
+def metrics_graph(*, hypervisor_id: uuid.UUID, key: uuid.UUID, range_name: str) -> Graph:
+    """What is known of a machine on that host, or of the host itself where `key` is its own id. One query.
+
+    Args:
+        range_name: of :data:`RANGES`.
+    """
+    span = RANGES[range_name]
+    until = int(timezone.now().timestamp()) // span.step_seconds * span.step_seconds
+    since = until - int(span.length.total_seconds())
+    samples = 1 if span.is_coarse else SAMPLES
+    distance = span.step_seconds if span.is_coarse else STEP_SECONDS
+    rows = MetricBlock.objects.filter(
+        hypervisor_id=hypervisor_id,
+        is_coarse=span.is_coarse,
+        began_at__gte=dt.datetime.fromtimestamp(since, dt.UTC) - dt.timedelta(minutes=1),
+    )
+    points: dict[int, list[Sample]] = defaultdict(list)
+    for began_at, payload in rows.order_by().values_list("began_at", "payload").iterator(chunk_size=100):
+        for index, sample in enumerate(find(payload, key, samples) or ()):
+            at = int(began_at.timestamp()) + index * distance
+            points[at // span.step_seconds * span.step_seconds].append(sample)
+    times = list(range(since, until, span.step_seconds))
+    means = [mean(points[at]) if at in points else UNKNOWN for at in times]
+    columns = {name: [_shown(sample[index]) for sample in means] for index, name in enumerate(FIELDS)}
+    return Graph(step_seconds=span.step_seconds, times=times, columns=columns)
+
+
+def _shown(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 3)
