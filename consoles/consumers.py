@@ -11,6 +11,7 @@ from typing import Any, cast
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import Error as DatabaseFault
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
@@ -46,7 +47,7 @@ LEFT_OVER_SECONDS = 4.0
 class ConsoleConsumer(AsyncWebsocketConsumer):
     """Authenticates, authorises, opens the agent's display, and relays until somebody ends it.
 
-    A bad credential refuses the handshake and says nothing; whatever fails later (VM off, host away, no display) accepts it
+    A bad credential refuses the handshake and says nothing; whatever else fails (VM off, host away, no display, no database) accepts it
     and closes with a code of :class:`eve_agent.wire.close.CloseCode`, so that the page can say why.
     """
 
@@ -63,11 +64,18 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         with request_context(RequestContext(address=clean_address(client[0]))):
             try:
                 handshake = Handshake.of(self.scope)
-                admission = await in_database_thread(admit)(handshake, self.scope["url_route"]["kwargs"]["vm_id"])
+                admission: Admission = await in_database_thread(admit)(
+                    handshake, self.scope["url_route"]["kwargs"]["vm_id"]
+                )
             except BadCredential as error:
                 log.info("console handshake refused", why=str(error), address=clean_address(client[0]))
                 await self.close()
                 return
+            except DatabaseFault:
+                log.exception("console admission failed")
+                admission = ConsoleRefused(
+                    CloseCode.INTERNAL_ERROR, _("Eve's database does not answer. Try again in a moment.")
+                )
             await self.accept("binary" if "binary" in self.scope["subprotocols"] else None)
             try:
                 await self._open(admission, handshake.session_key, since)

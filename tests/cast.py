@@ -93,6 +93,7 @@ def make_cast() -> Cast:
     """Makes everybody and everything."""
     from tests import factories as make
 
+    make.offer_sizes()
     owner = make.make_user("olivia@acme.example", "Olivia Owner")
     operator = make.make_user("oscar@acme.example", "Oscar Operator")
     viewer = make.make_user("vera@acme.example", "Vera Viewer")
