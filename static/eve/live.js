@@ -170,6 +170,8 @@ function connect() {
       toast(config.dataset.back, { kind: "ok", id: "live" });
       refresh(document.querySelectorAll("[data-live]"));
       renewScreens();
+    } else if (document.querySelector(".op progress")) {
+      refresh(document.querySelectorAll("[data-live]")); // it may have ended before this page began to listen
     }
   });
   socket.addEventListener("message", ({ data }) => {
