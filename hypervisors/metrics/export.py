@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Iterator
 
+from django.db import Error as DatabaseFault
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
@@ -26,7 +27,7 @@ class HostsCollector(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One query."""
+        """One query. While the database is away there is nothing to tell of hosts, and the rest is told all the same."""
         families = [
             GaugeMetricFamily(
                 f"eve_hypervisor_{name}", f"Of the host itself, as last sampled: {name}.", labels=["hypervisor"]
@@ -35,7 +36,11 @@ class HostsCollector(Collector):
         ]
         rows = MetricBlock.objects.filter(is_coarse=False, began_at__gte=timezone.now() - FRESH).order_by("began_at")
         newest = {}
-        for hypervisor_id, name, payload in rows.values_list("hypervisor_id", "hypervisor__name", "payload"):
+        try:
+            found = list(rows.values_list("hypervisor_id", "hypervisor__name", "payload"))
+        except DatabaseFault:
+            return
+        for hypervisor_id, name, payload in found:
             for sample in find(payload, hypervisor_id, SAMPLES) or ():
                 if not math.isnan(sample[0]):
                     newest[name] = sample
