@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Model, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, status
+from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -21,7 +21,6 @@ from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
 from vms.images import images_for
 from vms.models import Disk, Nic, Snapshot, Vm
-from vms.selectors import vms_visible_to
 from vms.services import (
     cd_change,
     disk_add,
@@ -45,7 +44,7 @@ from .change_serializers import (
     SnapshotSerializer,
 )
 from .serializers import NewNicSerializer, OperationAddressSerializer
-from .views import IDEMPOTENCY_KEY
+from .views import IDEMPOTENCY_KEY, accepted, vm_or_404
 
 T = TypeVar("T", bound=Model)
 
@@ -60,7 +59,7 @@ class ResourcesView(APIView):
     )
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Changes vCPUs and memory: at once where the guest takes it, else at its next start. The operation's result says which."""
-        vm, given = _vm(request, vm_id), _given(ResourcesSerializer, request)
+        vm, given = vm_or_404(request, vm_id), _given(ResourcesSerializer, request)
         return _once(request, "resize", vm, partial(vm_resize, vm=vm, user=caller(request), **given))
 
 
@@ -73,14 +72,14 @@ class DiskListView(generics.ListAPIView[Disk]):
 
     def get_queryset(self) -> QuerySet[Disk]:
         """Of that machine."""
-        return Disk.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+        return Disk.objects.filter(vm=vm_or_404(self.request, self.kwargs["vm_id"]))
 
     @extend_schema(
         operation_id="disk_add", request=DiskSizeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
     )
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Adds an empty one, also while it runs."""
-        vm, given = _vm(request, vm_id), _given(DiskSizeSerializer, request)
+        vm, given = vm_or_404(request, vm_id), _given(DiskSizeSerializer, request)
         return _once(request, "disk_add", vm, partial(disk_add, vm=vm, user=caller(request), **given))
 
 
@@ -99,10 +98,10 @@ class DiskView(APIView):
     def delete(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
         """Takes it from the machine and deletes it; the first one stays."""
         disk = self._disk(request, vm_id, disk_id)
-        return _accepted(disk_remove(disk=disk, user=caller(request)))
+        return accepted(disk_remove(disk=disk, user=caller(request)))
 
     def _disk(self, request: Request, vm_id: UUID, disk_id: UUID) -> Disk:
-        return _found(Disk.objects.filter(vm=_vm(request, vm_id), pk=disk_id).select_related("vm__project"))
+        return _found(Disk.objects.filter(vm=vm_or_404(request, vm_id), pk=disk_id).select_related("vm__project"))
 
 
 class NicListView(generics.ListAPIView[Nic]):
@@ -114,12 +113,12 @@ class NicListView(generics.ListAPIView[Nic]):
 
     def get_queryset(self) -> QuerySet[Nic]:
         """Of that machine."""
-        return Nic.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+        return Nic.objects.filter(vm=vm_or_404(self.request, self.kwargs["vm_id"]))
 
     @extend_schema(operation_id="nic_add", request=NewNicSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Adds one, also while it runs."""
-        vm, wanted = _vm(request, vm_id), _given(NewNicSerializer, request)
+        vm, wanted = vm_or_404(request, vm_id), _given(NewNicSerializer, request)
         return _once(request, "nic_add", vm, partial(nic_add, vm=vm, user=caller(request), wanted=wanted))
 
 
@@ -129,8 +128,8 @@ class NicView(APIView):
     @extend_schema(operation_id="nic_remove", responses=ACCEPTED)
     def delete(self, request: Request, vm_id: UUID, mac: str) -> Response:
         """Takes it away, also while it runs."""
-        nic = _found(Nic.objects.filter(vm=_vm(request, vm_id), mac=mac.lower()).select_related("vm__project"))
-        return _accepted(nic_remove(nic=nic, user=caller(request)))
+        nic = _found(Nic.objects.filter(vm=vm_or_404(request, vm_id), mac=mac.lower()).select_related("vm__project"))
+        return accepted(nic_remove(nic=nic, user=caller(request)))
 
 
 class CdView(APIView):
@@ -139,7 +138,7 @@ class CdView(APIView):
     @extend_schema(operation_id="cd_change", request=CdSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Inserts an ISO, or empties the drive."""
-        vm, given = _vm(request, vm_id), _given(CdSerializer, request)
+        vm, given = vm_or_404(request, vm_id), _given(CdSerializer, request)
         image = _found(images_for(caller(request)).filter(pk=given["image"])) if given["image"] else None
         return _once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
 
@@ -153,14 +152,14 @@ class SnapshotListView(generics.ListAPIView[Snapshot]):
 
     def get_queryset(self) -> QuerySet[Snapshot]:
         """Of that machine."""
-        return Snapshot.objects.filter(vm=_vm(self.request, self.kwargs["vm_id"]))
+        return Snapshot.objects.filter(vm=vm_or_404(self.request, self.kwargs["vm_id"]))
 
     @extend_schema(
         operation_id="snapshot_make", request=SnapshotMakeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
     )
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Makes one: with its memory if it runs, of its disks alone if it is off."""
-        vm, given = _vm(request, vm_id), _given(SnapshotMakeSerializer, request)
+        vm, given = vm_or_404(request, vm_id), _given(SnapshotMakeSerializer, request)
         return _once(request, "snapshot", vm, partial(snapshot_make, vm=vm, user=caller(request), **given))
 
 
@@ -170,8 +169,8 @@ class SnapshotView(APIView):
     @extend_schema(operation_id="snapshot_delete", responses=ACCEPTED)
     def delete(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
         """Deletes it; the machine and other snapshots stay as they are."""
-        snapshot = snapshot_of(_vm(request, vm_id), snapshot_id)
-        return _accepted(snapshot_delete(snapshot=snapshot, user=caller(request)))
+        snapshot = snapshot_of(vm_or_404(request, vm_id), snapshot_id)
+        return accepted(snapshot_delete(snapshot=snapshot, user=caller(request)))
 
 
 class SnapshotRevertView(APIView):
@@ -180,17 +179,13 @@ class SnapshotRevertView(APIView):
     @extend_schema(operation_id="snapshot_revert", request=None, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
         """Makes the machine what it was then. What its disks hold now is lost."""
-        snapshot = snapshot_of(_vm(request, vm_id), snapshot_id)
+        snapshot = snapshot_of(vm_or_404(request, vm_id), snapshot_id)
         return _once(request, "revert", snapshot, partial(snapshot_revert, snapshot=snapshot, user=caller(request)))
 
 
 def snapshot_of(vm: Vm, snapshot_id: UUID) -> Snapshot:
     """That snapshot of the VM. Raises Http404."""
     return _found(Snapshot.objects.filter(vm=vm, pk=snapshot_id).select_related("vm__project"))
-
-
-def _vm(request: Request, vm_id: UUID) -> Vm:
-    return _found(vms_visible_to(caller(request)).filter(pk=vm_id).select_related("project", "hypervisor__site"))
 
 
 def _found(rows: QuerySet[T]) -> T:
@@ -213,9 +208,4 @@ def _once(request: Request, what: str, target: Any, make: Callable[[], Operation
         digest=request_digest(f"vm.{what}", str(target.pk), request.data),
         make=make,
     )
-    return _accepted(operation)
-
-
-def _accepted(operation: Operation) -> Response:
-    address = f"/api/v1/operations/{operation.pk}"
-    return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+    return accepted(operation)

@@ -123,7 +123,7 @@ class VmView(APIView):
     @extend_schema(request=VmChangeSerializer, responses=VmSerializer)
     def patch(self, request: Request, vm_id: UUID) -> Response:
         """Changes its remarks; operators and owners."""
-        vm = _vm(request, vm_id)
+        vm = vm_or_404(request, vm_id)
         wanted = VmChangeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         vm_update(vm=vm, user=caller(request), **wanted.validated_data)
@@ -136,7 +136,7 @@ class VmView(APIView):
     )
     def delete(self, request: Request, vm_id: UUID) -> Response:
         """Deletes a VM that Eve made, with its disks unless they are kept: 202 with the operation's address."""
-        vm = _vm(request, vm_id)
+        vm = vm_or_404(request, vm_id)
         wanted = VmDeleteSerializer(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         operation = vm_delete(vm=vm, user=caller(request), keeps_disks=wanted.validated_data["keep_disks"])
@@ -156,7 +156,7 @@ class VmStateView(APIView):
     )
     def patch(self, request: Request, vm_id: UUID) -> Response:
         """Queues a power action: 202 with the address of its operation. Asked again meanwhile, it is the same operation."""
-        vm = _vm(request, vm_id)
+        vm = vm_or_404(request, vm_id)
         wanted = StateChangeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         operation = operation_once(
@@ -174,7 +174,7 @@ class VmScreenshotView(APIView):
     @extend_schema(responses={(200, "image/png"): OpenApiResponse(OpenApiTypes.BINARY, description="A PNG.")})
     def get(self, request: Request, vm_id: UUID) -> HttpResponse:
         """The screen as it is, at most two seconds old."""
-        picture = screen_png(_vm(request, vm_id))
+        picture = screen_png(vm_or_404(request, vm_id))
         return HttpResponse(
             picture,
             content_type="image/png",
@@ -216,6 +216,7 @@ class AdoptView(APIView):
 
 
 def accepted(operation: Operation) -> Response:
+    """202 with the address at which the operation is followed."""
     """202 with the operation's address."""
     address = f"/api/v1/operations/{operation.pk}"
     return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
@@ -226,7 +227,8 @@ def _require_staff(request: Request) -> None:
         raise Http404
 
 
-def _vm(request: Request, vm_id: UUID) -> Vm:
+def vm_or_404(request: Request, vm_id: UUID) -> Vm:
+    """The VM, if it exists for the caller. Raises Http404."""
     vm = vm_for(caller(request), vm_id)
     if vm is None:
         raise Http404
@@ -234,4 +236,4 @@ def _vm(request: Request, vm_id: UUID) -> Vm:
 
 
 def _card(request: Request, vm_id: UUID) -> VmCard:
-    return card_for(caller(request), _vm(request, vm_id))
+    return card_for(caller(request), vm_or_404(request, vm_id))
