@@ -5,6 +5,9 @@ ConsoleRefused(EveError)     no console now; `close_code` tells the page why
 ├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
 └── HostUnreachable          no trusted answer from the host
     └── NotAnswered          the connection ended before the host said anything
+TypingBusy(Conflict)         another text is being typed at the VM
+AgentTooOld(Conflict)        the host's agent cannot do that yet
+CharactersMissing(Invalid)   the keyboard does not have what is to be typed
 BadCredential                the handshake is refused: nothing is said of why
 LinkLost                     the link to the agent ended; `close_code` as the agent gave it
 """
@@ -18,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
-from common.errors import EveError
+from common.errors import Conflict, EveError, Invalid
 
 
 class BadCredential(Exception):
@@ -79,6 +82,24 @@ class HostUnreachable(ConsoleRefused):
 
 class NotAnswered(HostUnreachable):
     """The connection ended before the host said anything: one that was made in advance may have died meanwhile."""
+
+
+class TypingBusy(Conflict):
+    """Another text is being typed at the VM."""
+
+    code = "typing_busy"
+
+
+class AgentTooOld(Conflict):
+    """The agent on the VM's host cannot do that yet."""
+
+    code = "agent_too_old"
+
+
+class CharactersMissing(Invalid):
+    """The keyboard does not have what is to be typed."""
+
+    code = "characters_missing"
 
 
 class LinkLost(Exception):

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.callers import caller
 
+from .keyboard import LAYOUTS
 from .models import ConsoleMode
 from .selectors import vm_for_console
 from .services import mode_allowed
@@ -27,4 +28,5 @@ def console(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
     if vm is None:
         raise Http404
     can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
-    return render(request, "consoles/console.html", {"vm": vm, "can_control": can_control})
+    context = {"vm": vm, "can_control": can_control, "layouts": LAYOUTS}
+    return render(request, "consoles/console.html", context)

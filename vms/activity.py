@@ -126,6 +126,11 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} left the console of {vm}"),
         gettext_lazy("The console of {vm} ended"),
     ),
+    "console.type": (
+        "keyboard",
+        gettext_lazy("{who} had text typed at {vm}"),
+        gettext_lazy("{who} may not type at {vm}"),
+    ),
     "console.cut": (
         "ban",
         gettext_lazy("{who} ended a console of {vm}"),

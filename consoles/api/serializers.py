@@ -6,10 +6,14 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from eve_agent.wire.close import RETRYABLE
+from eve_agent.wire.keyboard import KeyboardLayout
+from eve_agent.wire.typing import DEFAULT_PACE, MAX_CHARACTERS, MAX_PACE, MIN_PACE, TypingState
 from rest_framework import serializers
 
 from accounts.api.serializers import StrictSerializer
+from consoles.keyboard import LAYOUTS
 from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
+from hypervisors.client import clean_words
 
 
 class TicketRequestSerializer(StrictSerializer):
@@ -76,3 +80,53 @@ class ConsoleSessionSerializer(serializers.ModelSerializer[ConsoleSession]):
     def get_retryable(self, session: ConsoleSession) -> bool:
         """Whether a page may open it again by itself."""
         return session.close_code in RETRYABLE
+
+
+class TypingRequestSerializer(StrictSerializer):
+    """What is to be typed."""
+
+    text = serializers.CharField(
+        max_length=MAX_CHARACTERS,
+        trim_whitespace=False,
+        write_only=True,
+        help_text="Line ends press Enter. It is neither kept nor logged.",
+    )
+    layout = serializers.ChoiceField(
+        choices=list(LAYOUTS.items()),
+        default=KeyboardLayout.US.value,
+        help_text="What the guest takes its keyboard for.",
+    )
+    keys_per_second = serializers.IntegerField(min_value=MIN_PACE, max_value=MAX_PACE, default=DEFAULT_PACE)
+
+    def validate_layout(self, value: str) -> KeyboardLayout:
+        """As the contract has it."""
+        return KeyboardLayout(value)
+
+
+class TypingSerializer(serializers.Serializer[Any]):
+    """How far the host is with typing."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in TypingState])
+    typed = serializers.IntegerField(help_text="Characters so far.")
+    total = serializers.IntegerField()
+    problem = serializers.SerializerMethodField(help_text="Why it failed.")
+
+    def get_problem(self, status: Any) -> str:
+        """The host's words, or nothing."""
+        return clean_words(status.problem.message) if status.problem else ""
+
+
+class KeyboardRequestSerializer(StrictSerializer):
+    """Which keyboard."""
+
+    layout = serializers.ChoiceField(choices=list(LAYOUTS.items()), default=KeyboardLayout.US.value)
+
+
+class KeyboardSerializer(serializers.Serializer[Any]):
+    """A keyboard."""
+
+    layout = serializers.ChoiceField(choices=list(LAYOUTS.items()))
+    keys = serializers.DictField(
+        child=serializers.ListField(child=serializers.ListField(child=serializers.CharField())),
+        help_text="For each character the chords to press one after the other, each of keys as browsers name them.",
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import keyboard, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console", views.TicketView.as_view(), name="api-console-ticket"),
+    path("vms/<uuid:vm_id>/console/typing", keyboard.TypingView.as_view(), name="api-console-typing"),
+    path("keyboard", keyboard.KeyboardView.as_view(), name="api-keyboard"),
     path("consoles", views.ConsoleSessionListView.as_view(), name="api-consoles"),
     path("consoles/<uuid:session_id>", views.ConsoleSessionView.as_view(), name="api-console"),
 ]

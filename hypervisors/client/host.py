@@ -11,6 +11,7 @@ from eve_agent.wire.domain import Domain, StateAction, StateChange
 from eve_agent.wire.host import HostFacts
 from eve_agent.wire.jobs import Job
 from eve_agent.wire.stats import Stats
+from eve_agent.wire.typing import TextToType, TypingStatus
 
 from hypervisors.transport import MAX_LIST_BYTES, MAX_SCREENSHOT_BYTES
 
@@ -57,6 +58,18 @@ class HostRequests(Requests):
         """``DELETE …/console/{session}``: its viewer is told ENDED_BY_STAFF; the contract has no room for another code."""
         return self._decoded(ConsoleStatus, self._ask("DELETE", _session_path(domain_uuid, session)))
 
+    def typing_begin(self, domain_uuid: uuid.UUID, wanted: TextToType) -> TypingStatus:
+        """``PUT …/typing``. Refused with TYPING_BUSY, DOMAIN_OFF, ACTION_REFUSED."""
+        return self._decoded(TypingStatus, self._ask("PUT", _typing_path(domain_uuid), body=wanted))
+
+    def typing_status(self, domain_uuid: uuid.UUID) -> TypingStatus:
+        """``GET …/typing``"""
+        return self._decoded(TypingStatus, self._ask("GET", _typing_path(domain_uuid)))
+
+    def typing_cancel(self, domain_uuid: uuid.UUID) -> TypingStatus:
+        """``DELETE …/typing``: what was typed so far stays typed."""
+        return self._decoded(TypingStatus, self._ask("DELETE", _typing_path(domain_uuid)))
+
     def certificate_status(self) -> CertificateStatus:
         """``GET /certificate``"""
         return self._decoded(CertificateStatus, self._ask("GET", paths.CERTIFICATE))
@@ -93,3 +106,7 @@ class HostRequests(Requests):
 
 def _session_path(domain_uuid: uuid.UUID, session: uuid.UUID) -> str:
     return paths.domain_path(paths.DOMAIN_CONSOLE_SESSION, domain_uuid, session=session)
+
+
+def _typing_path(domain_uuid: uuid.UUID) -> str:
+    return paths.domain_path(paths.DOMAIN_TYPING, domain_uuid)

@@ -101,6 +101,44 @@ def test_ctrl_alt_del_reaches_the_guest(world: World, browse: Browse) -> None:
     wait_for_screen(page)
 
 
+@pytest.mark.parametrize("way", ["host", "screen"])
+def test_a_text_is_typed(
+    world: World, browse: Browse, picture: Picture, accessibility_faults: Callable[[Page], list[str]], way: str
+) -> None:
+    page = browse(OSCAR)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    page.click('#bar [data-dialog="type-text"]')
+    page.fill("#type-words", f"echo 'Typed_{way}: {{[(|\\~#$%&*\"^)]}}' > /dev/ttyS0\n")
+    page.check(f'input[name="way"][value="{way}"]')
+    assert accessibility_faults(page) == []
+    picture(page, "console-type-text")
+    page.click("#type-text [data-begin]")
+    expect(page.locator("#typing-bar")).to_be_visible()
+    expect(page.locator("#type-text")).to_be_hidden()
+    world.guest_wrote(f'Typed_{way}: {{[(|\\~#$%&*"^)]}}')
+    expect(page.locator("#typing-bar")).to_be_hidden()
+    expect(page.locator("#progress")).to_contain_text("are typed")
+
+    page.click('#bar [data-dialog="type-text"]')
+    page.fill("#type-words", "#" + "a" * 4000)
+    page.click("#type-text [data-begin]")
+    expect(page.locator("#typing-bar")).to_contain_text("of 4001")
+    picture(page, "console-typing")
+    page.click("#typing-bar [data-stop]")
+    expect(page.locator("#progress")).to_contain_text("Stopped after")
+    world.sandbox.virsh("send-key", world.vm_id, "--codeset", "linux", "KEY_LEFTCTRL", "KEY_C")
+
+    page.click('#bar [data-dialog="type-text"]')
+    page.fill("#type-words", "naïve")
+    page.click("#type-text [data-begin]")
+    expect(page.locator("#type-error")).to_contain_text("does not have: ï")
+    page.select_option("#type-layout", "fr")
+    page.keyboard.press("Escape")
+    page.reload()
+    assert page.locator("#type-layout").input_value() == "us", "the keyboard that was used last"
+
+
 def test_the_screen_fits_the_window_or_is_shown_one_to_one(world: World, browse: Browse) -> None:
     page = browse(OLIVIA, viewport={"width": 600, "height": 400})
     page.goto(world.console_url)

@@ -28,6 +28,7 @@ from eve_agent.wire.spec import (
     TitleChange,
 )
 from eve_agent.wire.storage import DiskSpec, ImageCopy, ImageFinish, ImageFormat, ImageState, SeedSpec
+from eve_agent.wire.typing import TextToType, TypingState
 
 from hypervisors.client import AgentClient
 from hypervisors.errors import AgentRefused
@@ -118,6 +119,10 @@ def test_a_machine_from_its_image_to_its_end(client: AgentClient):
     assert client.guest_password(vm, PasswordChange(user="root", password="secret")).domain_uuid == vm
     assert client.guest_freeze(vm, FreezeRequest(seconds=5)).is_frozen
     assert not client.guest_thaw(vm).is_frozen
+    text = TextToType(typing_id=uuid.uuid4(), text="a" * 4096)
+    assert client.typing_begin(vm, text).state is TypingState.RUNNING
+    assert client.typing_status(vm).typing_id == text.typing_id
+    assert client.typing_cancel(vm).state is TypingState.CANCELLED
     snapshot = uuid.uuid4()
     assert client.snapshot_make(vm, snapshot, SnapshotSpec(title="before", with_memory=True)).is_current
     assert [found.uuid for found in client.snapshots(vm)] == [snapshot]

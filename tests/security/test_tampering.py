@@ -81,6 +81,7 @@ BODIES: dict[str, Any] = {
     "vms_state_partial_update": {"action": "start"},
     "discovered_domains_adopt_create": {"project": "{acme}"},
     "operation_cancel": None,
+    "console_type": {"text": "ls"},
     "console_ticket": {"mode": "view"},
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }

@@ -41,6 +41,7 @@ The tree::
     ├── SnapshotRefused          the domain cannot have one: a disk of another format, or firmware whose variables cannot be kept
     ├── NoGuestAgent             no agent in the guest answers
     ├── GuestRefused             the guest's agent refused; the message has its words
+    ├── TypingBusy               another text is being typed at the domain
     ├── NotSupported             this driver cannot do that
     ├── LibvirtAway              libvirt is not reachable                    (retryable)
     └── LibvirtTimeout           libvirt did not answer in time              (retryable)
@@ -289,6 +290,12 @@ class GuestRefused(AgentError):
     """The guest's agent refused; the message has its words."""
 
     code = ErrorCode.GUEST_REFUSED
+
+
+class TypingBusy(AgentError):
+    """Another text is being typed at the domain."""
+
+    code = ErrorCode.TYPING_BUSY
 
 
 class NotSupported(AgentError):

@@ -24,7 +24,8 @@ async function request(method, path, body) {
       signal: AbortSignal.timeout(TIMEOUT_MS),
       headers: {
         Accept: "application/json",
-        ...(body ? { "Content-Type": "application/json", "X-CSRFToken": csrfToken() } : {}),
+        ...(body ? { "Content-Type": "application/json" } : {}),
+        ...(method === "GET" ? {} : { "X-CSRFToken": csrfToken() }),
       },
       body: body ? JSON.stringify(body) : undefined,
     });
@@ -50,6 +51,25 @@ export function ticket(path, { mode, resume }) {
 /** What Eve says of a session: {state, close_code, reason}. */
 export function sessionOf(prefix, session) {
   return request("GET", `${prefix}${encodeURIComponent(session)}`);
+}
+
+/** Has the VM's host type: {state, typed, total, problem}, as the next two. */
+export function typeText(path, { text, layout }) {
+  return request("POST", path, { text, layout });
+}
+
+export function typingOf(path) {
+  return request("GET", path);
+}
+
+/** Stops it at the next key. */
+export function cancelTyping(path) {
+  return request("DELETE", path);
+}
+
+/** Which keys type which characters: {keys: {"a": [["KeyA"]], …}}. */
+export function keyboardOf(path, layout) {
+  return request("GET", `${path}?layout=${encodeURIComponent(layout)}`);
 }
 
 /** The VM's state: {state}. */

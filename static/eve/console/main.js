@@ -3,6 +3,7 @@
 import { isAtHome, pointHome } from "../address.js";
 import { ask } from "../eve.js";
 import { Refused, sessionOf, stateOf, ticket } from "./api.js";
+import { Dictation } from "./dictation.js";
 import { combination } from "./keys.js";
 import { carryOut } from "./power.js";
 import { Screen } from "./screen.js";
@@ -38,6 +39,10 @@ const watch = new Watch({
     view.showState(state, doing);
   },
 });
+
+const dictation = mayControl
+  ? new Dictation({ url: page.typingUrl, keyboards: page.keyboardUrl, screen, tell: (...words) => view.tell(...words) })
+  : null;
 
 let doing = "";
 let waitTimer = 0;
@@ -84,6 +89,7 @@ function shown(before) {
   const isControlling = session.phase === "connected" && session.mode === "control";
   view.allowKeys(isControlling);
   screen.viewOnly = session.mode !== "control";
+  if (!isControlling) dictation?.lost();
   document.querySelector('[data-do="view-only"]')?.setAttribute("aria-checked", String(session.mode === "view"));
   if (session.phase === "connected" && before !== "connected") {
     view.tell(session.mode === "control" ? "connected" : "connected-view");

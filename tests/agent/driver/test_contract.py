@@ -8,7 +8,15 @@ import re
 import uuid
 
 import pytest
-from eve_agent.errors import DisplayUnsupported, DomainNotFound, DomainOff, LibvirtAway, NoDisplay, NotSupported
+from eve_agent.errors import (
+    ActionRefused,
+    DisplayUnsupported,
+    DomainNotFound,
+    DomainOff,
+    LibvirtAway,
+    NoDisplay,
+    NotSupported,
+)
 from eve_agent.wire import codec
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Domain, DomainState, GraphicsKind, StateAction
@@ -59,6 +67,8 @@ async def test_what_is_not_there_is_not_found(rig: Rig):
         await rig.driver.open_console(nobody, ConsoleKind.VNC)
     with pytest.raises(DomainNotFound):
         await rig.driver.screenshot(nobody)
+    with pytest.raises(DomainNotFound):
+        await rig.driver.press_keys(nobody, (30,), 10)
     for action in StateAction:
         with pytest.raises(DomainNotFound):
             await rig.driver.change_state(nobody, action)
@@ -97,6 +107,17 @@ async def test_what_is_off_cannot(rig: Rig, action: StateAction):
     with pytest.raises(DomainOff, match="guest"):
         await rig.driver.change_state(guest, action)
     assert (await rig.driver.domain(guest)).state is DomainState.OFF
+
+
+async def test_keys_are_pressed_where_somebody_gets_them(rig: Rig):
+    off, guest = await rig.make("off", running=False), await rig.make("guest")
+
+    await rig.driver.press_keys(guest, (42, 30), 10)
+    with pytest.raises(DomainOff, match="off"):
+        await rig.driver.press_keys(off, (30,), 10)
+    await rig.driver.change_state(guest, StateAction.SUSPEND)
+    with pytest.raises(ActionRefused, match="resume"):
+        await rig.driver.press_keys(guest, (30,), 10)
 
 
 async def test_parallel_starts_and_stops_all_succeed(rig: Rig):

@@ -18,6 +18,7 @@ from eve_agent.wire import codec, paths
 from eve_agent.wire.guest import PasswordChange
 from eve_agent.wire.spec import DomainSpec
 from eve_agent.wire.storage import ImageState, ImageStatus, SeedSpec
+from eve_agent.wire.typing import TextToType
 
 from tests.agent import pki
 from tests.agent.transport.conftest import CALM, Agent
@@ -61,6 +62,14 @@ async def test_secrets_are_not_logged(
         password = PasswordChange(user="root", password=CANARY)
         async with eve.put(paths.fill(paths.DOMAIN_GUEST_PASSWORD, uuid=VM), data=codec.encode(password)) as answer:
             assert answer.status == 200
+        typed = TextToType(typing_id=uuid.uuid4(), text=CANARY, keys_per_second=50)
+        async with eve.put(paths.fill(paths.DOMAIN_TYPING, uuid=VM), data=codec.encode(typed)) as answer:
+            assert answer.status == 200
+            assert CANARY not in await answer.text()
+        for broken in (codec.encode(typed).replace(b"1d", "🙂".encode()), codec.encode(typed)[:-1]):
+            async with eve.put(paths.fill(paths.DOMAIN_TYPING, uuid=VM), data=broken) as answer:
+                assert answer.status == 400
+                assert CANARY not in await answer.text()
         async with eve.put(seed_path, data=codec.encode(seed)[:-1]) as answer:
             assert answer.status == 400
             assert CANARY not in await answer.text()
@@ -68,7 +77,7 @@ async def test_secrets_are_not_logged(
     written = capsys.readouterr()
     assert "seed_made" in written.out + written.err + caplog.text
     assert CANARY not in written.out + written.err + caplog.text
-    assert CANARY not in repr((seed, password))
+    assert CANARY not in repr((seed, password, typed))
 
 
 async def test_an_upload_takes_no_memory(fake_agent: Agent):

@@ -10,9 +10,10 @@ import typing
 from typing import Any
 
 from eve_agent.wire import certs, console, domain, errors, events, guest, host, jobs, snapshots, spec, stats, storage
+from eve_agent.wire import typing as keys
 from hypothesis import strategies as st
 
-MODULES = (certs, console, domain, errors, events, guest, host, jobs, snapshots, spec, stats, storage)
+MODULES = (certs, console, domain, errors, events, guest, host, jobs, snapshots, spec, stats, storage, keys)
 MESSAGES: tuple[type[Any], ...] = tuple(
     value
     for module in MODULES
@@ -77,6 +78,10 @@ REQUESTS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     snapshots.SnapshotSpec: {},
     guest.PasswordChange: {},
     guest.FreezeRequest: {},
+    keys.TextToType: {
+        "text": st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=40),
+        "keys_per_second": st.integers(keys.MIN_PACE, keys.MAX_PACE),
+    },
 }
 """Messages that check their fields, and what is theirs alone."""
 

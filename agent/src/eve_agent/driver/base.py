@@ -183,6 +183,12 @@ class Driver(StorageDriver, MachineDriver, SnapshotDriver, GuestDriver, Protocol
         Raises DomainNotFound, DomainOff, NoDisplay, DisplayUnsupported, ActionRefused, NotSupported.
         """
 
+    async def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
+        """Presses Linux keycodes together, and lets go of them `hold_ms` later; does not wait for that.
+
+        Raises DomainNotFound, DomainOff, ActionRefused (paused, or no keyboard).
+        """
+
     async def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
         """The screen as it is now. Raises DomainNotFound, DomainOff, NoDisplay, ActionRefused."""
 

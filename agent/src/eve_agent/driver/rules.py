@@ -75,6 +75,14 @@ def refuse_screenless(domain: Domain) -> None:
         raise DomainOff(f"“{domain.name}” is off; start it to see its screen.")
 
 
+def refuse_typing(domain: Domain) -> None:
+    """Raises DomainOff or ActionRefused where nobody would get a key."""
+    if domain.state is DomainState.OFF:
+        raise DomainOff(f"“{domain.name}” is off; start it first.")
+    if domain.state is not DomainState.RUNNING:
+        raise ActionRefused(f"“{domain.name}” does not run just now, so its keyboard is dead; resume it first.")
+
+
 def refuse_beyond_host(wanted: DomainSpec | ResourcesChange, *, threads: int, memory_bytes: int) -> None:
     """Raises BeyondHost for a domain that is larger than its host."""
     if wanted.vcpus > threads:

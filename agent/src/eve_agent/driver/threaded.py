@@ -193,6 +193,9 @@ class ThreadedDriver(Asking):
             domain_uuid, lambda session: session.open_display(domain_uuid), discard=socket.socket.close
         )
 
+    async def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
+        await self._call_guest(domain_uuid, lambda session: session.press_keys(domain_uuid, keys, hold_ms))
+
     async def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
         return await self._call_guest(domain_uuid, lambda session: session.screenshot(domain_uuid))
 

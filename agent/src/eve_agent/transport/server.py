@@ -13,6 +13,7 @@ from eve_agent.service.identity import Identity
 from eve_agent.service.images import Images
 from eve_agent.service.jobs import Jobs
 from eve_agent.service.liveness import Pace
+from eve_agent.service.typist import Typist
 from eve_agent.wire import paths
 from eve_agent.wire.close import CloseCode
 
@@ -24,6 +25,7 @@ from .machines import GuestHandlers, MachineHandlers, SnapshotHandlers
 from .metrics import Metrics
 from .storage import ImageHandlers, JobHandlers, StorageHandlers
 from .tls import Listener, peer_fingerprint
+from .typing import TypingHandlers
 
 HOUSEKEEPING_SECONDS = 30.0
 REQUEST_SECONDS = 1.0
@@ -39,6 +41,7 @@ class AgentServer:
         self._identity = identity
         self.consoles = Consoles(driver, pace=pace)
         self._jobs = Jobs()
+        self._typist = Typist(driver)
         self._events = EventsEndpoint(driver)
         self._metrics = Metrics()
         self._metrics.watch(self.consoles, identity, driver, lambda: len(self._events))
@@ -72,7 +75,12 @@ class AgentServer:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         self._listener.close()
-        await asyncio.gather(self.consoles.end_all(CloseCode.SERVICE_RESTART), self._events.close(), self._jobs.close())
+        await asyncio.gather(
+            self.consoles.end_all(CloseCode.SERVICE_RESTART),
+            self._events.close(),
+            self._jobs.close(),
+            self._typist.close(),
+        )
         self._http.pre_shutdown()
         await self._http.shutdown(REQUEST_SECONDS)
 
@@ -89,6 +97,7 @@ class AgentServer:
 
     def _routes(self, driver: Driver) -> Router:
         host, sessions, certificate = HostHandlers(driver), SessionHandlers(self.consoles), self._certificates
+        typing = TypingHandlers(self._typist)
         console = ConsoleEndpoint(self.consoles, observe_setup=self._metrics.observe_setup)
         return Router(
             {
@@ -105,6 +114,7 @@ class AgentServer:
                     "PATCH": sessions.change_mode,
                     "DELETE": sessions.end,
                 },
+                paths.DOMAIN_TYPING: {"GET": typing.status, "PUT": typing.begin, "DELETE": typing.cancel},
                 paths.EVENTS: {"GET": self._events},
                 paths.CERTIFICATE: {
                     "GET": certificate.status,

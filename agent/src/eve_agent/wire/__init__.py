@@ -13,6 +13,8 @@
 :mod:`.jobs`       what takes longer than a request
 :mod:`.checks`     what names, sizes and texts may be
 :mod:`.console`    console sessions: :class:`ConsoleRequest`, :class:`ConsoleStatus`
+:mod:`.keyboard`   keyboards' layouts
+:mod:`.typing`     text that the host types at a guest's keyboard
 :mod:`.close`      websocket close codes, from the agent to the browser
 :mod:`.events`     what the agent tells by itself: :class:`Event`
 :mod:`.certs`      enrolment and renewal of certificates

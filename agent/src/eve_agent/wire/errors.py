@@ -82,6 +82,8 @@ class ErrorCode(enum.StrEnum):
     """No agent in the guest answers."""
     GUEST_REFUSED = "guest_refused"
     """The guest's agent refused; the message has its words."""
+    TYPING_BUSY = "typing_busy"
+    """Another text is being typed at that domain."""
     INTERNAL = "internal"
     UNKNOWN = "unknown"
     """A code that this version does not know."""
@@ -139,6 +141,7 @@ _STATUS = {
     ErrorCode.SNAPSHOT_REFUSED: HTTPStatus.CONFLICT,
     ErrorCode.NO_GUEST_AGENT: HTTPStatus.CONFLICT,
     ErrorCode.GUEST_REFUSED: HTTPStatus.CONFLICT,
+    ErrorCode.TYPING_BUSY: HTTPStatus.CONFLICT,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.UNKNOWN: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

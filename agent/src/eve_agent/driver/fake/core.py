@@ -7,13 +7,21 @@ import dataclasses
 import datetime as dt
 import socket
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from eve_agent import __version__
 from eve_agent.driver.base import EventListener, Screenshot
 from eve_agent.driver.feed import EventFeed
-from eve_agent.driver.rules import is_already, not_found, refuse_impossible, refuse_screenless, vnc_display
+from eve_agent.driver.rules import (
+    is_already,
+    not_found,
+    refuse_impossible,
+    refuse_screenless,
+    refuse_typing,
+    vnc_display,
+)
 from eve_agent.errors import ActionRefused, AgentError, LibvirtAway, NoDisplay, NotSupported
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic, Resources, StateAction
@@ -30,6 +38,7 @@ BRIDGE = "virbr0"
 _NAMESPACE = uuid.UUID("5f4b3e0e-9f3c-4f4d-8f5a-0c1c3b2a1d00")
 _GIB = 2**30
 _SCREEN = (64, 48)
+_KEYS_KEPT = 1000
 _OUTCOMES = {
     StateAction.START: (DomainState.RUNNING, "booted"),
     StateAction.STOP: (DomainState.OFF, "destroyed"),
@@ -59,6 +68,8 @@ class FakeCore:
     ) -> None:
         self.latency_seconds = 0.0
         """How long every call takes."""
+        self.pressed: dict[uuid.UUID, deque[tuple[int, ...]]] = {}
+        """The last keys that each guest got, as Linux keycodes."""
         self._console_address = console_address
         self._host_name = host_name
         self._shutdown_seconds = shutdown_seconds
@@ -157,6 +168,11 @@ class FakeCore:
         if self._console_address is None:
             raise NoDisplay(f"“{domain.name}” is made up and has no screen: give the agent a --fake-console.")
         return await _connect(*self._console_address)
+
+    async def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
+        await self._answer()
+        refuse_typing(self._get(domain_uuid))
+        self.pressed.setdefault(domain_uuid, deque(maxlen=_KEYS_KEPT)).append(keys)
 
     async def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
         await self._answer()

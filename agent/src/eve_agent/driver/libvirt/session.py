@@ -13,7 +13,7 @@ from typing import Any
 from eve_agent.driver.base import Screenshot
 from eve_agent.driver.facts import read_facts
 from eve_agent.driver.readings import capacities, received
-from eve_agent.driver.rules import is_already, refuse_impossible, refuse_screenless, vnc_display
+from eve_agent.driver.rules import is_already, refuse_impossible, refuse_screenless, refuse_typing, vnc_display
 from eve_agent.driver.states import state_of
 from eve_agent.driver.xml import MalformedXml
 from eve_agent.errors import ActionRefused, NoDisplay
@@ -147,6 +147,15 @@ class LibvirtSession(StatsCalls):
             display = socket.socket(fileno=domain.openGraphicsFD(index, Flag.GRAPHICS_SKIPAUTH))
         display.setblocking(False)
         return display
+
+    @translating
+    def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
+        """Presses keys (source: ``virDomainSendKey``)."""
+        domain = self._lookup(domain_uuid)
+        with self._off_is_named(domain):
+            if state_of(*domain.state())[0] is not DomainState.RUNNING:  # QEMU would drop the keys without a word
+                refuse_typing(self._parts(domain).domain)
+            domain.sendKey(Flag.KEYS_LINUX, hold_ms, list(keys), len(keys), 0)
 
     @translating
     def screenshot(self, domain_uuid: uuid.UUID) -> Screenshot:
