@@ -5,6 +5,8 @@ ConsoleRefused(EveError)     no console now; `close_code` tells the page why
 ├── DisplayRefused           the agent refused: VM off, no display, libvirt away, …
 └── HostUnreachable          no trusted answer from the host
     └── NotAnswered          the connection ended before the host said anything
+SessionOver(Conflict)        the session has ended
+MayNotControl(NotAllowed)    a viewer's role does not allow the keyboard
 TypingBusy(Conflict)         another text is being typed at the VM
 AgentTooOld(Conflict)        the host's agent cannot do that yet
 CharactersMissing(Invalid)   the keyboard does not have what is to be typed
@@ -21,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
-from common.errors import Conflict, EveError, Invalid
+from common.errors import Conflict, EveError, Invalid, NotAllowed
 
 
 class BadCredential(Exception):
@@ -82,6 +84,18 @@ class HostUnreachable(ConsoleRefused):
 
 class NotAnswered(HostUnreachable):
     """The connection ended before the host said anything: one that was made in advance may have died meanwhile."""
+
+
+class SessionOver(Conflict):
+    """The session has ended."""
+
+    code = "session_over"
+
+
+class MayNotControl(NotAllowed):
+    """The viewer's role does not allow the keyboard."""
+
+    code = "may_not_control"
 
 
 class TypingBusy(Conflict):

@@ -26,6 +26,7 @@ _VM_FIELDS = (
     "name",
     "project__is_active",
     "hypervisor__name",
+    "hypervisor__site",
     "hypervisor__state",
     "hypervisor__address",
     "hypervisor__certificate_fingerprint",

@@ -28,6 +28,7 @@ from .credentials import Handshake, Principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
 from .selectors import LIVE_SECONDS, may_control, open_counts, ticket_for, vm_for_console
+from .viewers import announce
 
 RESUME_SECONDS = 60
 
@@ -177,6 +178,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         project=grant.vm.project,
         detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
     )
+    announce(grant.vm)
     if not is_new:
         publish_on_commit(notices.GROUP, notices.check_notice(notices.session_topic(session.id)))
     return session
@@ -216,7 +218,9 @@ def session_end(
     ended = rows.update(ended_at=timezone.now(), close_code=code, end_reason=reason[:200], **counts)
     if not ended:
         return False
-    session = ConsoleSession.objects.select_related("user", "vm__project").get(pk=session_id)
+    session = ConsoleSession.objects.select_related("user", "vm__project", "vm__hypervisor").get(pk=session_id)
+    if session.vm is not None:
+        announce(session.vm)
     audit_record(
         action="console.close",
         actor=session.user,

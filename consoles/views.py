@@ -1,21 +1,35 @@
-"""The console page."""
+"""The console page, and who is watching."""
 
 from __future__ import annotations
 
 import uuid
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
+from accounts.pages import staff_required
+from common.errors import EveError
+from common.pages import back_address
+from vms.models import Vm
+from vms.selectors import vm_for
+from vms.views.frames import manage_context, search_text
 
 from .keyboard import LAYOUTS
 from .models import ConsoleMode
-from .selectors import vm_for_console
-from .services import mode_allowed
+from .selectors import sessions_for, vm_for_console
+from .services import mode_allowed, session_cut
+from .viewers import sessions_managed_by, viewers_of
+
+PAGE = 50
 
 
 @require_safe
@@ -30,3 +44,52 @@ def console(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
     can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
     context = {"vm": vm, "can_control": can_control, "layouts": LAYOUTS}
     return render(request, "consoles/console.html", context)
+
+
+@require_safe
+@login_required
+@never_cache
+def viewers(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
+    """Who is at the VM's consoles: a part of its page."""
+    vm = _vm_or_404(request, vm_id)
+    return render(request, "consoles/viewers.html", {"vm": vm, "viewers": viewers_of(caller(request), vm)})
+
+
+@require_POST
+@login_required
+def viewer_end(request: HttpRequest, vm_id: uuid.UUID, session_id: uuid.UUID) -> HttpResponse:
+    """Ends one of them."""
+    vm = _vm_or_404(request, vm_id)
+    session = sessions_for(caller(request)).filter(vm=vm, pk=session_id).first()
+    if session is None:
+        raise Http404
+    try:
+        session_cut(session=session, user=caller(request))
+        messages.success(request, _("The console of %(name)s ends now.") % {"name": session.user_label})
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect(back_address(request) or reverse("vm-detail", args=[vm.pk]))
+
+
+@staff_required
+@never_cache
+@require_safe
+def managed(request: HttpRequest) -> HttpResponse:
+    """All live consoles at the staff member's sites."""
+    found = sessions_managed_by(caller(request))
+    if text := search_text(request):
+        found = found.filter(Q(vm_name__icontains=text) | Q(user_label__icontains=text) | Q(user__name__icontains=text))
+    context = {
+        **manage_context(request, "consoles"),
+        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
+        "search": text,
+    }
+    is_part = request.GET.get("part") == "1"
+    return render(request, "manage/parts/consoles.html" if is_part else "manage/consoles.html", context)
+
+
+def _vm_or_404(request: HttpRequest, vm_id: uuid.UUID) -> Vm:
+    vm = vm_for(caller(request), vm_id)
+    if vm is None:
+        raise Http404
+    return vm

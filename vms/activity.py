@@ -126,6 +126,11 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} left the console of {vm}"),
         gettext_lazy("The console of {vm} ended"),
     ),
+    "console.mode": (
+        "keyboard",
+        gettext_lazy("{who} changed who has the keyboard of {vm}"),
+        gettext_lazy("{who} may not change who has the keyboard of {vm}"),
+    ),
     "console.type": (
         "keyboard",
         gettext_lazy("{who} had text typed at {vm}"),

@@ -59,6 +59,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ======================================================  =====================================================
     ``{"type": "vm", "id", "state"}``                       a VM is other than it was
     ``{"type": "operation", "id", "kind", "state", "target"}``  an operation moved
+    ``{"type": "viewers", "id"}``                           somebody came to or left a VM's consoles, or got the keyboard
     ``{"type": "host", "id", "state"}``, ``{"type": "drift"}``  for staff
     ``{"type": "access"}``                                  what one may see has changed: load everything again
     ======================================================  =====================================================

@@ -82,6 +82,30 @@ class ConsoleSessionSerializer(serializers.ModelSerializer[ConsoleSession]):
         return session.close_code in RETRYABLE
 
 
+class ModeSerializer(StrictSerializer):
+    """What a session may do from now on."""
+
+    mode = serializers.ChoiceField(choices=ConsoleMode.choices)
+
+    def validate_mode(self, value: str) -> ConsoleMode:
+        """As Eve has it."""
+        return ConsoleMode(value)
+
+
+class ViewerSerializer(serializers.Serializer[Any]):
+    """Somebody at a VM's consoles now."""
+
+    session = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=ConsoleKind.choices)
+    mode = serializers.ChoiceField(choices=ConsoleMode.choices)
+    since = serializers.DateTimeField()
+    is_own = serializers.BooleanField(help_text="Whether it is a session of the caller's.")
+    may_end = serializers.BooleanField(help_text="Whether the caller may end it.")
+    may_get_control = serializers.BooleanField(help_text="Whether the caller may give it the keyboard.")
+    may_lose_control = serializers.BooleanField(help_text="Whether the caller may take the keyboard from it.")
+
+
 class TypingRequestSerializer(StrictSerializer):
     """What is to be typed."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import keyboard, views
+from . import keyboard, viewers, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console", views.TicketView.as_view(), name="api-console-ticket"),
+    path("vms/<uuid:vm_id>/console/viewers", viewers.ViewersView.as_view(), name="api-console-viewers"),
     path("vms/<uuid:vm_id>/console/typing", keyboard.TypingView.as_view(), name="api-console-typing"),
     path("keyboard", keyboard.KeyboardView.as_view(), name="api-keyboard"),
     path("consoles", views.ConsoleSessionListView.as_view(), name="api-consoles"),
     path("consoles/<uuid:session_id>", views.ConsoleSessionView.as_view(), name="api-console"),
+    path("consoles/<uuid:session_id>/hand-over", viewers.HandOverView.as_view(), name="api-console-hand-over"),
 ]

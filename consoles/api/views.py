@@ -15,12 +15,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from consoles.control import session_set_mode
 from consoles.models import ConsoleSession
 from consoles.principals import principal_of
 from consoles.selectors import sessions_for, vm_for_console
 from consoles.services import session_cut, ticket_create
 
-from .serializers import ConsoleSessionSerializer, TicketRequestSerializer, TicketSerializer
+from .serializers import ConsoleSessionSerializer, ModeSerializer, TicketRequestSerializer, TicketSerializer
 
 
 class TicketView(APIView):
@@ -82,6 +83,15 @@ class ConsoleSessionView(generics.RetrieveAPIView[ConsoleSession]):
     def get_queryset(self) -> QuerySet[ConsoleSession]:
         """Scoped to the caller."""
         return sessions_for(caller(self.request))
+
+    @extend_schema(operation_id="console_set_mode", request=ModeSerializer, responses=ConsoleSessionSerializer)
+    def patch(self, request: Request, session_id: uuid.UUID) -> Response:
+        """Gives a live session the keyboard, or takes it away, from its next key on."""
+        session = self.get_object()
+        wanted = ModeSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        session = session_set_mode(session=session, user=caller(request), mode=wanted.validated_data["mode"])
+        return Response(ConsoleSessionSerializer(session).data)
 
     @extend_schema(responses={204: OpenApiResponse(description="It ends within seconds.")})
     def delete(self, request: Request, session_id: uuid.UUID) -> Response:

@@ -1,6 +1,6 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "operations", "hosts", "drift", several apart by spaces) and where it
+// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
@@ -27,7 +27,7 @@ let gathering = 0;
 function parts(keys) {
   return [...document.querySelectorAll("[data-live]")].filter((part) => {
     const shown = part.dataset.live;
-    return keys.some((key) => (key.startsWith("vm ") ? shown === key : shown.split(" ").includes(key)));
+    return keys.some((key) => (key.includes(" ") ? shown === key : shown.split(" ").includes(key)));
   });
 }
 
@@ -151,6 +151,7 @@ let closeToast = () => {};
 const heard = {
   vm: ({ id }) => refresh(parts([`vm ${id}`, "vms"])),
   operation: ({ target }) => refresh(parts([`vm ${target}`, "operations"])),
+  viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),

@@ -101,6 +101,55 @@ def test_ctrl_alt_del_reaches_the_guest(world: World, browse: Browse) -> None:
     wait_for_screen(page)
 
 
+def test_who_is_watching(
+    world: World, browse: Browse, picture: Picture, accessibility_faults: Callable[[Page], list[str]]
+) -> None:
+    owner, operator, staff, onlooker = browse(OLIVIA), browse(OSCAR), browse(HERA), browse(OLIVIA)
+    owner.goto(world.console_url)
+    wait_for_screen(owner)
+    staff.goto(f"{world.house.url}/manage/consoles/")
+    expect(staff.locator("#consoles tbody tr")).to_have_count(1)
+    onlooker.goto(world.vm_url)
+    expect(onlooker.locator("#vm-viewers li")).to_have_count(1)
+
+    operator.goto(world.console_url)
+    wait_for_screen(operator)
+    since = time.monotonic()
+    expect(owner.locator("#progress")).to_contain_text("Oscar Operator is watching", timeout=3_000)
+    expect(owner.locator("[data-viewer-count]")).to_have_text("2", timeout=1_000)
+    expect(staff.locator("#consoles tbody tr")).to_have_count(2, timeout=3_000)
+    expect(onlooker.locator("#vm-viewers li")).to_have_count(2, timeout=3_000)
+    assert time.monotonic() - since < 5
+    picture(staff, "manage-consoles")
+    picture(onlooker, "vm-viewers")
+    assert accessibility_faults(staff) == []
+    assert accessibility_faults(onlooker) == []
+
+    owner.click("#viewers-menu summary")
+    oscars = owner.locator("#viewers li", has_text="Oscar")
+    oscars.locator('[data-viewer="take"]').click()
+    expect(operator.locator("#progress")).to_contain_text("look only", timeout=3_000)
+    expect(operator.locator('[data-do="view-only"]')).to_have_attribute("aria-checked", "true")
+    picture(owner, "console-viewers")
+    assert accessibility_faults(owner) == []
+    type_line(operator, "echo oscar-looks-only > /dev/ttyS0")
+    owner.click("#viewers-menu summary")
+    owner.click("#viewers-menu summary")
+    oscars.locator('[data-viewer="give"]').click()
+    expect(operator.locator("#progress")).to_contain_text("You have the keyboard", timeout=3_000)
+    expect(owner.locator('[data-do="view-only"]')).to_have_attribute("aria-checked", "true", timeout=3_000)
+    type_line(operator, "echo oscar-has-the-keyboard > /dev/ttyS0")
+    world.guest_wrote("oscar-has-the-keyboard")
+    with pytest.raises(Exception, match="oscar-looks-only"):
+        world.guest_wrote("oscar-looks-only", seconds=1)
+
+    staff.locator("#consoles tbody tr", has_text="Oscar").locator("button").click()
+    staff.locator("#confirm [data-yes]").click()
+    expect(operator.locator("#card")).to_contain_text("ended", timeout=5_000)
+    expect(onlooker.locator("#vm-viewers li")).to_have_count(1, timeout=3_000)
+    expect(owner.locator("[data-viewer-count]")).to_have_text("1", timeout=3_000)
+
+
 @pytest.mark.parametrize("way", ["host", "screen"])
 def test_a_text_is_typed(
     world: World, browse: Browse, picture: Picture, accessibility_faults: Callable[[Page], list[str]], way: str

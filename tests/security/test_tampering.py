@@ -11,6 +11,7 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from accounts.services import token_create
+from consoles.models import ConsoleSession
 from hypervisors.models import Hypervisor
 from tests.cast import Cast
 from tests.factories import PASSWORD
@@ -82,6 +83,8 @@ BODIES: dict[str, Any] = {
     "discovered_domains_adopt_create": {"project": "{acme}"},
     "operation_cancel": None,
     "console_type": {"text": "ls"},
+    "console_set_mode": {"mode": "view"},
+    "console_hand_over": None,
     "console_ticket": {"mode": "view"},
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }
@@ -114,6 +117,7 @@ def ids_of(cast: Cast) -> dict[str, str]:
         "disk_id": str(cast.acme_vm.disks.get().pk),
         "snapshot_id": str(cast.acme_vm.snapshots.get().pk),
         "vm_id": str(cast.acme_vm.pk),
+        "session_id": str(ConsoleSession.objects.get().pk),
         "project_id": str(cast.acme.pk),
         "user_id": str(cast.operator.pk),
         "hypervisor_id": str(cast.hypervisor_here.pk),
@@ -143,6 +147,7 @@ def world(cast: Cast) -> Cast:
         project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool="default", size_bytes=1
     )
     Snapshot.objects.create(vm=cast.acme_vm, name="old", vcpus=1, memory_bytes=1)
+    ConsoleSession.objects.create(vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name="acme-web", user=cast.owner)
     return cast
 
 

@@ -53,6 +53,25 @@ export function sessionOf(prefix, session) {
   return request("GET", `${prefix}${encodeURIComponent(session)}`);
 }
 
+/** Who is watching: [{session, name, mode, since, is_own, may_end, may_get_control, may_lose_control}]. */
+export function viewersOf(path) {
+  return request("GET", path);
+}
+
+/** Gives a session the keyboard, or takes it away. `prefix` is the address that a session's id is put behind, as in the next two. */
+export function setMode(prefix, session, mode) {
+  return request("PATCH", `${prefix}${encodeURIComponent(session)}`, { mode });
+}
+
+/** Gives a session the keyboard, and takes it from all others. */
+export function handOver(prefix, session) {
+  return request("POST", `${prefix}${encodeURIComponent(session)}/hand-over`);
+}
+
+export function endSession(prefix, session) {
+  return request("DELETE", `${prefix}${encodeURIComponent(session)}`);
+}
+
 /** Has the VM's host type: {state, typed, total, problem}, as the next two. */
 export function typeText(path, { text, layout }) {
   return request("POST", path, { text, layout });

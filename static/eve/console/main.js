@@ -10,6 +10,7 @@ import { Screen } from "./screen.js";
 import { ConsoleSession } from "./session.js";
 import { Typing } from "./typing.js";
 import { View } from "./view.js";
+import { Viewers } from "./viewers.js";
 import { Watch } from "./watch.js";
 import { word } from "./words.js";
 
@@ -38,6 +39,19 @@ const watch = new Watch({
     dispatch({ type: "vm", state });
     view.showState(state, doing);
   },
+  viewers: () => viewers.refresh(),
+});
+const viewers = new Viewers({
+  url: page.viewersUrl,
+  sessions: page.sessionUrl,
+  own: () => (session.phase === "connected" ? session.session : null),
+  toldMode: (mode) => {
+    if (mode === session.mode) return;
+    dispatch({ type: "told_mode", mode });
+    shown(session.phase);
+    view.tell(mode === "control" ? "got-control" : "lost-control");
+  },
+  tell: (...words) => view.tell(...words),
 });
 
 const dictation = mayControl
@@ -92,6 +106,7 @@ function shown(before) {
   if (!isControlling) dictation?.lost();
   document.querySelector('[data-do="view-only"]')?.setAttribute("aria-checked", String(session.mode === "view"));
   if (session.phase === "connected" && before !== "connected") {
+    viewers.refresh();
     view.tell(session.mode === "control" ? "connected" : "connected-view");
     if (isControlling && !document.querySelector("dialog[open], details.menu[open]")) screen.focus();
   }

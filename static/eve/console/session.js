@@ -161,6 +161,12 @@ export class ConsoleSession {
     return [{ do: "close" }, ...this.#ask()];
   }
 
+  /** Somebody gave this session the keyboard, or took it: it goes on. */
+  on_told_mode({ mode }) {
+    if (this.phase === "connected") this.mode = mode;
+    return [];
+  }
+
   /** The screen moves to a window of its own. */
   on_leave() {
     return [{ do: "close" }, ...this.#settle(OWN_WINDOW)];

@@ -14,12 +14,14 @@ export class Watch {
    * @param {string} vm the VM's id
    * @param {() => Promise<{state: string}>} ask asks for the state
    * @param {(state: string) => void} tell gets each state that was learnt
+   * @param {() => void} viewers is called when somebody else may be watching now
    */
-  constructor({ liveUrl, vm, ask, tell }) {
+  constructor({ liveUrl, vm, ask, tell, viewers }) {
     this.liveUrl = liveUrl;
     this.vm = vm;
     this.ask = ask;
     this.tell = tell;
+    this.viewers = viewers;
     /** Whether to ask again and again: while the VM is off, or work on it is under way. */
     this.isEager = false;
     /** Whether to leave Eve alone: what one may not see any more is not asked for again and again. */
@@ -67,6 +69,7 @@ export class Watch {
     socket.addEventListener("open", () => {
       this.#attempt = 0;
       this.now();
+      this.viewers();
     });
     socket.addEventListener("message", ({ data }) => {
       let message;
@@ -76,6 +79,7 @@ export class Watch {
         return;
       }
       if (message.type === "vm" && message.id === this.vm && typeof message.state === "string") this.tell(message.state);
+      if (message.type === "access" || (message.type === "viewers" && message.id === this.vm)) this.viewers();
     });
     socket.addEventListener("close", () => {
       if (this.#isClosed) return;
