@@ -11,6 +11,7 @@ A cookie alone opens nothing. Two credentials at once are refused, as is a repea
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,16 +25,32 @@ from accounts.tokens import token_from_header, token_resolve
 from common.origins import origin_is_good
 
 from .errors import BadCredential
+from .guests import Guest
 from .models import ConsoleKind, ConsoleMode
+from .selectors import guest_by_key
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a console session belongs to, and what it ends with: a login session or a login token."""
+    """Whom a console session belongs to, and what it ends with: a login session, a login token, or a guest link."""
 
-    user: User
+    user: User | None
+    """None for a guest."""
     token: LoginToken | None = None
     session_digest: str = ""
+    guest: Guest | None = None
+
+    @property
+    def label(self) -> str:
+        """As records call them."""
+        if self.guest is not None:
+            return self.guest.name
+        return self.user.email if self.user is not None else ""
+
+    @property
+    def actor(self) -> dict[str, Any]:
+        """As :func:`accounts.services.audit_record` is told."""
+        return {"actor_label": self.guest.label} if self.guest is not None else {"actor": self.user}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,16 @@ class Handshake:
             kind=kind,
             session_key=scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME, ""),
         )
+
+
+def guest_principal(handshake: Handshake, *, link_id: uuid.UUID, expected_digest: str) -> Principal:
+    """The guest whose session it is. Raises BadCredential."""
+    if session_digest(handshake.session_key) != expected_digest:
+        raise BadCredential("the ticket belongs to another visitor's session")
+    guest = guest_by_key(handshake.session_key, link_id)
+    if guest is None:
+        raise BadCredential("the guest link has ended")
+    return Principal(user=None, session_digest=expected_digest, guest=guest)
 
 
 def principal_of_token(handshake: Handshake) -> Principal:

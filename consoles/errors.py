@@ -7,6 +7,9 @@ ConsoleRefused(EveError)     no console now; `close_code` tells the page why
     └── NotAnswered          the connection ended before the host said anything
 SessionOver(Conflict)        the session has ended
 MayNotControl(NotAllowed)    a viewer's role does not allow the keyboard
+LinkEnded(EveError)          a guest link opens nothing (any more)
+GuestNameMissing(Invalid)    a guest has to say who they are
+TooManyLinks(LimitReached)   the VM has enough guest links
 TypingBusy(Conflict)         another text is being typed at the VM
 AgentTooOld(Conflict)        the host's agent cannot do that yet
 CharactersMissing(Invalid)   the keyboard does not have what is to be typed
@@ -23,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
-from common.errors import Conflict, EveError, Invalid, NotAllowed
+from common.errors import Conflict, EveError, Invalid, LimitReached, NotAllowed
 
 
 class BadCredential(Exception):
@@ -96,6 +99,26 @@ class MayNotControl(NotAllowed):
     """The viewer's role does not allow the keyboard."""
 
     code = "may_not_control"
+
+
+class LinkEnded(EveError):
+    """A guest link opens nothing (any more)."""
+
+    status: ClassVar[int] = 403
+    code = "guest_link_ended"
+    title = _("This link opens nothing")
+
+
+class GuestNameMissing(Invalid):
+    """A guest has to say who they are."""
+
+    code = "guest_name_missing"
+
+
+class TooManyLinks(LimitReached):
+    """The VM has enough guest links."""
+
+    code = "too_many_guest_links"
 
 
 class TypingBusy(Conflict):

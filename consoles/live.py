@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
@@ -30,6 +31,7 @@ from .switchboard import Position, switchboard
 
 log = structlog.get_logger(__name__)
 
+LEAST_PAUSE_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 5.0
 """While the database is away."""
 
@@ -51,6 +53,7 @@ class LiveConsole:
         self._over = asyncio.Event()
         self._topics = notices.topics_of(grant, session.id)
         self._since = since
+        self._ends_at = grant.ends_at
         self._look = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -114,8 +117,11 @@ class LiveConsole:
         last = known_at + (settings.CONSOLE_TOTAL_SECONDS or float("inf"))
         while True:
             pause = settings.CONSOLE_RECHECK_SECONDS
+            wait: float = pause
+            if self._ends_at is not None:
+                wait = min(pause, max((self._ends_at - timezone.now()).total_seconds(), LEAST_PAUSE_SECONDS))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(wait):
                     await self._look.wait()
             self._look.clear()
             if loop.time() > last:  # the agent counts too, but a host is not trusted to

@@ -27,6 +27,36 @@ class ConsoleKind(models.TextChoices):
     SERIAL = "serial", _("serial")
 
 
+class GuestLink(models.Model):
+    """A link by which people without an account see, or use, one VM's screen; only the digest of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    vm = models.ForeignKey(Vm, verbose_name=_("virtual machine"), on_delete=models.CASCADE, related_name="guest_links")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("made by"), on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    label = models.CharField(_("for"), max_length=100, blank=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    mode = models.CharField(_("mode"), max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
+    created_at = models.DateTimeField(_("made"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+    uses = models.PositiveIntegerField(_("uses"), default=0)
+    """How often somebody gave a name at it."""
+
+    class Meta:
+        verbose_name = _("guest link")
+        verbose_name_plural = _("guest links")
+        ordering = ["-created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.label or str(self.pk)[:8]
+
+
 class ConsoleSession(models.Model):
     """The record of one viewer at one console: it outlives the connection, and the VM."""
 
@@ -47,6 +77,10 @@ class ConsoleSession(models.Model):
     session_digest = models.CharField(max_length=64, blank=True, editable=False)
     """Of the login session that opened it; empty for a token's."""
     token = models.ForeignKey(LoginToken, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    link = models.ForeignKey(
+        GuestLink, on_delete=models.SET_NULL, null=True, blank=True, related_name="console_sessions"
+    )
+    """Of a guest, who has no user."""
     kind = models.CharField(_("kind"), max_length=10, choices=ConsoleKind, default=ConsoleKind.VNC)
     mode = models.CharField(_("mode"), max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
     address = models.GenericIPAddressField(_("from"), null=True, blank=True)
@@ -79,7 +113,11 @@ class ConsoleTicket(models.Model):
     """A one-use key to one console, for 30 seconds; only its digest is kept."""
 
     digest = models.CharField(max_length=64, primary_key=True, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_tickets")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="console_tickets"
+    )
+    link = models.ForeignKey(GuestLink, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    """A guest's: then there is no user, and it needs the visitor's session."""
     token = models.ForeignKey(LoginToken, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     """The login token that asked for it; else it needs the login session's cookie."""
     session_digest = models.CharField(max_length=64, blank=True)
@@ -94,6 +132,12 @@ class ConsoleTicket(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=False, link=None) | models.Q(user=None, link__isnull=False),
+                name="console_ticket_of_user_or_guest",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.digest[:12]

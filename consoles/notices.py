@@ -44,15 +44,28 @@ def token_topic(token_id: uuid.UUID) -> str:
     return f"token.{token_id}"
 
 
+def link_topic(link_id: uuid.UUID) -> str:
+    """All consoles of one guest link."""
+    return f"link.{link_id}"
+
+
+def maker_topic(user_id: uuid.UUID) -> str:
+    """All consoles of the guest links that one user made."""
+    return f"maker.{user_id}"
+
+
 def topics_of(grant: Any, session_id: uuid.UUID) -> list[str]:
     """Every topic of a session of that grant."""
     principal = grant.principal
     topics = [
-        user_topic(principal.user.pk),
         vm_topic(grant.vm.pk),
         hypervisor_topic(grant.vm.hypervisor_id),
         session_topic(session_id),
     ]
+    if principal.user is not None:
+        topics.append(user_topic(principal.user.pk))
+    if principal.guest is not None:
+        topics += [link_topic(principal.guest.link.pk), maker_topic(principal.guest.link.created_by_id)]
     if principal.session_digest:
         topics.append(login_topic(principal.session_digest))
     if principal.token is not None:

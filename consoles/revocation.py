@@ -35,6 +35,7 @@ def on_access_revoked(
     if token_id is not None:
         topics.append(notices.token_topic(token_id))
     if user_id is not None:
+        publish(notices.GROUP, notices.check_notice(notices.maker_topic(user_id)))
         if topics or project_id or site_id:
             publish(notices.GROUP, notices.check_notice(notices.user_topic(user_id)))
         else:

@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 import uuid
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from django.db.models import CharField, Count, DateTimeField, Q, QuerySet, UUIDField
 from django.db.models.functions import Now
@@ -17,10 +17,12 @@ from accounts.models import Role, User
 from accounts.selectors import is_unlimited_staff, role_allows
 from accounts.sessions import session_user
 from common.prepared import Parameter, Prepared
+from common.secrets import digest_of
 from vms.models import Vm
 from vms.selectors import role_on, vms_visible_to
 
-from .models import ConsoleMode, ConsoleSession, ConsoleTicket
+from .guests import Guest, name_by_key, name_in
+from .models import ConsoleMode, ConsoleSession, ConsoleTicket, GuestLink
 
 _VM_FIELDS = (
     "name",
@@ -38,6 +40,7 @@ _LOOK_FIELDS = (
     "request_id",
     "mode",
     "session_digest",
+    "link",
     "token__expires_at",
     "user__is_active",
     "user__is_staff",
@@ -72,6 +75,7 @@ _OPEN_BY_LIMIT = Prepared(
         .annotate(of_vm=Count("pk", filter=Q(vm_uuid=_VM_ID)), of_user=Count("pk", filter=Q(user_id=_USER_ID)))
     )
 )
+_NOBODY = uuid.UUID(int=0)
 LIVE_SECONDS = 150
 """A session that was not seen for that long has lost its process: consoles are seen every 30 s, and may miss a few while the database is away."""
 
@@ -81,9 +85,10 @@ def live_sessions() -> QuerySet[ConsoleSession]:
     return ConsoleSession.objects.filter(ended_at=None, seen_at__gt=_seen_after())
 
 
-def open_counts(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> tuple[int, int]:
-    """How many sessions are open now at that VM, and of that user, not counting `but`."""
-    found = _OPEN_BY_LIMIT.first(vm_id=vm_id, user_id=user.pk, but=but, seen_after=_seen_after())
+def open_counts(*, vm_id: uuid.UUID, user: User | None, but: uuid.UUID) -> tuple[int, int]:
+    """How many sessions are open now at that VM, and of that user (of a guest: 0), not counting `but`."""
+    user_id = user.pk if user is not None else _NOBODY
+    found = _OPEN_BY_LIMIT.first(vm_id=vm_id, user_id=user_id, but=but, seen_after=_seen_after())
     return (found[1], found[2]) if found is not None else (0, 0)
 
 
@@ -122,6 +127,53 @@ def ticket_for(digest: str, *, vm_id: uuid.UUID) -> ConsoleTicket | None:
     return _TICKET.first(digest=digest, vm_id=vm_id)
 
 
+def link_by_secret(secret: str) -> GuestLink | None:
+    """The link with that secret, whether or not it still opens anything."""
+    return _links().filter(digest=digest_of(secret)).first()
+
+
+def link_lives(link: GuestLink) -> bool:
+    """Whether it opens its VM's screen now: not revoked or expired, and its maker may still control that VM."""
+    if link.revoked_at is not None or link.expires_at <= timezone.now():
+        return False
+    maker = link.created_by
+    return maker is not None and maker.is_active and link.vm.project.is_active and may_control(maker, link.vm)
+
+
+def link_mode(link: GuestLink, wanted: ConsoleMode) -> ConsoleMode:
+    """`wanted`, capped by the link."""
+    return wanted if link.mode == ConsoleMode.CONTROL else ConsoleMode.VIEW
+
+
+def guest_in(session: Any, link_id: uuid.UUID) -> Guest | None:
+    """Whom that session lets in by that link, if the link lives."""
+    return _guest(name_in(session, link_id), link_id)
+
+
+def guest_by_key(session_key: str, link_id: uuid.UUID) -> Guest | None:
+    """:func:`guest_in` for the session with that key."""
+    return _guest(name_by_key(session_key, link_id), link_id)
+
+
+def link_count(link: GuestLink, *, but: uuid.UUID) -> int:
+    """How many sessions are open now by that link, not counting `but`."""
+    return live_sessions().filter(link=link).exclude(pk=but).count()
+
+
+def links_of(vm: Vm) -> QuerySet[GuestLink]:
+    """The VM's links, the newest first."""
+    return GuestLink.objects.filter(vm=vm).select_related("created_by", "revoked_by").order_by("-created_at", "id")
+
+
+def _guest(name: str, link_id: uuid.UUID) -> Guest | None:
+    link = _links().filter(pk=link_id).first() if name else None
+    return Guest(link, name) if link is not None and link_lives(link) else None
+
+
+def _links() -> QuerySet[GuestLink]:
+    return GuestLink.objects.select_related("created_by", "vm__project", "vm__hypervisor")
+
+
 def may_control(user: User, vm: Vm) -> bool:
     """Whether the user may use keys and pointer there, and end other people's consoles."""
     if is_unlimited_staff(user):
@@ -157,6 +209,9 @@ def reason_to_end(session_id: uuid.UUID, *, request_id: str, session_key: str = 
 
 
 def _may_go_on(session: ConsoleSession, vm: Vm, session_key: str) -> bool:
+    if session.link_id is not None:
+        guest = guest_by_key(session_key, session.link_id)
+        return guest is not None and link_mode(guest.link, ConsoleMode(session.mode)) == session.mode
     user = session.user
     if user is None or not user.is_active or not _login_lives(session, session_key):
         return False

@@ -24,13 +24,26 @@ from common.sweeping import rows_sweep
 from vms.models import Vm
 
 from . import notices
-from .credentials import Handshake, Principal, origin_check, page_session_check
+from .credentials import Handshake, Principal, guest_principal, origin_check, page_session_check
 from .errors import BadCredential, TooManyConsoles
-from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket
-from .selectors import LIVE_SECONDS, may_control, open_counts, ticket_for, vm_for_console
+from .guests import LABEL
+from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket, GuestLink
+from .selectors import (
+    LIVE_SECONDS,
+    link_count,
+    link_mode,
+    may_control,
+    open_counts,
+    ticket_for,
+    vm_for_console,
+)
 from .viewers import announce
 
 RESUME_SECONDS = 60
+CONSOLES_PER_LINK = 5
+"""Fewer than a VM may have: guests keep nobody out."""
+LINKS_KEPT_DAYS = 90
+"""As long a guest link is listed after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,12 @@ class Grant:
     session_id: uuid.UUID
     may_resume: bool = False
     """Whether there may be a record of that session already: one that broke off goes on."""
+
+    @property
+    def ends_at(self) -> dt.datetime | None:
+        """When it ends whatever happens: a guest's, with the link."""
+        guest = self.principal.guest
+        return guest.link.expires_at if guest is not None else None
 
 
 def mode_allowed(user: User, vm: Vm, wanted: ConsoleMode) -> ConsoleMode:
@@ -67,17 +86,18 @@ def ticket_create(
     Raises:
         TooManyConsoles: the VM's or the user's limit is reached already.
     """
-    session_id = resume if resume is not None and _resumable(resume, principal.user, vm) else uuid.uuid4()
-    limit_check(vm_id=vm.id, user=principal.user, but=session_id)
+    session_id = resume if resume is not None and _resumable(resume, principal, vm) else uuid.uuid4()
+    limit_check(vm_id=vm.id, principal=principal, but=session_id)
     secret = new_secret()
     ticket = ConsoleTicket.objects.create(
         digest=digest_of(secret),
         user=principal.user,
         token=principal.token,
         session_digest=principal.session_digest,
+        link=principal.guest.link if principal.guest is not None else None,
         vm=vm,
         kind=kind,
-        mode=mode_allowed(principal.user, vm, mode),
+        mode=_mode_of(principal, vm, mode),
         session_id=session_id,
         created_at=Now(),
         expires_at=Now() + dt.timedelta(seconds=settings.CONSOLE_TICKET_SECONDS),
@@ -85,7 +105,7 @@ def ticket_create(
     ticket.refresh_from_db()
     audit_record(
         action="console.ticket",
-        actor=principal.user,
+        **principal.actor,
         target=vm,
         project=vm.project,
         detail={"session": str(session_id), "kind": kind, "mode": ticket.mode},
@@ -99,12 +119,17 @@ def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
     if ticket is None:
         raise BadCredential("no such ticket")
     origin_check(handshake, is_required=ticket.token is None)
-    if ticket.token is None:
+    guest = None
+    if ticket.link_id is not None:
+        guest = guest_principal(handshake, link_id=ticket.link_id, expected_digest=ticket.session_digest)
+    elif ticket.user is None:
+        raise BadCredential("the ticket is nobody's")
+    elif ticket.token is None:
         page_session_check(handshake, user=ticket.user, expected_digest=ticket.session_digest)
     claimed = ConsoleTicket.objects.filter(pk=ticket.pk, used_at=None, expires_at__gt=Now()).update(used_at=Now())
     if claimed != 1:
         raise BadCredential("the ticket was used meanwhile")
-    principal = Principal(user=ticket.user, token=ticket.token, session_digest=ticket.session_digest)
+    principal = guest or Principal(user=ticket.user, token=ticket.token, session_digest=ticket.session_digest)
     if ticket.token is not None and not _token_lives(principal):
         raise BadCredential("the ticket's token has ended")
     return grant_for(
@@ -120,14 +145,14 @@ def grant_for(
     *, principal: Principal, vm_id: uuid.UUID, kind: ConsoleKind, mode: ConsoleMode, session_id: uuid.UUID | None = None
 ) -> Grant:
     """What the principal may open of that VM now. Raises BadCredential where it is not theirs, or they are disabled."""
-    vm = vm_for_console(principal.user, vm_id)
-    if vm is None or not principal.user.is_active:
+    vm = _vm_of(principal, vm_id)
+    if vm is None:
         raise BadCredential("no such VM for this user")
     return Grant(
         principal=principal,
         vm=vm,
         kind=kind,
-        mode=mode_allowed(principal.user, vm, mode),
+        mode=_mode_of(principal, vm, mode),
         session_id=session_id or uuid.uuid4(),
         may_resume=session_id is not None,
     )
@@ -140,18 +165,19 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
     """
-    user, now = grant.principal.user, timezone.now()
+    principal, now = grant.principal, timezone.now()
     if (
         connection.features.has_select_for_update
     ):  # elsewhere (SQLite) writing transactions come one after the other anyway
-        for rows in (Vm.objects.filter(pk=grant.vm.pk), User.objects.filter(pk=user.pk)):
-            rows.select_for_update().order_by().values_list("pk").first()
-    limit_check(vm_id=grant.vm.pk, user=user, but=grant.session_id)
+        Vm.objects.filter(pk=grant.vm.pk).select_for_update().order_by().values_list("pk").first()
+        if principal.user is not None:
+            User.objects.filter(pk=principal.user.pk).select_for_update().order_by().values_list("pk").first()
+    limit_check(vm_id=grant.vm.pk, principal=principal, but=grant.session_id)
     of_connection = {
         "mode": grant.mode,
         "kind": grant.kind,
-        "token": grant.principal.token,
-        "session_digest": grant.principal.session_digest,
+        "token": principal.token,
+        "session_digest": principal.session_digest,
         "request_id": current_context().request_id,
         "seen_at": now,
     }
@@ -162,8 +188,9 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
             vm=grant.vm,
             vm_uuid=grant.vm.pk,
             vm_name=grant.vm.name,
-            user=user,
-            user_label=user.email,
+            user=principal.user,
+            user_label=principal.label,
+            link=principal.guest.link if principal.guest is not None else None,
             address=current_context().address,
             started_at=now,
             **of_connection,
@@ -173,7 +200,7 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
     )
     audit_record(
         action="console.open" if is_new else "console.resume",
-        actor=user,
+        **principal.actor,
         target=grant.vm,
         project=grant.vm.project,
         detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
@@ -224,7 +251,7 @@ def session_end(
     audit_record(
         action="console.close",
         actor=session.user,
-        actor_label=session.user_label,
+        actor_label=LABEL.format(name=session.user_label) if session.link_id else session.user_label,
         target=session.vm,
         target_type="vm",
         target_id=str(session.vm_uuid),
@@ -278,12 +305,18 @@ def sessions_sweep() -> int:
             session_id=session_id, code=CloseCode.SERVICE_RESTART, reason=_("Eve stopped while it was open.")
         )
     rows_sweep(ConsoleTicket.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(hours=1)))
+    rows_sweep(GuestLink.objects.filter(expires_at__lt=timezone.now() - dt.timedelta(days=LINKS_KEPT_DAYS)))
     return ended
 
 
-def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
+def limit_check(*, vm_id: uuid.UUID, principal: Principal, but: uuid.UUID) -> None:
     """That one more session, not counting `but`, is within the limits. Raises TooManyConsoles."""
-    of_vm, of_user = open_counts(vm_id=vm_id, user=user, but=but)
+    of_vm, of_user = open_counts(vm_id=vm_id, user=principal.user, but=but)
+    if principal.guest is not None and link_count(principal.guest.link, but=but) >= CONSOLES_PER_LINK:
+        raise TooManyConsoles(
+            _("%(limit)d consoles are open by this link already. Close one, then try again.")
+            % {"limit": CONSOLES_PER_LINK}
+        )
     if of_vm >= settings.CONSOLES_PER_VM:
         raise TooManyConsoles(
             _("%(limit)d consoles of this VM are open already. Close one, then try again.")
@@ -296,9 +329,29 @@ def limit_check(*, vm_id: uuid.UUID, user: User, but: uuid.UUID) -> None:
         )
 
 
-def _resumable(session_id: uuid.UUID, user: User, vm: Vm) -> bool:
+def _mode_of(principal: Principal, vm: Vm, wanted: ConsoleMode) -> ConsoleMode:
+    if principal.guest is not None:
+        return link_mode(principal.guest.link, wanted)
+    return mode_allowed(principal.user, vm, wanted) if principal.user is not None else ConsoleMode.VIEW
+
+
+def _vm_of(principal: Principal, vm_id: uuid.UUID) -> Vm | None:
+    """The VM, if the principal may open a console of it."""
+    if principal.guest is not None:
+        return principal.guest.link.vm if principal.guest.link.vm_id == vm_id else None
+    if principal.user is None or not principal.user.is_active:
+        return None
+    return vm_for_console(principal.user, vm_id)
+
+
+def _resumable(session_id: uuid.UUID, principal: Principal, vm: Vm) -> bool:
     since = timezone.now() - dt.timedelta(seconds=RESUME_SECONDS)
-    session = ConsoleSession.objects.filter(pk=session_id, user=user, vm=vm).first()
+    sessions = ConsoleSession.objects.filter(pk=session_id, vm=vm)
+    if principal.guest is not None:
+        sessions = sessions.filter(link=principal.guest.link, session_digest=principal.session_digest)
+    else:
+        sessions = sessions.filter(user=principal.user, link=None)
+    session = sessions.first()
     if session is None:
         return False
     if session.ended_at is None:

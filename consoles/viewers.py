@@ -34,11 +34,12 @@ class Viewer:
     may_get_control: bool
     """Whether who asks may give it the keyboard: it has not, and its user's role allows it."""
     may_lose_control: bool
+    is_guest: bool
 
 
 def viewers_of(user: User, vm: Vm) -> list[Viewer]:
     """Everybody at the VM's consoles now, who came first first. The VM is one that `user` may see."""
-    sessions = list(live_sessions().filter(vm=vm).select_related("user").order_by("started_at", "id"))
+    sessions = list(live_sessions().filter(vm=vm).select_related("user", "link").order_by("started_at", "id"))
     if not sessions:
         return []
     is_operator = may_control(user, vm)
@@ -54,6 +55,7 @@ def viewers_of(user: User, vm: Vm) -> list[Viewer]:
             may_end=is_operator or session.user_id == user.pk,
             may_get_control=is_operator and session.mode == ConsoleMode.VIEW and session.pk in able,
             may_lose_control=is_operator and session.mode == ConsoleMode.CONTROL and session.user_id != user.pk,
+            is_guest=session.link_id is not None,
         )
         for session in sessions
     ]
@@ -95,4 +97,5 @@ def _able_to_control(vm: Vm, sessions: Iterable[ConsoleSession]) -> set[uuid.UUI
         ).values_list("user_id", flat=True)
     )
     operators |= {key for key, user in users.items() if user.is_staff and may_control(user, vm)}
-    return {session.pk for session in sessions if session.user_id in operators}
+    guests = {session.pk for session in sessions if session.link and session.link.mode == ConsoleMode.CONTROL}
+    return guests | {session.pk for session in sessions if session.user_id in operators}

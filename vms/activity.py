@@ -22,6 +22,8 @@ from .models import Vm
 from .selectors import vms_managed_by
 
 VM = "vm"
+GUEST = "guest: "
+"""How the label of who has no account begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,16 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} accepted what the host has of {vm}"),
         gettext_lazy("{who} could not accept what the host has of {vm}"),
     ),
+    "guest_link.create": (
+        "link",
+        gettext_lazy("{who} made a guest link to the screen of {vm}"),
+        gettext_lazy("{who} may not make a guest link to {vm}"),
+    ),
+    "guest_link.revoke": (
+        "link",
+        gettext_lazy("{who} revoked a guest link to the screen of {vm}"),
+        gettext_lazy("{who} may not revoke guest links to {vm}"),
+    ),
     "console.open": (
         "terminal-2",
         gettext_lazy("{who} opened the console of {vm}"),
@@ -167,8 +179,8 @@ def _told() -> QuerySet[AuditEvent]:
 
 
 def _of_old(label: str) -> str:
-    """Who it was where there is no such user: one who was deleted, by their address; else Eve or her command line."""
-    return label if "@" in label else _("Eve")
+    """Who it was where there is no such user: one who was deleted, by their address, a guest by their name; else Eve or her command line."""
+    return label if "@" in label or label.startswith(GUEST) else _("Eve")
 
 
 def _entry(event: AuditEvent, *, link: bool) -> Entry:

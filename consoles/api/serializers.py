@@ -101,6 +101,7 @@ class ViewerSerializer(serializers.Serializer[Any]):
     mode = serializers.ChoiceField(choices=ConsoleMode.choices)
     since = serializers.DateTimeField()
     is_own = serializers.BooleanField(help_text="Whether it is a session of the caller's.")
+    is_guest = serializers.BooleanField(help_text="Whether it is somebody without an account, by a guest link.")
     may_end = serializers.BooleanField(help_text="Whether the caller may end it.")
     may_get_control = serializers.BooleanField(help_text="Whether the caller may give it the keyboard.")
     may_lose_control = serializers.BooleanField(help_text="Whether the caller may take the keyboard from it.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import keyboard, viewers, views
+from . import keyboard, links, viewers, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console", views.TicketView.as_view(), name="api-console-ticket"),
     path("vms/<uuid:vm_id>/console/viewers", viewers.ViewersView.as_view(), name="api-console-viewers"),
     path("vms/<uuid:vm_id>/console/typing", keyboard.TypingView.as_view(), name="api-console-typing"),
+    path("vms/<uuid:vm_id>/guest-links", links.LinksView.as_view(), name="api-guest-links"),
+    path("guest-links/<uuid:link_id>", links.LinkView.as_view(), name="api-guest-link"),
     path("keyboard", keyboard.KeyboardView.as_view(), name="api-keyboard"),
     path("consoles", views.ConsoleSessionListView.as_view(), name="api-consoles"),
     path("consoles/<uuid:session_id>", views.ConsoleSessionView.as_view(), name="api-console"),

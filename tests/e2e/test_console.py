@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from .conftest import World
 from .screen import lit_pixels, type_line, wait_for_screen
@@ -148,6 +148,66 @@ def test_who_is_watching(
     expect(operator.locator("#card")).to_contain_text("ended", timeout=5_000)
     expect(onlooker.locator("#vm-viewers li")).to_have_count(1, timeout=3_000)
     expect(owner.locator("[data-viewer-count]")).to_have_text("1", timeout=3_000)
+
+
+@pytest.mark.parametrize("mode", ["view", "control"])
+def test_a_guest_without_an_account(
+    world: World,
+    browse: Browse,
+    browser: Browser,
+    picture: Picture,
+    accessibility_faults: Callable[[Page], list[str]],
+    mode: str,
+) -> None:
+    owner = browse(OLIVIA)
+    owner.goto(f"{world.vm_url}links/")
+    owner.fill("#link-label", "Zoë of the supplier")
+    owner.select_option("#link-mode", mode)
+    owner.click("aside button[type=submit]")
+    address = owner.locator("#made-link").inner_text()
+    picture(owner, "vm-guest-links")
+    assert accessibility_faults(owner) == []
+
+    asked: list[str] = []
+    visitor = browser.new_context().new_page()
+    visitor.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('referer', '')}"))
+    visitor.goto(address)
+    assert visitor.evaluate("location.hash") == "", "the secret is out of the address bar"
+    picture(visitor, f"guest-door-{mode}")
+    assert accessibility_faults(visitor) == []
+    visitor.fill("#guest-name", "Zoë Guest")
+    visitor.click("#door button[type=submit]")
+    wait_for_screen(visitor)
+    assert not [line for line in asked if address.partition("#")[2] in line]
+    assert world.vm_id not in visitor.url
+    picture(visitor, f"guest-console-{mode}")
+    assert accessibility_faults(visitor) == []
+
+    owner.goto(world.console_url)
+    wait_for_screen(owner)
+    expect(owner.locator("[data-viewer-count]")).to_have_text("2")
+    owner.click("#viewers-menu summary")
+    expect(owner.locator("#viewers li", has_text="Zoë Guest")).to_contain_text("guest")
+    mark = f"typed-by-a-guest-{mode}"
+    visitor.evaluate("document.querySelector('#screen canvas').focus()")
+    type_line(visitor, f"echo {mark} > /dev/ttyS0")
+    if mode == "control":
+        world.guest_wrote(mark)
+    else:
+        with pytest.raises(Exception, match=mark):
+            world.guest_wrote(mark, seconds=2)
+
+    owner.goto(f"{world.vm_url}links/")
+    owner.locator("tbody tr", has_text="Zoë").first.locator("button").click()
+    owner.locator("#confirm [data-yes]").click()
+    expect(visitor.locator("#card")).to_contain_text("Your invitation has ended", timeout=5_000)
+    picture(visitor, f"guest-ended-{mode}")
+    assert visitor.goto(visitor.url).status == 404
+    visitor.goto(address)
+    visitor.fill("#guest-name", "Zoë Guest")
+    visitor.click("#door button[type=submit]")
+    expect(visitor.get_by_text("This link opens nothing")).to_be_visible()
+    visitor.context.close()
 
 
 @pytest.mark.parametrize("way", ["host", "screen"])

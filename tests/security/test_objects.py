@@ -19,7 +19,7 @@ from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
 from accounts.models import AuditEvent, LoginToken, Membership, Project, SshKey, User
 from accounts.services import audit_record, token_create
-from consoles.models import ConsoleSession
+from consoles.models import ConsoleSession, GuestLink
 from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from operations.models import Operation
@@ -29,7 +29,7 @@ from vms.models import DiscoveredDomain, Disk, Image, Nic, Quota, Size, Snapshot
 PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
-OPEN_TO_ALL = {"api-login", "api-enrol", "healthz", "readyz", "metrics", "login", "logout", "password-reset"}
+OPEN_TO_ALL = {"api-login", "api-enrol", "healthz", "readyz", "metrics", "login", "logout", "password-reset", "guest"}
 OPEN_TO_ALL |= {"password-set", "jsi18n", "api-schema", "api-docs"}
 FACTS = HostFacts(
     host_name=f"{PREFIX}-fact",
@@ -93,6 +93,12 @@ def world(cast: Cast) -> Cast:
     ConsoleSession.objects.create(
         vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name=f"{PREFIX}-vm", user=cast.owner, user_label=cast.owner.email
     )
+    GuestLink.objects.create(
+        vm=cast.acme_vm,
+        created_by=cast.owner,
+        label=f"{PREFIX}-link",
+        expires_at=timezone.now() + dt.timedelta(days=1),
+    )
     token_create(user=cast.owner, name=f"{PREFIX}-token")
     Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
     Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
@@ -130,6 +136,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "mac": Nic.objects.get().mac,
         "snapshot_id": Snapshot.objects.get().pk,
         "what": "resources",
+        "link_id": GuestLink.objects.get().pk,
         "key_id": SshKey.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",
@@ -193,6 +200,7 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
         Vm,
         DiscoveredDomain,
         ConsoleSession,
+        GuestLink,
         Certificate,
         Image,
         Size,
@@ -258,6 +266,7 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
         (
             "owner",
             {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
+            | {"api-guest-links", "vm-links"}
             | {"api-projects", "api-project", "api-members", "api-me", "api-tokens", "api-images", "api-image"}
             | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"},
         ),

@@ -83,6 +83,7 @@ BODIES: dict[str, Any] = {
     "discovered_domains_adopt_create": {"project": "{acme}"},
     "operation_cancel": None,
     "console_type": {"text": "ls"},
+    "guest_link_create": {"label": "a guest"},
     "console_set_mode": {"mode": "view"},
     "console_hand_over": None,
     "console_ticket": {"mode": "view"},

@@ -39,22 +39,19 @@ const watch = new Watch({
     dispatch({ type: "vm", state });
     view.showState(state, doing);
   },
-  viewers: () => viewers.refresh(),
+  viewers: () => viewers?.refresh(),
 });
-const viewers = new Viewers({
-  url: page.viewersUrl,
-  sessions: page.sessionUrl,
-  own: () => (session.phase === "connected" ? session.session : null),
-  toldMode: (mode) => {
-    if (mode === session.mode) return;
-    dispatch({ type: "told_mode", mode });
-    shown(session.phase);
-    view.tell(mode === "control" ? "got-control" : "lost-control");
-  },
-  tell: (...words) => view.tell(...words),
-});
+const viewers = page.viewersUrl
+  ? new Viewers({
+      url: page.viewersUrl,
+      sessions: page.sessionUrl,
+      own: () => (session.phase === "connected" ? session.session : null),
+      toldMode,
+      tell: (...words) => view.tell(...words),
+    })
+  : null;
 
-const dictation = mayControl
+const dictation = page.typingUrl && mayControl
   ? new Dictation({ url: page.typingUrl, keyboards: page.keyboardUrl, screen, tell: (...words) => view.tell(...words) })
   : null;
 
@@ -106,10 +103,17 @@ function shown(before) {
   if (!isControlling) dictation?.lost();
   document.querySelector('[data-do="view-only"]')?.setAttribute("aria-checked", String(session.mode === "view"));
   if (session.phase === "connected" && before !== "connected") {
-    viewers.refresh();
+    viewers?.refresh();
     view.tell(session.mode === "control" ? "connected" : "connected-view");
     if (isControlling && !document.querySelector("dialog[open], details.menu[open]")) screen.focus();
   }
+}
+
+function toldMode(mode) {
+  if (mode === session.mode) return;
+  dispatch({ type: "told_mode", mode });
+  shown(session.phase);
+  view.tell(mode === "control" ? "got-control" : "lost-control");
 }
 
 async function askTicket({ mode, resume, turn }) {

@@ -76,6 +76,7 @@ export class Viewers {
     item.dataset.session = viewer.session;
     item.querySelector("[data-name]").textContent = viewer.name;
     item.querySelector("[data-you]").hidden = !isHere;
+    item.querySelector("[data-guest]").hidden = !viewer.is_guest;
     const details = [word(`mode-${viewer.mode}`)];
     const since = age(Date.parse(viewer.since));
     if (since) details.push(since);

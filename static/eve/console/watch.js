@@ -57,7 +57,7 @@ export class Watch {
   }
 
   #connect() {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.liveUrl) return; // guests have none: the state is asked for
     if (this.isPaused) {
       setTimeout(() => this.#connect(), POLL_MS);
       return;
