@@ -157,6 +157,7 @@ async def display_link(admission: Admitted) -> AgentLink:
         kind=ConsoleKind(admission.grant.kind),
         idle_seconds=settings.CONSOLE_IDLE_SECONDS,
         total_seconds=settings.CONSOLE_TOTAL_SECONDS,
+        force=admission.grant.is_forced,
     )
     timeout_seconds = settings.AGENT_CONNECT_TIMEOUT_SECONDS
     ready = partial(warm_links().take, vm.hypervisor_id, trust)

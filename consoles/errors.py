@@ -62,6 +62,7 @@ _CLOSE_CODE_OF = {
     ErrorCode.DISPLAY_UNSUPPORTED: CloseCode.NO_DISPLAY,
     ErrorCode.NOT_SUPPORTED: CloseCode.NO_DISPLAY,
     ErrorCode.DOMAIN_NOT_FOUND: CloseCode.VM_GONE,
+    ErrorCode.CONSOLE_BUSY: CloseCode.LINE_BUSY,
     ErrorCode.LIBVIRT_AWAY: CloseCode.LIBVIRT_AWAY,
     ErrorCode.LIBVIRT_TIMEOUT: CloseCode.LIBVIRT_AWAY,
 }

@@ -26,7 +26,7 @@ from .credentials import Principal
 from .errors import GuestNameMissing, LinkEnded
 from .guests import Guest
 from .links import guest_enter
-from .models import ConsoleMode, ConsoleSession
+from .models import ConsoleKind, ConsoleMode, ConsoleSession
 from .selectors import guest_in
 from .services import ticket_create
 
@@ -98,7 +98,8 @@ def ticket(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
     if not wanted.is_valid():
         return JsonResponse({"detail": "the request is not understood"}, status=400)
     principal = Principal(user=None, session_digest=session_digest(request.session.session_key), guest=guest)
-    secret, made = ticket_create(principal=principal, vm=guest.link.vm, **wanted.validated_data)
+    screen = {**wanted.validated_data, "kind": ConsoleKind.VNC, "force": False}
+    secret, made = ticket_create(principal=principal, vm=guest.link.vm, **screen)
     url = f"/ws/vms/{guest.link.vm_id}/console?{urlencode({'ticket': secret})}"
     return JsonResponse({"url": url, "session": str(made.session_id), "mode": made.mode}, status=201)
 

@@ -124,6 +124,8 @@ class ConsoleTicket(models.Model):
     vm = models.ForeignKey(Vm, on_delete=models.CASCADE, related_name="console_tickets")
     kind = models.CharField(max_length=10, choices=ConsoleKind, default=ConsoleKind.VNC)
     mode = models.CharField(max_length=10, choices=ConsoleMode, default=ConsoleMode.VIEW)
+    is_forced = models.BooleanField(default=False)
+    """Take a serial line from who holds it."""
     session_id = models.UUIDField(default=uuid.uuid4)
     """The console session that it will open, or resume."""
     created_at = models.DateTimeField(default=timezone.now)

@@ -55,6 +55,8 @@ class Grant:
     kind: ConsoleKind
     mode: ConsoleMode
     session_id: uuid.UUID
+    is_forced: bool = False
+    """Whether a serial line is to be taken from who holds it."""
     may_resume: bool = False
     """Whether there may be a record of that session already: one that broke off goes on."""
 
@@ -77,15 +79,18 @@ def ticket_create(
     kind: ConsoleKind = ConsoleKind.VNC,
     mode: ConsoleMode = ConsoleMode.CONTROL,
     resume: uuid.UUID | None = None,
+    force: bool = False,
 ) -> tuple[str, ConsoleTicket]:
     """A ticket for one console, and its secret, which is kept nowhere.
 
     Args:
         resume: a session that broke off less than a minute ago; where it is the same user's and VM's, its record goes on.
+        force: take a serial line from who holds it; for who may control only.
 
     Raises:
         TooManyConsoles: the VM's or the user's limit is reached already.
     """
+    allowed = _mode_of(principal, vm, mode)
     session_id = resume if resume is not None and _resumable(resume, principal, vm) else uuid.uuid4()
     limit_check(vm_id=vm.id, principal=principal, but=session_id)
     secret = new_secret()
@@ -97,7 +102,8 @@ def ticket_create(
         link=principal.guest.link if principal.guest is not None else None,
         vm=vm,
         kind=kind,
-        mode=_mode_of(principal, vm, mode),
+        mode=allowed,
+        is_forced=force and allowed == ConsoleMode.CONTROL,
         session_id=session_id,
         created_at=Now(),
         expires_at=Now() + dt.timedelta(seconds=settings.CONSOLE_TICKET_SECONDS),
@@ -138,11 +144,18 @@ def ticket_redeem(*, handshake: Handshake, vm_id: uuid.UUID) -> Grant:
         kind=ConsoleKind(ticket.kind),
         mode=ConsoleMode(ticket.mode),
         session_id=ticket.session_id,
+        is_forced=ticket.is_forced,
     )
 
 
 def grant_for(
-    *, principal: Principal, vm_id: uuid.UUID, kind: ConsoleKind, mode: ConsoleMode, session_id: uuid.UUID | None = None
+    *,
+    principal: Principal,
+    vm_id: uuid.UUID,
+    kind: ConsoleKind,
+    mode: ConsoleMode,
+    session_id: uuid.UUID | None = None,
+    is_forced: bool = False,
 ) -> Grant:
     """What the principal may open of that VM now. Raises BadCredential where it is not theirs, or they are disabled."""
     vm = _vm_of(principal, vm_id)
@@ -154,6 +167,7 @@ def grant_for(
         kind=kind,
         mode=_mode_of(principal, vm, mode),
         session_id=session_id or uuid.uuid4(),
+        is_forced=is_forced,
         may_resume=session_id is not None,
     )
 
@@ -203,7 +217,12 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
         **principal.actor,
         target=grant.vm,
         project=grant.vm.project,
-        detail={"session": str(session.id), "kind": session.kind, "mode": session.mode},
+        detail={
+            "session": str(session.id),
+            "kind": session.kind,
+            "mode": session.mode,
+            **({"forced": True} if grant.is_forced else {}),
+        },
     )
     announce(grant.vm)
     if not is_new:

@@ -8,6 +8,7 @@ from . import guest_views, link_views, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console/", views.console, name="vm-console"),
+    path("vms/<uuid:vm_id>/console/serial/", views.serial, name="vm-serial"),
     path("vms/<uuid:vm_id>/viewers/", views.viewers, name="vm-viewers"),
     path("vms/<uuid:vm_id>/viewers/<uuid:session_id>/end/", views.viewer_end, name="vm-viewer-end"),
     path("vms/<uuid:vm_id>/links/", link_views.links, name="vm-links"),

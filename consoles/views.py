@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -19,6 +21,7 @@ from accounts.callers import caller
 from accounts.pages import staff_required
 from common.errors import EveError
 from common.pages import back_address
+from vms.facts import domain_of
 from vms.models import Vm
 from vms.selectors import vm_for
 from vms.views.frames import manage_context, search_text
@@ -42,8 +45,28 @@ def console(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
     if vm is None:
         raise Http404
     can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
-    context = {"vm": vm, "can_control": can_control, "layouts": LAYOUTS}
+    domain = domain_of(vm.facts)
+    context = {
+        "vm": vm,
+        "can_control": can_control,
+        "layouts": LAYOUTS,
+        "has_serial": domain is None or domain.has_serial,
+    }
     return render(request, "consoles/console.html", context)
+
+
+@csp_update({"style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]  # as if no view had arguments
+@require_safe
+@login_required
+@never_cache
+def serial(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
+    """The VM's serial line in a terminal, which makes its style sheets itself; hence its own policy."""
+    user = caller(request)
+    vm = vm_for_console(user, vm_id)
+    if vm is None:
+        raise Http404
+    can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
+    return render(request, "consoles/serial.html", {"vm": vm, "can_control": can_control, "kind": "serial"})
 
 
 @require_safe

@@ -23,6 +23,9 @@ class TicketRequestSerializer(StrictSerializer):
         choices=ConsoleMode.choices, default=ConsoleMode.CONTROL, help_text="Capped by the caller's role."
     )
     kind = serializers.ChoiceField(choices=ConsoleKind.choices, default=ConsoleKind.VNC)
+    force = serializers.BooleanField(
+        default=False, help_text="Take a serial line from who holds it; for who may control."
+    )
     resume = serializers.UUIDField(
         required=False,
         allow_null=True,

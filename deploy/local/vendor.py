@@ -36,6 +36,10 @@ class Package:
 
 PACKAGES = (
     Package("novnc", "@novnc/novnc", {"core": "core", "vendor": "vendor", "LICENSE.txt": "LICENSE.txt"}),
+    Package(
+        "xterm", "@xterm/xterm", {"lib/xterm.mjs": "xterm.mjs", "css/xterm.css": "xterm.css", "LICENSE": "LICENSE"}
+    ),
+    Package("xterm-fit", "@xterm/addon-fit", {"lib/addon-fit.mjs": "addon-fit.mjs", "LICENSE": "LICENSE"}),
     Package("htmx", "htmx.org", {"dist/htmx.min.js": "htmx.min.js", "LICENSE": "LICENSE"}),
     Package("tabler", "@tabler/core", {"dist/css/tabler.min.css": "css/tabler.min.css"}),
     Package(

@@ -64,7 +64,9 @@ class StubDriver:
         self._called(f"change_state {action.value}")
         return self._domain(domain_uuid)
 
-    async def open_console(self, domain_uuid: uuid.UUID, kind: ConsoleKind) -> socket.socket:
+    async def open_console(
+        self, domain_uuid: uuid.UUID, kind: ConsoleKind, *, is_forced: bool = False
+    ) -> socket.socket:
         self._called("open_console")
         if self._domain(domain_uuid).state is DomainState.OFF:
             raise DomainOff("the virtual machine is off")

@@ -150,6 +150,59 @@ def test_who_is_watching(
     expect(owner.locator("[data-viewer-count]")).to_have_text("1", timeout=3_000)
 
 
+def test_the_serial_console(
+    world: World, browse: Browse, picture: Picture, accessibility_faults: Callable[[Page], list[str]]
+) -> None:
+    owner, operator, viewer = browse(OLIVIA), browse(OSCAR), browse(VERA)
+    violations: list[str] = []
+    owner.on("console", lambda message: violations.append(message.text) if "Content Security" in message.text else None)
+    owner.goto(world.console_url)
+    owner.click(".kinds a:not([aria-current])")
+    lines = ".xterm-rows"
+    expect(owner.locator("#card")).to_be_hidden(timeout=10_000)
+    owner.wait_for_timeout(700)
+    owner.keyboard.type("echo owner-$((40+2))")
+    owner.keyboard.press("Enter")
+    expect(owner.locator(lines)).to_contain_text("owner-42", timeout=10_000)
+    owner.click("[data-do=size]")
+    owner.keyboard.type("stty size")
+    owner.keyboard.press("Enter")
+    expect(owner.locator(lines)).to_contain_text("cols", timeout=10_000)
+    picture(owner, "console-serial")
+    assert accessibility_faults(owner) == []
+    assert violations == []
+
+    viewer.goto(f"{world.console_url}serial/")
+    expect(viewer.locator("#card")).to_contain_text("Somebody else has the serial console", timeout=10_000)
+    expect(viewer.locator('[data-do="force"]')).to_have_count(0)
+    operator.goto(f"{world.console_url}serial/")
+    expect(operator.locator("#card")).to_contain_text("Somebody else has the serial console", timeout=10_000)
+    picture(operator, "console-serial-busy")
+    operator.click('[data-do="force"]')
+    expect(owner.locator("#card")).to_contain_text("took the serial console over", timeout=5_000)
+    expect(operator.locator("#card")).to_be_hidden(timeout=10_000)
+    operator.wait_for_timeout(700)
+    operator.keyboard.type("echo operator-$((40+3))")
+    operator.keyboard.press("Enter")
+    expect(operator.locator(lines)).to_contain_text("operator-43", timeout=10_000)
+
+    world.house.stop_agent()
+    expect(operator.locator("#card")).to_be_visible(timeout=10_000)
+    world.house.start_agent()
+    expect(operator.locator("#card")).to_be_hidden(timeout=45_000)
+    expect(operator.locator(lines)).to_contain_text("connected again", timeout=10_000)
+    expect(operator.locator(lines)).to_contain_text("operator-43")
+    world.house.api("DELETE", f"/consoles/{sessions_of(world, OSCAR)[0]}", token=world.house.token(HERA))
+    expect(operator.locator("#card")).to_contain_text("ended", timeout=5_000)
+    expect(operator.locator(lines)).not_to_contain_text("operator-43")
+
+
+def sessions_of(world: World, email: str) -> list[str]:
+    """The open ones."""
+    answer = world.house.api("GET", "/consoles", token=world.house.token(email), params={"open": "true"})
+    return [row["session"] for row in answer.json()["results"] if row["user"] == email]
+
+
 @pytest.mark.parametrize("mode", ["view", "control"])
 def test_a_guest_without_an_account(
     world: World,

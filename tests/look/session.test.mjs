@@ -253,3 +253,27 @@ test("only what a state allows can be asked for", () => {
   assert.ok(!ACTIONS_IN.running.includes("start"));
   assert.equal(ACTIONS_IN.unknown, undefined);
 });
+
+test("a serial line is taken only when the person asks", () => {
+  const { session } = begun();
+  session.dispatch({ type: "ticket", turn: session.turn, session: "s1", url: "/ws/x", mode: "control" });
+  close(session, 4015);
+  assert.equal(session.phase, "ended");
+  const [retried] = session.dispatch({ type: "retry" }).filter((effect) => effect.do === "ask");
+  assert.equal(retried.force, undefined);
+  session.dispatch({ type: "ticket", turn: session.turn, session: "s2", url: "/ws/x", mode: "control" });
+  close(session, 4015);
+  const [forced] = session.dispatch({ type: "force" }).filter((effect) => effect.do === "ask");
+  assert.equal(forced.force, true);
+  assert.deepEqual(session.dispatch({ type: "force" }), [], "once is enough");
+});
+
+test("the keyboard comes and goes without another connection", () => {
+  const session = connected();
+  assert.deepEqual(session.dispatch({ type: "told_mode", mode: "view" }), []);
+  assert.equal(session.mode, "view");
+  assert.equal(session.phase, "connected");
+  close(session, 1006);
+  session.dispatch({ type: "told_mode", mode: "control" });
+  assert.equal(session.mode, "view", "a session that broke off is told nothing");
+});

@@ -41,6 +41,7 @@ The tree::
     ├── SnapshotRefused          the domain cannot have one: a disk of another format, or firmware whose variables cannot be kept
     ├── NoGuestAgent             no agent in the guest answers
     ├── GuestRefused             the guest's agent refused; the message has its words
+    ├── ConsoleBusy              somebody else holds the serial line
     ├── TypingBusy               another text is being typed at the domain
     ├── NotSupported             this driver cannot do that
     ├── LibvirtAway              libvirt is not reachable                    (retryable)
@@ -290,6 +291,12 @@ class GuestRefused(AgentError):
     """The guest's agent refused; the message has its words."""
 
     code = ErrorCode.GUEST_REFUSED
+
+
+class ConsoleBusy(AgentError):
+    """Somebody else holds the serial line."""
+
+    code = ErrorCode.CONSOLE_BUSY
 
 
 class TypingBusy(AgentError):

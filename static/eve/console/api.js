@@ -43,9 +43,9 @@ async function request(method, path, body) {
   throw new Refused({ retry_after: waitSeconds > 0 ? waitSeconds : 0, ...answer, status: response.status });
 }
 
-/** A one-use ticket: {url, session, mode}. `resume` is a session that broke off. */
-export function ticket(path, { mode, resume }) {
-  return request("POST", path, { mode, kind: "vnc", ...(resume ? { resume } : {}) });
+/** A one-use ticket: {url, session, mode}. `resume` is a session that broke off; with `force` a serial line is taken from who holds it. */
+export function ticket(path, { mode, resume, kind = "vnc", force = false }) {
+  return request("POST", path, { mode, kind, ...(resume ? { resume } : {}), ...(force ? { force } : {}) });
 }
 
 /** What Eve says of a session: {state, close_code, reason}. */

@@ -41,6 +41,8 @@ export const CAUSE_OF_CODE = Object.freeze({
   4012: end("too_many"),
   4013: end("bad_message"),
   4014: retry("libvirt_away"),
+  4015: end("line_busy"),
+  4016: end("line_taken"),
 });
 
 /** The cause that a close code and its reason stand for, or null where the code says nothing (1000, 1001, 1005, 1006). */

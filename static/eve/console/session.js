@@ -142,6 +142,13 @@ export class ConsoleSession {
     return this.#ask();
   }
 
+  /** The person takes the serial line from whoever holds it. */
+  on_force() {
+    if (this.isLive) return [];
+    this.attempt = 0;
+    return this.#ask({ force: true });
+  }
+
   /** The VM's state, as the live channel or a poll tells. */
   on_vm({ state }) {
     const before = this.vmState;
@@ -174,12 +181,12 @@ export class ConsoleSession {
 
   // ---------------------------------------------------------------------------------------------- inside
 
-  #ask() {
+  #ask({ force = false } = {}) {
     this.turn += 1;
     this.phase = "asking";
     this.isDue = false;
     const resume = this.mayResume ? this.session : null;
-    return [{ do: "cancel-wait" }, { do: "ask", mode: this.mode, resume, turn: this.turn }];
+    return [{ do: "cancel-wait" }, { do: "ask", mode: this.mode, resume, turn: this.turn, ...(force ? { force } : {}) }];
   }
 
   /** Asking about a broken session was refused: a session that Eve never began means that the websocket did not get through. */

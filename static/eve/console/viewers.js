@@ -78,6 +78,7 @@ export class Viewers {
     item.querySelector("[data-you]").hidden = !isHere;
     item.querySelector("[data-guest]").hidden = !viewer.is_guest;
     const details = [word(`mode-${viewer.mode}`)];
+    if (viewer.kind === "serial") details.push(word("kind-serial"));
     const since = age(Date.parse(viewer.since));
     if (since) details.push(since);
     item.querySelector("[data-details]").textContent = details.join(" · ");

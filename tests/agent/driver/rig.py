@@ -197,6 +197,21 @@ async def receive(display: socket.socket, size: int) -> bytes:
     return data
 
 
+async def receive_until(line: socket.socket, wanted: bytes) -> bytes:
+    """What came until it held `wanted`; with nothing wanted, until the end. Raises TimeoutError after 10 seconds, EOFError at the end."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    async with asyncio.timeout(10):
+        while not wanted or wanted not in data:
+            chunk = await loop.sock_recv(line, 4096)
+            if not chunk:
+                if not wanted:
+                    return data
+                raise EOFError(f"{data!r} and no more")
+            data += chunk
+    return data
+
+
 async def rfb_handshake(display: socket.socket) -> bytes:
     """Goes through RFB 3.8 (RFC 6143, 7.1) without a password up to ServerInit, and returns the security types offered."""
     loop = asyncio.get_running_loop()

@@ -10,12 +10,12 @@ import uuid
 import pytest
 from eve_agent.errors import (
     ActionRefused,
+    ConsoleBusy,
     DisplayUnsupported,
     DomainNotFound,
     DomainOff,
     LibvirtAway,
     NoDisplay,
-    NotSupported,
 )
 from eve_agent.wire import codec
 from eve_agent.wire.console import ConsoleKind
@@ -24,7 +24,7 @@ from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import HostFacts
 from eve_agent.wire.version import CONTRACT_VERSION
 
-from tests.agent.driver.rig import EventLog, Rig, rfb_handshake, shut_down, until
+from tests.agent.driver.rig import EventLog, Rig, receive_until, rfb_handshake, shut_down, until
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -189,8 +189,44 @@ async def test_console_says_why_it_cannot(rig: Rig):
         await rig.driver.open_console(headless, ConsoleKind.VNC)
     with pytest.raises(DisplayUnsupported, match="spice"):
         await rig.driver.open_console(spice, ConsoleKind.VNC)
-    with pytest.raises(NotSupported, match="serial"):
-        await rig.driver.open_console(headless, ConsoleKind.SERIAL)
+    with pytest.raises(DomainOff, match="off"):
+        await rig.driver.open_console(off, ConsoleKind.SERIAL)
+
+
+async def test_a_serial_line_goes_both_ways(rig: Rig):
+    guest = await rig.make("guest", booted=True)
+    loop = asyncio.get_running_loop()
+
+    with await rig.driver.open_console(guest, ConsoleKind.SERIAL) as line:
+        await loop.sock_sendall(line, b"echo said-$((40+2))\r")
+        await receive_until(line, b"said-")
+
+
+async def test_one_holds_a_serial_line_until_it_is_taken(rig: Rig):
+    guest = await rig.make("guest", booted=True)
+    loop = asyncio.get_running_loop()
+
+    with await rig.driver.open_console(guest, ConsoleKind.SERIAL) as first:
+        with pytest.raises(ConsoleBusy, match="guest"):
+            await rig.driver.open_console(guest, ConsoleKind.SERIAL)
+        await loop.sock_sendall(first, b"echo still-mine\r")
+        await receive_until(first, b"still-mine")
+        with await rig.driver.open_console(guest, ConsoleKind.SERIAL, is_forced=True) as second:
+            await receive_until(first, b"")
+            await loop.sock_sendall(second, b"echo mine-now\r")
+            await receive_until(second, b"mine-now")
+    await asyncio.sleep(0.5)
+    with await rig.driver.open_console(guest, ConsoleKind.SERIAL) as third:  # who leaves lets go of it
+        await loop.sock_sendall(third, b"\r")
+        await receive_until(third, b"\n")
+
+
+async def test_a_serial_line_ends_with_its_guest(rig: Rig):
+    guest = await rig.make("guest")
+
+    with await rig.driver.open_console(guest, ConsoleKind.SERIAL) as line:
+        await rig.driver.change_state(guest, StateAction.STOP)
+        await receive_until(line, b"")
 
 
 async def test_graphics_are_told_with_their_index(rig: Rig):

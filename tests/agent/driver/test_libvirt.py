@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from eve_agent.wire.events import EventKind
 from lxml import etree
 
 from deploy.local.domain_xml import Graphics, Nic
-from tests.agent.driver.rig import EventLog, LibvirtRig, receive, rfb_handshake, shut_down, until
+from tests.agent.driver.rig import EventLog, LibvirtRig, receive, receive_until, rfb_handshake, shut_down, until
 from tests.services.libvirt import LibvirtSandbox
 
 
@@ -355,3 +356,17 @@ async def test_libvirt_that_is_not_there_is_no_error_at_the_start(tmp_path: Path
     finally:
         await driver.close()
     assert "libvirt: " not in capfd.readouterr().err, "libvirt printed by itself"
+
+
+async def test_a_serial_line_under_load_loses_nothing(libvirt_rig: LibvirtRig):
+    guest = await libvirt_rig.make("guest", booted=True)
+    loop = asyncio.get_running_loop()
+
+    with await libvirt_rig.driver.open_console(guest, ConsoleKind.SERIAL) as line:
+        await loop.sock_sendall(
+            line, b"i=0; while [ $i -lt 3000 ]; do echo line-$i; i=$((i+1)); done; echo the-$((1+0))nd\r"
+        )
+        await asyncio.sleep(2)  # nobody reads: the bridge waits, and so does the guest
+        data = await receive_until(line, b"the-1nd\r\n")
+    numbers = [int(number) for number in re.findall(rb"line-(\d+)\r\n", data)]
+    assert numbers == list(range(3000))

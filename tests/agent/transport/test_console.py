@@ -93,8 +93,8 @@ async def test_a_display_that_speaks_before_anybody_listens(agent: Agent, is_gon
     agent.driver.greeting = HELLO
     open_console = agent.driver.open_console
 
-    async def open_and_close(*arguments):
-        ours = await open_console(*arguments)
+    async def open_and_close(*arguments, **options):
+        ours = await open_console(*arguments, **options)
         if is_gone:
             agent.driver.kept[-1].close()
         return ours

@@ -177,10 +177,13 @@ class Driver(StorageDriver, MachineDriver, SnapshotDriver, GuestDriver, Protocol
         Raises DomainNotFound, DomainOff (shutdown, reboot, reset, suspend, resume of what is off), ActionRefused.
         """
 
-    async def open_console(self, domain_uuid: uuid.UUID, kind: ConsoleKind) -> socket.socket:
-        """A connected, non-blocking stream socket to the display, past its password; the caller owns it.
+    async def open_console(
+        self, domain_uuid: uuid.UUID, kind: ConsoleKind, *, is_forced: bool = False
+    ) -> socket.socket:
+        """A connected, non-blocking stream socket to the display, past its password, or to the serial line; the caller owns it.
 
-        Raises DomainNotFound, DomainOff, NoDisplay, DisplayUnsupported, ActionRefused, NotSupported.
+        Raises DomainNotFound, DomainOff, NoDisplay, DisplayUnsupported, ActionRefused, and ConsoleBusy where somebody else holds the serial
+        line; with `is_forced` it is taken from them.
         """
 
     async def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:

@@ -75,6 +75,14 @@ def refuse_screenless(domain: Domain) -> None:
         raise DomainOff(f"“{domain.name}” is off; start it to see its screen.")
 
 
+def refuse_lineless(domain: Domain) -> None:
+    """Raises DomainOff or NoDisplay where there is no serial line to open."""
+    if domain.state is DomainState.OFF:
+        raise DomainOff(f"“{domain.name}” is off; start it to use its serial line.")
+    if not domain.has_serial:
+        raise NoDisplay(f"“{domain.name}” has no serial port.")
+
+
 def refuse_typing(domain: Domain) -> None:
     """Raises DomainOff or ActionRefused where nobody would get a key."""
     if domain.state is DomainState.OFF:

@@ -26,7 +26,7 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NoGuestAgent, NotSupported
+from eve_agent.errors import AgentError, LibvirtAway, LibvirtTimeout, NoGuestAgent
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Domain, StateAction
 from eve_agent.wire.events import Event, EventKind
@@ -186,12 +186,15 @@ class ThreadedDriver(Asking):
             finally:
                 self._changed(domain_uuid)
 
-    async def open_console(self, domain_uuid: uuid.UUID, kind: ConsoleKind) -> socket.socket:
-        if kind is not ConsoleKind.VNC:
-            raise NotSupported("This agent opens the screen (VNC) of a virtual machine, not yet its serial console.")
-        return await self._call_guest(
-            domain_uuid, lambda session: session.open_display(domain_uuid), discard=socket.socket.close
-        )
+    async def open_console(
+        self, domain_uuid: uuid.UUID, kind: ConsoleKind, *, is_forced: bool = False
+    ) -> socket.socket:
+        def opened(session: Session) -> socket.socket:
+            if kind is ConsoleKind.SERIAL:
+                return session.open_serial(domain_uuid, is_forced=is_forced)
+            return session.open_display(domain_uuid)
+
+        return await self._call_guest(domain_uuid, opened, discard=socket.socket.close)
 
     async def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
         await self._call_guest(domain_uuid, lambda session: session.press_keys(domain_uuid, keys, hold_ms))

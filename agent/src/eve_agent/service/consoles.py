@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from eve_agent.driver.base import Driver
 from eve_agent.errors import ConsoleNotFound, SessionExists
 from eve_agent.wire.close import CloseCode
-from eve_agent.wire.console import ConsoleMode, ConsoleRequest, ConsoleStatus
+from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest, ConsoleStatus
 
+from .line import LineFilter
 from .liveness import Pace
 from .rfb import CannotDemote, RfbFilter
 
@@ -31,7 +32,7 @@ class ConsoleSession:
         self.session = request.session
         self.domain_uuid = domain_uuid
         self.kind = request.kind
-        self.filter = RfbFilter(request.mode)
+        self.filter = LineFilter(request.mode) if request.kind is ConsoleKind.SERIAL else RfbFilter(request.mode)
         self.opened_at = dt.datetime.now(dt.UTC)
         self.bytes_to_viewer = 0
         self.bytes_from_viewer = 0
@@ -121,6 +122,7 @@ class Consoles:
 
         Raises:
             SessionExists: its id is in use.
+            ConsoleBusy: somebody else holds the serial line, and it is not to be taken from them.
             AgentError: the driver's refusal.
         """
         if request.session in self._sessions:
@@ -128,7 +130,9 @@ class Consoles:
         session = ConsoleSession(domain_uuid, request, self.clock)
         self._sessions[request.session] = session
         try:
-            display = await self._driver.open_console(domain_uuid, request.kind)
+            if request.force:
+                await self._take_line(session)
+            display = await self._driver.open_console(domain_uuid, request.kind, is_forced=request.force)
         except BaseException:
             del self._sessions[request.session]
             raise
@@ -172,6 +176,17 @@ class Consoles:
     async def end_all(self, code: CloseCode) -> None:
         """Ends every session and waits until all are closed, little longer than a close may take."""
         await self._wait_closed(self._end_each(code))
+
+    async def _take_line(self, taker: ConsoleSession) -> None:
+        """Tells who holds the serial line here that it was taken from them; others lose it without a word."""
+        holders = [
+            session
+            for session in self._sessions.values()
+            if session is not taker and session.kind is taker.kind and session.domain_uuid == taker.domain_uuid
+        ]
+        for session in holders:
+            session.end(CloseCode.LINE_TAKEN)
+        await self._wait_closed(holders)
 
     def _end_each(self, code: CloseCode) -> list[ConsoleSession]:
         sessions = list(self._sessions.values())

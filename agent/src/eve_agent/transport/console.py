@@ -101,6 +101,8 @@ def parse_query(request: web.BaseRequest) -> ConsoleRequest:
         if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > _MAX_SECONDS:
             raise BadRequest(f"{name} has to be a number of seconds from 0 to {_MAX_SECONDS}")
         plain[name] = int(text)
+    if "force" in plain:
+        plain["force"] = str(plain["force"]).lower() == "true"
     try:
         return from_plain(ConsoleRequest, plain)
     except DecodeError as error:

@@ -48,6 +48,10 @@ class CloseCode(enum.IntEnum):
     """The viewer sent what the display protocol does not allow (in a view-only session: also what the agent does not know)."""
     LIBVIRT_AWAY = 4014
     """The host answers, but its libvirt does not."""
+    LINE_BUSY = 4015
+    """Somebody else holds the serial line, which one viewer at a time can have."""
+    LINE_TAKEN = 4016
+    """Somebody took the serial line over."""
 
 
 RETRYABLE = frozenset(

@@ -40,6 +40,8 @@ class ConsoleRequest:
     """The session ends after that long without a key, pointer or clipboard message; 0: never."""
     total_seconds: int = 28800
     """The session ends after that long; 0: never."""
+    force: bool = False
+    """Take a serial line from who holds it. Since version 2."""
 
 
 @dataclass(frozen=True, slots=True)

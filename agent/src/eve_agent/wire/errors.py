@@ -82,6 +82,8 @@ class ErrorCode(enum.StrEnum):
     """No agent in the guest answers."""
     GUEST_REFUSED = "guest_refused"
     """The guest's agent refused; the message has its words."""
+    CONSOLE_BUSY = "console_busy"
+    """Somebody else holds the serial line: ask again with ``force`` to take it from them."""
     TYPING_BUSY = "typing_busy"
     """Another text is being typed at that domain."""
     INTERNAL = "internal"
@@ -141,6 +143,7 @@ _STATUS = {
     ErrorCode.SNAPSHOT_REFUSED: HTTPStatus.CONFLICT,
     ErrorCode.NO_GUEST_AGENT: HTTPStatus.CONFLICT,
     ErrorCode.GUEST_REFUSED: HTTPStatus.CONFLICT,
+    ErrorCode.CONSOLE_BUSY: HTTPStatus.CONFLICT,
     ErrorCode.TYPING_BUSY: HTTPStatus.CONFLICT,
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     ErrorCode.UNKNOWN: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -22,12 +22,14 @@ from eve_agent.driver.rules import (
     refuse_typing,
     vnc_display,
 )
-from eve_agent.errors import ActionRefused, AgentError, LibvirtAway, NoDisplay, NotSupported
+from eve_agent.errors import ActionRefused, AgentError, LibvirtAway, NoDisplay
 from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic, Resources, StateAction
 from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool, NumaNode
 from eve_agent.wire.version import CONTRACT_VERSION
+
+from .lines import FakeLines
 
 VNC = Graphics(kind=GraphicsKind.VNC, index=0)
 THREADS = 64
@@ -70,6 +72,7 @@ class FakeCore:
         """How long every call takes."""
         self.pressed: dict[uuid.UUID, deque[tuple[int, ...]]] = {}
         """The last keys that each guest got, as Linux keycodes."""
+        self._lines = FakeLines()
         self._console_address = console_address
         self._host_name = host_name
         self._shutdown_seconds = shutdown_seconds
@@ -96,6 +99,7 @@ class FakeCore:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._lines.close()
 
     def subscribe(self, listener: EventListener) -> Callable[[], None]:
         return self._feed.subscribe(listener)
@@ -159,11 +163,13 @@ class FakeCore:
             self._schedule_power_off(domain_uuid, self._shutdown_seconds)
         return before
 
-    async def open_console(self, domain_uuid: uuid.UUID, kind: ConsoleKind) -> socket.socket:
+    async def open_console(
+        self, domain_uuid: uuid.UUID, kind: ConsoleKind, *, is_forced: bool = False
+    ) -> socket.socket:
         await self._answer()
         domain = self._get(domain_uuid)
-        if kind is not ConsoleKind.VNC:
-            raise NotSupported("The made-up hypervisor has no serial consoles.")
+        if kind is ConsoleKind.SERIAL:
+            return await self._lines.open(domain, is_forced=is_forced)
         vnc_display(domain)
         if self._console_address is None:
             raise NoDisplay(f"“{domain.name}” is made up and has no screen: give the agent a --fake-console.")
@@ -258,6 +264,8 @@ class FakeCore:
 
     def _enter(self, before: Domain, state: DomainState, reason: str) -> Domain:
         after = dataclasses.replace(before, state=state, reason=reason)
+        if state is DomainState.OFF:
+            self._lines.end(before.uuid)
         if state is DomainState.OFF and before.next_start is not None:
             after = with_resources(after, before.next_start)
         if state is not DomainState.OFF or before.is_persistent:

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 import libvirt
 
@@ -65,6 +66,7 @@ class Flag:
     REBOOT_AGENT = libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT
     SHUTDOWN_ACPI = libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
     SHUTDOWN_AGENT = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT
+    CONSOLE_FORCE = libvirt.VIR_DOMAIN_CONSOLE_FORCE
     GRAPHICS_SKIPAUTH = libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH
     KEYS_LINUX = libvirt.VIR_KEYCODE_SET_LINUX
     STATS_SIZES = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_BLOCK
@@ -84,6 +86,24 @@ class Flag:
     ADDRESSES_LEASE = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE
     ADDRESSES_ARP = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP
     GUEST_INFO = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME
+
+
+class Stream:
+    """Events of a ``virStream``, and what its calls return where they would wait."""
+
+    READABLE = libvirt.VIR_STREAM_EVENT_READABLE
+    WRITABLE = libvirt.VIR_STREAM_EVENT_WRITABLE
+    ERROR = libvirt.VIR_STREAM_EVENT_ERROR
+    HANGUP = libvirt.VIR_STREAM_EVENT_HANGUP
+    NONBLOCK = libvirt.VIR_STREAM_NONBLOCK
+    WOULD_BLOCK = -2
+
+
+class Handle:
+    """Events of a file descriptor in libvirt's event loop."""
+
+    READABLE = libvirt.VIR_EVENT_HANDLE_READABLE
+    WRITABLE = libvirt.VIR_EVENT_HANDLE_WRITABLE
 
 
 _EVENTS = (
@@ -142,6 +162,21 @@ class LibvirtWatch:
 
     def _on_event(self, _connection: libvirt.virConnect, domain: libvirt.virDomain, *_details: object) -> None:
         self._listener.domain_changed(uuid.UUID(bytes=domain.UUID()))
+
+
+def handle_add(fd: int, events: int, callback: Callable[[int, int, int, object], None]) -> int:
+    """Has libvirt's event thread call `callback` at events of `fd`; the number by which the next two know it."""
+    return int(libvirt.virEventAddHandle(fd, events, callback, None))
+
+
+def handle_update(watch: int, events: int) -> None:
+    """Waits for other events from now on."""
+    libvirt.virEventUpdateHandle(watch, events)
+
+
+def handle_remove(watch: int) -> None:
+    """Waits for nothing more."""
+    libvirt.virEventRemoveHandle(watch)
 
 
 def words_of(error: libvirt.libvirtError) -> str:

@@ -13,15 +13,23 @@ from typing import Any
 from eve_agent.driver.base import Screenshot
 from eve_agent.driver.facts import read_facts
 from eve_agent.driver.readings import capacities, received
-from eve_agent.driver.rules import is_already, refuse_impossible, refuse_screenless, refuse_typing, vnc_display
+from eve_agent.driver.rules import (
+    is_already,
+    refuse_impossible,
+    refuse_lineless,
+    refuse_screenless,
+    refuse_typing,
+    vnc_display,
+)
 from eve_agent.driver.states import state_of
 from eve_agent.driver.xml import MalformedXml
-from eve_agent.errors import ActionRefused, NoDisplay
+from eve_agent.errors import ActionRefused, ConsoleBusy, NoDisplay
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 from eve_agent.wire.host import HostFacts
 
-from .binding import Code, Flag, LibvirtError, words_of
+from .binding import Code, Flag, LibvirtError, Stream, connect, words_of
 from .calls import listed, translating
+from .serial import SerialBridge
 from .stats import StatsCalls
 
 SCREENSHOT_LIMIT_BYTES = 32 * 2**20
@@ -147,6 +155,24 @@ class LibvirtSession(StatsCalls):
             display = socket.socket(fileno=domain.openGraphicsFD(index, Flag.GRAPHICS_SKIPAUTH))
         display.setblocking(False)
         return display
+
+    @translating
+    def open_serial(self, domain_uuid: uuid.UUID, *, is_forced: bool) -> socket.socket:
+        """A socket to the first serial line, which one viewer holds at a time (source: ``virDomainOpenConsole``)."""
+        seen = self._parts(self._lookup(domain_uuid)).domain
+        refuse_lineless(seen)
+        connection = connect(self._uri)
+        try:
+            domain = connection.lookupByUUID(domain_uuid.bytes)
+            stream = connection.newStream(Stream.NONBLOCK)
+            with self._off_is_named(domain):
+                domain.openConsole(None, stream, Flag.CONSOLE_FORCE if is_forced else 0)
+            return SerialBridge(connection, stream).open()
+        except LibvirtError as error:
+            connection.close()
+            if error.get_error_code() == Code.OPERATION_FAILED and not is_forced:
+                raise ConsoleBusy(f"Somebody else holds the serial line of “{seen.name}”.") from error
+            raise
 
     @translating
     def press_keys(self, domain_uuid: uuid.UUID, keys: tuple[int, ...], hold_ms: int) -> None:
