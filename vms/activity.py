@@ -38,6 +38,16 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
     # action: icon, how it is told, how it is told when it failed
     "vm.create": ("plus", gettext_lazy("{who} made {vm}"), gettext_lazy("{who} could not make {vm}")),
     "vm.delete": ("trash", gettext_lazy("{who} deleted {vm}"), gettext_lazy("{who} could not delete {vm}")),
+    "vm.settings": (
+        "edit",
+        gettext_lazy("{who} changed the settings of {vm}"),
+        gettext_lazy("{who} could not change the settings of {vm}"),
+    ),
+    "vm.boot": (
+        "edit",
+        gettext_lazy("{who} changed what {vm} boots from"),
+        gettext_lazy("{who} could not change what {vm} boots from"),
+    ),
     "vm.resize": (
         "cpu",
         gettext_lazy("{who} changed the size of {vm}"),

@@ -16,6 +16,8 @@ from eve_agent.wire.domain import Domain, Graphics
 
 T = TypeVar("T")
 
+CDROM = "cdrom"
+"""A CD drive, among devices and among what is booted from."""
 MAX_TEXT = 255
 MAX_ITEMS = 64
 """Disks, NICs or displays that are kept of one domain."""
@@ -48,6 +50,19 @@ def domain_of(facts: dict[str, Any]) -> Domain | None:
         return codec.from_plain(Domain, facts)
     except codec.DecodeError:
         return None
+
+
+def boot_devices(domain: Domain | None) -> list[str]:
+    """What it booted from, the first first: ids of disks that Eve made, MAC addresses of cards, ``cdrom``."""
+    if domain is None:
+        return []
+    disks = [
+        (disk.boot_order, CDROM if disk.device == CDROM else str(disk.uuid))
+        for disk in domain.disks
+        if disk.uuid or disk.device == CDROM
+    ]
+    nics = [(nic.boot_order, nic.mac) for nic in domain.nics]
+    return [name for order, name in sorted(disks + nics) if order]
 
 
 def exposed_displays(domain: Domain | None) -> tuple[Graphics, ...]:

@@ -101,6 +101,8 @@ DOING: Final[dict[str, Promise]] = {
     **{kind_of(action): words for action, words in _DOING.items()},
     "vm.create": _("Making"),
     "vm.delete": _("Deleting"),
+    "vm.settings": _("Changing the settings of"),
+    "vm.boot": _("Changing the boot order of"),
     "vm.resize": _("Resizing"),
     "vm.disk_add": _("Adding a disk to"),
     "vm.disk_grow": _("Growing a disk of"),
@@ -117,6 +119,8 @@ DOING: Final[dict[str, Promise]] = {
 DONE: Final[dict[str, Promise]] = {
     **{kind_of(action): words for action, words in _DONE.items()},
     "vm.create": _("%(name)s is there."),
+    "vm.settings": _("The settings of %(name)s are saved."),
+    "vm.boot": _("%(name)s boots so from its next start on."),
     "vm.resize": _("The size of %(name)s is changed."),
     "vm.disk_add": _("%(name)s has another disk."),
     "vm.disk_grow": _("The disk of %(name)s is larger. The guest grows its file system itself."),

@@ -61,14 +61,26 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
     expect(page.locator("#vm-snapshots").get_by_text("now here")).to_be_visible()
     picture(page, "vm-snapshots")
 
-    page.goto(address)
+    page.goto(f"{address}settings/")
+    page.fill("#name", "life-02")
+    page.get_by_label("Start it whenever its host starts").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The settings of life-02 are saved.")).to_be_visible(timeout=OPERATION_MS)
+    vm_id = address.rstrip("/").rsplit("/", 1)[-1]
+    assert world.sandbox.virsh("desc", "--title", vm_id).strip() == "life-02"
+    assert "Autostart:      enable" in world.sandbox.virsh("dominfo", vm_id)
+    page.select_option("#boot-1", label="CD drive")
+    page.select_option("#boot-2", label="Disk 1")
+    page.get_by_role("button", name="Change the boot order").click()
+    expect(page.get_by_text("life-02 boots so from its next start on.")).to_be_visible(timeout=OPERATION_MS)
+    expect(page.locator("#boot-1")).to_have_value("cdrom")
+    picture(page, "vm-settings")
     page.get_by_role("button", name="Delete…").click()
     dialog = page.get_by_role("dialog")
-    sure = dialog.get_by_role("button", name="Delete life-01")
+    sure = dialog.get_by_role("button", name="Delete life-02")
     expect(sure).to_be_disabled()
-    dialog.get_by_role("textbox").fill("life-01")
+    dialog.get_by_role("textbox").fill("life-02")
     sure.click()
-    vm_id = address.rstrip("/").rsplit("/", 1)[-1]
     token = world.house.token()
     deadline = time.monotonic() + OPERATION_MS / 1000
     while world.house.api("GET", f"/vms/{vm_id}", token=token).status_code != 404:

@@ -70,6 +70,8 @@ BODIES: dict[str, Any] = {
     "size_update": {"vcpus": 2},
     "project_quota_set": {"vms": 5},
     "vm_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30},
+    "vm_move": {"project": "{acme}"},
+    "boot_order_set": {"devices": ["cdrom"]},
     "vm_resize": {"vcpus": 1, "memory_bytes": 2**30},
     "disk_add": {"size_bytes": 2**30},
     "disk_grow": {"size_bytes": 2**40},

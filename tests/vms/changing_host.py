@@ -71,6 +71,21 @@ class ChangingHost(StubHost):
         self.disks[disk_uuid] = dataclasses.replace(self.disks[disk_uuid], size_bytes=wanted.size_bytes)
         return self.domain(uuid)
 
+    def title_set(self, uuid: UUID, wanted: spec.TitleChange) -> Domain:
+        self._ask("title_set")
+        return self._put(uuid, title=wanted.title)
+
+    def autostart_set(self, uuid: UUID, wanted: spec.AutostartChange) -> Domain:
+        self._ask("autostart_set")
+        return self._put(uuid, is_autostarted=wanted.is_autostarted)
+
+    def boot_order_set(self, uuid: UUID, wanted: spec.BootOrder) -> Domain:
+        self._ask("boot_order_set")
+        places = {device: place for place, device in enumerate(wanted.devices, start=1)}
+        domain = self.domain(uuid)
+        disks = tuple(dataclasses.replace(disk, boot_order=places.get(str(disk.uuid), 0)) for disk in domain.disks)
+        return self._put(uuid, disks=disks)
+
     def nic_attach(self, uuid: UUID, wanted: spec.NicSlot) -> Domain:
         self._ask("nic_attach")
         nic = Nic(mac=wanted.mac, kind=wanted.kind, source=wanted.source, model=wanted.model)

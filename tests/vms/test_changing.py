@@ -60,7 +60,7 @@ def ask(cast: Cast, vm: Vm, method: str, path: str, body: Any = None, *, who: st
     """A request about the machine."""
     send = getattr(cast.api(getattr(cast, who)), method)
     headers = {"Idempotency-Key": key} if key else {}
-    return send(f"/api/v1/vms/{vm.pk}/{path}", body, format="json", headers=headers)
+    return send(f"/api/v1/vms/{vm.pk}/{path}".rstrip("/"), body, format="json", headers=headers)
 
 
 CHANGES: list[tuple[str, str, Any]] = [
@@ -70,6 +70,8 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("delete", "disks/{disk}", None),
     ("post", "nics", {"network": "default"}),
     ("delete", "nics/{mac}", None),
+    ("patch", "", {"name": "other"}),
+    ("put", "boot", {"devices": ["cdrom"]}),
     ("put", "cd", {"image": None}),
     ("post", "snapshots", {"name": "before"}),
     ("delete", "snapshots/{snapshot}", None),

@@ -56,6 +56,16 @@ class DiskSizeSerializer(StrictSerializer):
     size_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
 
 
+class BootSerializer(StrictSerializer):
+    """What a machine boots from."""
+
+    devices = serializers.ListField(
+        child=serializers.CharField(max_length=36),
+        max_length=64,
+        help_text="Ids of disks, MAC addresses, cdrom; the first first. What is not named is not booted from.",
+    )
+
+
 class CdSerializer(StrictSerializer):
     """What is to be in the CD drive."""
 

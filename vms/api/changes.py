@@ -21,7 +21,9 @@ from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
 from vms.images import images_for
 from vms.models import Disk, Nic, Snapshot, Vm
+from vms.selectors import boot_order_of
 from vms.services import (
+    boot_order_set,
     cd_change,
     disk_add,
     disk_grow,
@@ -35,6 +37,7 @@ from vms.services import (
 )
 
 from .change_serializers import (
+    BootSerializer,
     CdSerializer,
     DiskSizeSerializer,
     MachineDiskSerializer,
@@ -141,6 +144,23 @@ class CdView(APIView):
         vm, given = vm_or_404(request, vm_id), _given(CdSerializer, request)
         image = _found(images_for(caller(request)).filter(pk=given["image"])) if given["image"] else None
         return _once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
+
+
+class BootView(APIView):
+    """What a machine that Eve made boots from."""
+
+    @extend_schema(responses=BootSerializer)
+    def get(self, request: Request, vm_id: UUID) -> Response:
+        """From its next start on; the first first."""
+        return Response({"devices": boot_order_of(vm_or_404(request, vm_id))})
+
+    @extend_schema(
+        operation_id="boot_order_set", request=BootSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def put(self, request: Request, vm_id: UUID) -> Response:
+        """Changes it, from the next start on."""
+        vm, given = vm_or_404(request, vm_id), _given(BootSerializer, request)
+        return _once(request, "boot", vm, partial(boot_order_set, vm=vm, user=caller(request), **given))
 
 
 class SnapshotListView(generics.ListAPIView[Snapshot]):

@@ -31,6 +31,7 @@ class DiskSerializer(serializers.Serializer[Any]):
     format = serializers.CharField()
     capacity_bytes = serializers.IntegerField(help_text="The size that the guest sees; 0 where it is not known.")
     is_read_only = serializers.BooleanField()
+    boot_order = serializers.IntegerField(help_text="1 is first; 0: it is not booted from.")
 
 
 class NicSerializer(serializers.Serializer[Any]):
@@ -39,6 +40,7 @@ class NicSerializer(serializers.Serializer[Any]):
     mac = serializers.CharField()
     kind = serializers.CharField(help_text="network, bridge, user, …")
     model = serializers.CharField()
+    boot_order = serializers.IntegerField(help_text="1 is first; 0: it is not booted from.")
 
     def get_fields(self) -> dict[str, Any]:
         """Also ``source``, a name that DRF's fields use themselves."""
@@ -121,9 +123,17 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class VmChangeSerializer(StrictSerializer):
-    """What may be changed of a VM."""
+    """What may be changed of a VM; what is not named stays as it is."""
 
-    remarks = serializers.CharField(max_length=10_000, allow_blank=True, trim_whitespace=False)
+    name = serializers.CharField(max_length=300, required=False, help_text="RFC 1123 label; the guest's own stays.")
+    remarks = serializers.CharField(max_length=10_000, required=False, allow_blank=True, trim_whitespace=False)
+    autostart = serializers.BooleanField(required=False, help_text="Whether it starts with its host.")
+
+
+class VmMoveSerializer(StrictSerializer):
+    """Which project a VM is to belong to."""
+
+    project = serializers.UUIDField(help_text="One in which you are an operator or owner.")
 
 
 class NewDiskSerializer(StrictSerializer):

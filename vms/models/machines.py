@@ -61,6 +61,8 @@ class Vm(models.Model):
     firmware = models.CharField(_("firmware"), max_length=4, choices=Firmware, default=Firmware.BIOS)
     is_autostarted = models.BooleanField(_("starts with its host"), default=False)
     """As agreed in Eve, for VMs that Eve made; what libvirt has is in `facts`."""
+    boot_devices = models.JSONField(_("boots from"), default=list, blank=True, editable=False)
+    """Once somebody chose it: ids of disks, MAC addresses, ``cdrom``, the first first. A running guest's facts still have what it booted by."""
     cd_image = models.ForeignKey(
         "vms.Image", verbose_name=_("CD"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -14,6 +14,7 @@ from .images import (
 )
 from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
+from .settings import boot_order_set, vm_configure
 from .sizes import size_create, size_delete, size_update
 from .snapshots import snapshot_delete, snapshot_make, snapshot_revert
 
@@ -22,6 +23,7 @@ __all__ = [
     "NewImage",
     "NewNic",
     "NewVm",
+    "boot_order_set",
     "cd_change",
     "disk_add",
     "disk_grow",
@@ -45,6 +47,7 @@ __all__ = [
     "vm_accept_drift",
     "vm_adopt",
     "vm_change_state",
+    "vm_configure",
     "vm_create",
     "vm_delete",
     "vm_forget",
