@@ -68,6 +68,16 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} took a disk from {vm}"),
         gettext_lazy("{who} could not take a disk from {vm}"),
     ),
+    "vm.disk_detach": (
+        "database",
+        gettext_lazy("{who} took a disk from {vm} and kept it"),
+        gettext_lazy("{who} could not take a disk from {vm}"),
+    ),
+    "vm.disk_attach": (
+        "database",
+        gettext_lazy("{who} attached a kept disk to {vm}"),
+        gettext_lazy("{who} could not attach a kept disk to {vm}"),
+    ),
     "vm.nic_add": (
         "network",
         gettext_lazy("{who} added a network card to {vm}"),

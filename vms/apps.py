@@ -13,4 +13,4 @@ class VmsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listens to what the apps below announce, and registers how VMs' operations are done."""
-        from . import configuring, hardware, image_work, making, power, receivers, removing, snapshotting  # noqa: F401, PLC0415  (after the apps are loaded)
+        from . import configuring, hardware, image_work, keeping, making, power, receivers, removing, snapshotting  # noqa: F401, PLC0415  (after the apps are loaded)

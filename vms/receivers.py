@@ -26,8 +26,9 @@ from operations.selectors import register_scope
 from operations.signals import operation_changed
 
 from . import inventory, live
+from .disks import kept_disks_for
 from .images import images_at_sites_of
-from .models import Image, Vm
+from .models import Disk, Image, Vm
 from .selectors import vms_managed_by
 
 
@@ -98,4 +99,5 @@ def operations_at_managed_hosts(user: User) -> Q:
     if not user.is_staff:
         return Q(pk__in=())
     vms = Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))
-    return vms | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))
+    disks = Q(target_type=Disk._meta.model_name, target_id__in=kept_disks_for(user).order_by().values("pk"))
+    return vms | disks | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))

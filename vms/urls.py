@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import changes, creating, customers, images, settings, staff, storage
+from .views import changes, creating, customers, disks, images, settings, staff, storage
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -23,6 +23,8 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/boot/", settings.vm_boot, name="vm-boot"),
     path("vms/<uuid:vm_id>/delete/", settings.vm_end, name="vm-delete"),
     path("vms/<uuid:vm_id>/project/", settings.vm_to_project, name="vm-to-project"),
+    path("disks/", disks.disks, name="disks"),
+    path("disks/<uuid:disk_id>/delete/", disks.delete, name="disk-delete"),
     path("images/", images.images, name="images"),
     path("images/new/", images.add, name="image-new"),
     path("images/<uuid:image_id>/", images.detail, name="image-detail"),

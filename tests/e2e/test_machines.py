@@ -46,6 +46,19 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
     page.get_by_role("button", name="Add the disk").click()
     expect(page.get_by_text("life-01 has another disk.")).to_be_visible(timeout=OPERATION_MS)
     expect(page.locator("#vm-hardware").get_by_text("2 GiB", exact=True)).to_be_visible()
+    power(world, address, "stop")  # without a system in it, the guest lets go of nothing
+    expect(page.locator(".phead .st")).to_have_text("Off", timeout=OPERATION_MS)
+    page.get_by_role("button", name="Detach…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Detach the disk").click()
+    expect(page.get_by_text("It is kept in its project.")).to_be_visible(timeout=OPERATION_MS)
+    page.get_by_role("link", name="All kept disks").click()
+    expect(page.locator("#disks").get_by_text("life-01")).to_be_visible()
+    picture(page, "kept-disks")
+    page.goto(f"{address}hardware/")
+    page.get_by_role("button", name="Attach the disk").click()
+    expect(page.get_by_text("life-01 has the disk again.")).to_be_visible(timeout=OPERATION_MS)
+    power(world, address, "start")
+    expect(page.locator(".phead .st")).to_have_text("Running", timeout=OPERATION_MS)
     page.fill("#vcpus", "2")
     page.get_by_role("button", name="Change the size").click()
     expect(page.get_by_text("It gets 2 and 256 MiB at its next start")).to_be_visible(timeout=OPERATION_MS)
@@ -56,6 +69,7 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
     page.get_by_role("button", name="Make a snapshot").click()
     expect(page.get_by_text("The snapshot of life-01 is there.")).to_be_visible(timeout=OPERATION_MS)
     page.get_by_role("button", name="Go back…").click()
+    page.locator("#vm-snapshots").evaluate("part => part.replaceWith(part.cloneNode(true))")  # as news from the host do
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()
     expect(page.get_by_text("life-01 is as it was at the snapshot.")).to_be_visible(timeout=OPERATION_MS)
     expect(page.locator("#vm-snapshots").get_by_text("now here")).to_be_visible()
@@ -116,6 +130,13 @@ def test_a_cloud_image_boots_with_its_name_and_key(
     page.goto(f"{page.url}console/")
     page.wait_for_timeout(3000)
     picture(page, "vm-cloud-console")
+
+
+def power(world: World, address: str, action: str) -> None:
+    """Asks for a power action, as a program does."""
+    path = f"/vms/{address.rstrip('/').rsplit('/', 1)[-1]}/state"
+    answer = world.house.api("PATCH", path, token=world.house.token(), json={"action": action})
+    assert answer.status_code == 202, answer.text
 
 
 def upload(world: World, name: str) -> None:

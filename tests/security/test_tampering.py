@@ -74,6 +74,7 @@ BODIES: dict[str, Any] = {
     "boot_order_set": {"devices": ["cdrom"]},
     "vm_resize": {"vcpus": 1, "memory_bytes": 2**30},
     "disk_add": {"size_bytes": 2**30},
+    "disk_attach": None,
     "disk_grow": {"size_bytes": 2**40},
     "nic_add": {"network": "default"},
     "cd_change": {"image": None},

@@ -13,7 +13,7 @@ from operations.claims import operation_claim
 from operations.models import Operation
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import making, on_host, removing
+from vms import keeping, making, on_host, removing
 from vms.drift import Drift
 from vms.models import Disk, Image, ImageState, Nic, Quota, Snapshot, Vm, VmState
 
@@ -26,7 +26,7 @@ def host(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> ChangingHost:
     """Site "here" has a host with storage."""
     equip(cast.hypervisor_here)
     stub = ChangingHost()
-    for module in (making, removing, on_host):
+    for module in (making, removing, on_host, keeping):
         monkeypatch.setattr(module, "AgentClient", stub.client)
     return stub
 
@@ -68,6 +68,7 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("post", "disks", {"size_bytes": GIB}),
     ("patch", "disks/{disk}", {"size_bytes": 6 * GIB}),
     ("delete", "disks/{disk}", None),
+    ("delete", "disks/{disk}?keep=true", None),
     ("post", "nics", {"network": "default"}),
     ("delete", "nics/{mac}", None),
     ("patch", "", {"name": "other"}),
@@ -304,7 +305,7 @@ def test_snapshots_are_counted_and_hold_disks(cast: Cast, host: ChangingHost, vm
     snapshot(cast, vm, "before")
     answer = ask(cast, vm, "post", "snapshots", {"name": "more"})
     assert answer.json()["code"] == "quota_exceeded"
-    for method, path, body in CHANGES[1:4]:
+    for method, path, body in CHANGES[1:5]:
         answer = ask(cast, vm, method, filled(vm, path), body)
         assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
     page = cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
@@ -323,7 +324,7 @@ def test_one_deleted_behind_eves_back_is_gone_after_the_next_change(cast: Cast, 
 
 def test_one_change_at_a_time(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     assert ask(cast, vm, "post", "disks", {"size_bytes": GIB}).status_code == 202
-    for method, path, body in (CHANGES[0], CHANGES[4], CHANGES[7]):
+    for method, path, body in (CHANGES[0], CHANGES[5], CHANGES[8]):
         answer = ask(cast, vm, method, path, body)
         assert (answer.status_code, answer.json()["code"]) == (409, "operation_running"), path
     assert (vm.disks.count(), vm.nics.count(), vm.snapshots.count()) == (2, 1, 0)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from vms.models import Disk, Nic, Snapshot
 
-from .serializers import StrictSerializer
+from .serializers import NamedSerializer, StrictSerializer
 
 
 class MachineDiskSerializer(serializers.ModelSerializer[Disk]):
@@ -18,6 +18,24 @@ class MachineDiskSerializer(serializers.ModelSerializer[Disk]):
         model = Disk
         fields = ["id", "size_bytes", "bus", "pool", "image", "position", "created_at"]
         read_only_fields = fields
+
+
+class KeptDiskSerializer(serializers.ModelSerializer[Disk]):
+    """A disk that belongs to no machine."""
+
+    project = NamedSerializer(read_only=True)
+    hypervisor = NamedSerializer(read_only=True)
+
+    class Meta:
+        model = Disk
+        fields = ["id", "project", "hypervisor", "pool", "size_bytes", "bus", "image", "kept_from", "kept_since"]
+        read_only_fields = fields
+
+
+class DiskRemoveSerializer(StrictSerializer):
+    """How a disk is taken away."""
+
+    keep = serializers.BooleanField(required=False, default=False)
 
 
 class MachineNicSerializer(serializers.ModelSerializer[Nic]):

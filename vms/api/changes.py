@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
+from vms.disks import kept_disks_for
 from vms.images import images_for
 from vms.models import Disk, Nic, Snapshot, Vm
 from vms.selectors import boot_order_of
@@ -26,6 +27,9 @@ from vms.services import (
     boot_order_set,
     cd_change,
     disk_add,
+    disk_attach,
+    disk_delete,
+    disk_detach,
     disk_grow,
     disk_remove,
     nic_add,
@@ -39,13 +43,16 @@ from vms.services import (
 from .change_serializers import (
     BootSerializer,
     CdSerializer,
+    DiskRemoveSerializer,
     DiskSizeSerializer,
+    KeptDiskSerializer,
     MachineDiskSerializer,
     MachineNicSerializer,
     ResourcesSerializer,
     SnapshotMakeSerializer,
     SnapshotSerializer,
 )
+from .filters import KeptDiskFilter
 from .serializers import NewNicSerializer, OperationAddressSerializer
 from .views import IDEMPOTENCY_KEY, accepted, vm_or_404
 
@@ -97,14 +104,59 @@ class DiskView(APIView):
         disk, given = self._disk(request, vm_id, disk_id), _given(DiskSizeSerializer, request)
         return _once(request, "disk_grow", disk, partial(disk_grow, disk=disk, user=caller(request), **given))
 
-    @extend_schema(operation_id="disk_remove", responses=ACCEPTED)
+    @extend_schema(operation_id="disk_attach", request=None, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
+    def put(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
+        """Attaches a disk that the machine's project keeps on its host, also while it runs."""
+        vm = vm_or_404(request, vm_id)
+        kept = Q(pk__in=kept_disks_for(caller(request)).order_by().values("pk"))
+        disk = _found(Disk.objects.filter(kept | Q(vm=vm), pk=disk_id))  # a retry finds it attached
+        return _once(
+            request, f"disk_attach.{disk_id}", vm, partial(disk_attach, vm=vm, disk=disk, user=caller(request))
+        )
+
+    @extend_schema(
+        operation_id="disk_remove",
+        responses=ACCEPTED,
+        parameters=[OpenApiParameter("keep", bool, description="Whether it stays with the project.")],
+    )
     def delete(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
-        """Takes it from the machine and deletes it; the first one stays."""
+        """Takes it from the machine, and deletes it unless it is kept; the first one stays."""
         disk = self._disk(request, vm_id, disk_id)
-        return accepted(disk_remove(disk=disk, user=caller(request)))
+        wanted = DiskRemoveSerializer(data=request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
+        remove = disk_detach if wanted.validated_data["keep"] else disk_remove
+        return accepted(remove(disk=disk, user=caller(request)))
 
     def _disk(self, request: Request, vm_id: UUID, disk_id: UUID) -> Disk:
         return _found(Disk.objects.filter(vm=vm_or_404(request, vm_id), pk=disk_id).select_related("vm__project"))
+
+
+class KeptDiskListView(generics.ListAPIView[Disk]):
+    """The disks that belong to no machine, of your projects."""
+
+    queryset = Disk.objects.none()
+    serializer_class = KeptDiskSerializer
+    filterset_class = KeptDiskFilter
+    ordering = ("created_at", "id")
+
+    def get_queryset(self) -> QuerySet[Disk]:
+        """The caller's own."""
+        return kept_disks_for(caller(self.request))
+
+
+class KeptDiskView(APIView):
+    """A disk that belongs to no machine."""
+
+    @extend_schema(responses=KeptDiskSerializer)
+    def get(self, request: Request, disk_id: UUID) -> Response:
+        """Shows it."""
+        return Response(KeptDiskSerializer(_found(kept_disks_for(caller(request)).filter(pk=disk_id))).data)
+
+    @extend_schema(operation_id="disk_delete", responses=ACCEPTED)
+    def delete(self, request: Request, disk_id: UUID) -> Response:
+        """Deletes it, with all that is on it."""
+        disk = _found(kept_disks_for(caller(request)).filter(pk=disk_id))
+        return accepted(disk_delete(disk=disk, user=caller(request)))
 
 
 class NicListView(generics.ListAPIView[Nic]):

@@ -27,6 +27,8 @@ urlpatterns = [
         name="api-vm-snapshot-revert",
     ),
     path("vms/<uuid:vm_id>/screenshot", views.VmScreenshotView.as_view(), name="api-vm-screenshot"),
+    path("disks", changes.KeptDiskListView.as_view(), name="api-kept-disks"),
+    path("disks/<uuid:disk_id>", changes.KeptDiskView.as_view(), name="api-kept-disk"),
     path("images", images.ImageListView.as_view(), name="api-images"),
     path("images/<uuid:image_id>", images.ImageView.as_view(), name="api-image"),
     path("images/<uuid:image_id>/data", images.ImageDataView.as_view(), name="api-image-data"),

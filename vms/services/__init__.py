@@ -2,6 +2,7 @@
 
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
+from .disks import disk_attach, disk_delete, disk_detach
 from .hardware import cd_change, disk_add, disk_grow, disk_remove, nic_add, nic_remove, vm_resize
 from .images import (
     NewImage,
@@ -26,6 +27,9 @@ __all__ = [
     "boot_order_set",
     "cd_change",
     "disk_add",
+    "disk_attach",
+    "disk_delete",
+    "disk_detach",
     "disk_grow",
     "disk_remove",
     "image_check",

@@ -14,7 +14,7 @@ from eve_agent.wire.domain import StateAction
 from accounts.models import AuditOutcome, Project, Role, User
 from accounts.selectors import role_allows, role_in
 from accounts.services import audit_record
-from hypervisors.models import HypervisorState
+from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation
 from operations.selectors import active_operations
@@ -264,6 +264,15 @@ def require_operator(user: User, vm: Vm, *, action: str) -> None:
 def _require_managed(user: User, vm: Vm) -> None:
     if not hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
         raise VmNotFound()
+
+
+def require_host_up(host: Hypervisor) -> None:
+    """That the host can be asked about what belongs to no VM. Raises VmHostAway."""
+    if host.state != HypervisorState.ONLINE:
+        raise VmHostAway(
+            _("Host %(host)s cannot be asked just now. Nothing was changed. Try again when it is back.")
+            % {"host": host.name}
+        )
 
 
 def require_host(vm: Vm) -> None:
