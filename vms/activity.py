@@ -38,6 +38,21 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
     # action: icon, how it is told, how it is told when it failed
     "vm.create": ("plus", gettext_lazy("{who} made {vm}"), gettext_lazy("{who} could not make {vm}")),
     "vm.delete": ("trash", gettext_lazy("{who} deleted {vm}"), gettext_lazy("{who} could not delete {vm}")),
+    "vm.guest_password": (
+        "key",
+        gettext_lazy("{who} set a password in {vm}"),
+        gettext_lazy("{who} could not set a password in {vm}"),
+    ),
+    "vm.guest_freeze": (
+        "player-pause",
+        gettext_lazy("{who} froze the file systems of {vm}"),
+        gettext_lazy("{who} could not freeze the file systems of {vm}"),
+    ),
+    "vm.guest_thaw": (
+        "player-play",
+        gettext_lazy("{who} thawed the file systems of {vm}"),
+        gettext_lazy("{who} could not thaw the file systems of {vm}"),
+    ),
     "vm.settings": (
         "edit",
         gettext_lazy("{who} changed the settings of {vm}"),

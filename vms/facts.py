@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import ipaddress
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain, Graphics
+from eve_agent.wire.guest import GuestInfo
 
 T = TypeVar("T")
 
@@ -40,6 +42,22 @@ def clean_domain(domain: Domain) -> Domain:
         vcpus=min(clean.vcpus, MAX_VCPUS),
         vcpus_max=min(clean.vcpus_max, MAX_VCPUS),
     )
+
+
+def clean_guest(info: GuestInfo) -> GuestInfo:
+    """The same, fit to be kept: what a guest says of itself is anybody's word. Addresses that are none are left out."""
+    clean: GuestInfo = _clean(info)
+    return dataclasses.replace(clean, addresses=tuple(each for each in clean.addresses if _is_address(each.address)))
+
+
+def guest_of(plain: dict[str, Any]) -> GuestInfo | None:
+    """The guest in a row's ``guest``; None where nothing is known of it."""
+    if not plain:
+        return None
+    try:
+        return codec.from_plain(GuestInfo, plain)
+    except codec.DecodeError:
+        return None
 
 
 def domain_of(facts: dict[str, Any]) -> Domain | None:
@@ -79,6 +97,14 @@ def display_warnings(name: str, facts: dict[str, Any]) -> list[str]:
         "Eve does not need that: set its listen type to none."
     )
     return [warning % {"name": name}]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _clean(value: Any) -> Any:

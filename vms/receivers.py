@@ -17,6 +17,7 @@ from common.publish import publish
 from hypervisors.signals import (
     domain_seen,
     domain_vanished,
+    host_reached,
     hypervisor_moved,
     hypervisor_state_changed,
     inventory_seen,
@@ -27,6 +28,7 @@ from operations.signals import operation_changed
 
 from . import inventory, live
 from .disks import kept_disks_for
+from .guests import guests_refresh
 from .images import images_at_sites_of
 from .models import Disk, Image, Vm
 from .selectors import vms_managed_by
@@ -48,6 +50,12 @@ def on_domain_seen(*, hypervisor_id: UUID, domain: Domain, **_: Any) -> None:
 def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> None:
     """A domain is gone."""
     inventory.domain_remove(hypervisor_id=hypervisor_id, domain_uuid=domain_uuid)
+
+
+@receiver(host_reached)
+def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
+    """A host may be asked about its guests."""
+    guests_refresh(hypervisor_id)
 
 
 @receiver(hypervisor_state_changed)

@@ -59,9 +59,13 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
     expect(page.get_by_text("life-01 has the disk again.")).to_be_visible(timeout=OPERATION_MS)
     power(world, address, "start")
     expect(page.locator(".phead .st")).to_have_text("Running", timeout=OPERATION_MS)
+    expect(page.get_by_text("it takes up to 2 vCPUs and 256 MiB at once")).to_be_visible()
     page.fill("#vcpus", "2")
+    page.fill("#memory", "0.5")
     page.get_by_role("button", name="Change the size").click()
-    expect(page.get_by_text("It gets 2 and 256 MiB at its next start")).to_be_visible(timeout=OPERATION_MS)
+    expect(
+        page.get_by_text("The running guest has 2 vCPUs and 256 MiB. It gets 2 and 512 MiB at its next start")
+    ).to_be_visible(timeout=OPERATION_MS)
     picture(page, "vm-hardware")
 
     page.goto(f"{address}snapshots/")
@@ -130,6 +134,43 @@ def test_a_cloud_image_boots_with_its_name_and_key(
     page.goto(f"{page.url}console/")
     page.wait_for_timeout(3000)
     picture(page, "vm-cloud-console")
+    the_guest_is_asked(world, page, vm_id)
+    picture(page, "vm-guest")
+
+
+def the_guest_is_asked(world: World, page: Page, vm_id: str) -> None:
+    """What it tells of itself, its password, its file systems, and a vCPU more while it runs."""
+    token = world.house.token()
+    page.goto(f"{world.house.url}/vms/{vm_id}/settings/")
+    before = in_guest(world, vm_id, "getent shadow root")
+    page.fill("#guest-password", "a quite new 1")
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_text("The password of root is set in the guest.")).to_be_visible()
+    assert in_guest(world, vm_id, "getent shadow root") != before
+    page.get_by_role("button", name="Freeze the file systems").click()
+    expect(page.get_by_text("It goes on by itself after 30 seconds.")).to_be_visible()
+    page.get_by_role("button", name="Let them go on").click()
+    expect(page.get_by_text("The file systems of the guest go on.")).to_be_visible()
+    resources = {"vcpus": 2, "memory_bytes": 768 * 2**20}
+    answer = world.house.api("PUT", f"/vms/{vm_id}/resources", token=token, json=resources)
+    assert ended(world, answer.json()["operation"])["result"]["needs_restart"] is False
+    assert in_guest(world, vm_id, "ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l").strip() == "2"
+    told = world.house.api("GET", f"/vms/{vm_id}/guest", token=token).json()["guest"]
+    assert (told["has_agent"], told["host_name"]) == (True, "cloud-01")
+    page.goto(f"{world.house.url}/vms/{vm_id}/")
+    expect(page.locator("#vm-guest").get_by_text("Debian GNU/Linux 12")).to_be_visible()
+
+
+def ended(world: World, address: str) -> dict[str, Any]:
+    """The operation at that address, once it is over."""
+    token, deadline = world.house.token(), time.monotonic() + OPERATION_MS / 1000
+    while True:
+        answer = world.house.api("GET", address.removeprefix("/api/v1"), token=token).json()
+        if answer["finished_at"]:
+            assert answer["state"] == "succeeded", answer
+            return dict(answer)
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def power(world: World, address: str, action: str) -> None:

@@ -28,6 +28,7 @@ class ChangingHost(StubHost):
 
     def __init__(self) -> None:
         super().__init__()
+        self.grown: spec.ResourcesChange
         self.snaps: dict[str, Snapshot] = {}
 
     def domain(self, uuid: UUID) -> Domain:
@@ -37,6 +38,7 @@ class ChangingHost(StubHost):
 
     def resources_change(self, uuid: UUID, wanted: spec.ResourcesChange) -> spec.ResourcesStatus:
         self._ask("resources_change")
+        self.grown = wanted
         domain = self.domain(uuid)
         then = Resources(wanted.vcpus, wanted.vcpus, wanted.memory_bytes, wanted.memory_bytes)
         if domain.state is DomainState.OFF:

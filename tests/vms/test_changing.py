@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from eve_agent.wire.domain import DomainState
+from eve_agent.wire.domain import DomainState, Resources
 from eve_agent.wire.errors import ErrorCode
 
 from hypervisors.errors import HostAway
@@ -389,3 +389,27 @@ def test_the_pages_of_one_that_eve_did_not_make_offer_nothing(cast: Cast) -> Non
         html = cast.pages(cast.owner).get(f"/vms/{cast.acme_vm.pk}/{page}/").content.decode()
         assert "/change/" not in html
         assert "that it made" in html or "did not make" in html
+
+
+def test_it_is_made_with_room_to_grow(cast: Cast, host: ChangingHost, vm: Vm, settings: Any) -> None:
+    spec = host.specs[vm.pk]
+    assert (spec.vcpus, spec.vcpus_max) == (2, 4)
+    assert spec.memory_max_bytes == spec.memory_bytes  # a guest gives back only what it wants to
+    settings.VCPU_ROOM, settings.MEMORY_ROOM = 3, 2
+    ask(cast, vm, "put", "resources", {"vcpus": 1, "memory_bytes": GIB})
+    assert work().state == "succeeded"
+    assert (host.grown.vcpus_max, host.grown.memory_max_bytes) == (3, 2 * GIB)
+
+
+def test_the_page_says_what_it_takes_at_once(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    host._put(vm.pk, vcpus_max=4, memory_max_bytes=3 * GIB)
+    ask(cast, vm, "post", "disks", {"size_bytes": GIB})
+    work()
+    html = cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
+    assert "up to 4 vCPUs and 3 GiB at once" in html
+    host._put(vm.pk, next_start=Resources(2, 8, 2 * GIB, 8 * GIB))
+    ask(cast, vm, "post", "disks", {"size_bytes": GIB})
+    work()
+    assert (
+        "at its next start: shut it down" not in cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
+    )

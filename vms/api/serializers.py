@@ -69,6 +69,30 @@ class FactsSerializer(serializers.Serializer[Any]):
     graphics = GraphicsSerializer(many=True)
 
 
+class GuestAddressSerializer(serializers.Serializer[Any]):
+    """An address of a guest."""
+
+    address = serializers.CharField(help_text="IPv4 or IPv6.")
+    prefix = serializers.IntegerField(help_text="In bits; 0 where it is not known.")
+    mac = serializers.CharField(help_text="Of the card; empty where it is not known.")
+    interface = serializers.CharField(help_text="Its name in the guest; empty where it is not known.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Also ``source``, a name that DRF's fields use themselves."""
+        source = serializers.CharField(help_text="Who told: agent, lease or arp.")
+        return {**super().get_fields(), "source": source}
+
+
+class GuestInfoSerializer(serializers.Serializer[Any]):
+    """What a guest says of itself."""
+
+    has_agent = serializers.BooleanField(help_text="Whether an agent in it answered.")
+    host_name = serializers.CharField()
+    os_name = serializers.CharField(help_text="Such as Debian GNU/Linux 12 (bookworm).")
+    kernel = serializers.CharField()
+    addresses = GuestAddressSerializer(many=True)
+
+
 class VmStateSerializer(serializers.Serializer[Any]):
     """A VM's state."""
 
@@ -104,6 +128,7 @@ class VmSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices, help_text="What you may do.", allow_null=True)
     operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
     facts = FactsSerializer(source="domain", allow_null=True, help_text="Null until its host has reported it.")
+    guest = GuestInfoSerializer(allow_null=True, help_text="As it told lately; null where nothing is known.")
     last_seen_at = serializers.DateTimeField(source="vm.last_seen_at", allow_null=True)
     created_at = serializers.DateTimeField(source="vm.created_at")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import changes, images, metrics, storage, views
+from . import changes, guests, images, metrics, storage, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/project", views.VmProjectView.as_view(), name="api-vm-project"),
     path("vms/<uuid:vm_id>/boot", changes.BootView.as_view(), name="api-vm-boot"),
     path("vms/<uuid:vm_id>/cd", changes.CdView.as_view(), name="api-vm-cd"),
+    path("vms/<uuid:vm_id>/guest", guests.GuestView.as_view(), name="api-vm-guest"),
+    path("vms/<uuid:vm_id>/guest/password", guests.GuestPasswordView.as_view(), name="api-vm-guest-password"),
+    path("vms/<uuid:vm_id>/guest/freeze", guests.GuestFreezeView.as_view(), name="api-vm-guest-freeze"),
+    path("vms/<uuid:vm_id>/guest/thaw", guests.GuestThawView.as_view(), name="api-vm-guest-thaw"),
     path("vms/<uuid:vm_id>/snapshots", changes.SnapshotListView.as_view(), name="api-vm-snapshots"),
     path("vms/<uuid:vm_id>/snapshots/<uuid:snapshot_id>", changes.SnapshotView.as_view(), name="api-vm-snapshot"),
     path(

@@ -75,6 +75,10 @@ class Vm(models.Model):
     state_before_since = models.DateTimeField(null=True, blank=True, editable=False)
     facts = models.JSONField(_("facts"), default=dict, blank=True, editable=False)
     """:class:`eve_agent.wire.domain.Domain` as last reported, as plain JSON."""
+    guest = models.JSONField(_("guest"), default=dict, blank=True, editable=False)
+    """:class:`eve_agent.wire.guest.GuestInfo` as last told, as plain JSON."""
+    guest_asked_at = models.DateTimeField(_("guest asked"), null=True, blank=True, editable=False)
+    """When :attr:`guest` was asked for last, whether or not there was an answer."""
     seen_vcpus = models.PositiveBigIntegerField(_("vCPUs on the host"), null=True, blank=True, editable=False)
     """As last reported; other than :attr:`vcpus`, it is drift."""
     seen_memory_bytes = models.PositiveBigIntegerField(_("memory on the host"), null=True, blank=True, editable=False)
