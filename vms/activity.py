@@ -53,6 +53,27 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} thawed the file systems of {vm}"),
         gettext_lazy("{who} could not thaw the file systems of {vm}"),
     ),
+    "vm.rescue": (
+        "lifebuoy",
+        gettext_lazy("{who} started a rescue system in {vm}"),
+        gettext_lazy("{who} could not start a rescue system in {vm}"),
+    ),
+    "vm.rescue_end": (
+        "lifebuoy",
+        gettext_lazy("{who} ended the rescue of {vm}"),
+        gettext_lazy("{who} could not end the rescue of {vm}"),
+    ),
+    "vm.reinstall": (
+        "refresh",
+        gettext_lazy("{who} reinstalled {vm}"),
+        gettext_lazy("{who} could not reinstall {vm}"),
+    ),
+    "vm.clone": ("copy", gettext_lazy("{who} made {vm} as a copy"), gettext_lazy("{who} could not make {vm}")),
+    "vm.template": (
+        "photo",
+        gettext_lazy("{who} made an image of {vm}"),
+        gettext_lazy("{who} could not make an image of {vm}"),
+    ),
     "vm.settings": (
         "edit",
         gettext_lazy("{who} changed the settings of {vm}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import changes, creating, customers, disks, guests, images, settings, staff, storage
+from .views import changes, creating, customers, disks, guests, images, settings, staff, storage, systems
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -21,6 +21,10 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/guest/", guests.vm_guest, name="vm-guest"),
     path("vms/<uuid:vm_id>/guest/password/", guests.vm_guest_password, name="vm-guest-password"),
     path("vms/<uuid:vm_id>/guest/freeze/", guests.vm_guest_freeze, name="vm-guest-freeze"),
+    path("vms/<uuid:vm_id>/rescue/", systems.rescue, name="vm-rescue"),
+    path("vms/<uuid:vm_id>/clone/", systems.clone, name="vm-clone"),
+    path("vms/<uuid:vm_id>/template/", systems.template, name="vm-template"),
+    path("vms/<uuid:vm_id>/reinstall/", systems.reinstall, name="vm-reinstall"),
     path("vms/<uuid:vm_id>/settings/", settings.vm_settings, name="vm-settings"),
     path("vms/<uuid:vm_id>/settings/save/", settings.vm_settings_save, name="vm-settings-save"),
     path("vms/<uuid:vm_id>/boot/", settings.vm_boot, name="vm-boot"),

@@ -67,6 +67,10 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
         page.get_by_text("The running guest has 2 vCPUs and 256 MiB. It gets 2 and 512 MiB at its next start")
     ).to_be_visible(timeout=OPERATION_MS)
     picture(page, "vm-hardware")
+    power(world, address, "stop")  # a memory with vCPUs that were plugged in could not be brought back
+    expect(page.locator(".phead .st")).to_have_text("Off", timeout=OPERATION_MS)
+    power(world, address, "start")
+    expect(page.locator(".phead .st")).to_have_text("Running", timeout=OPERATION_MS)
 
     page.goto(f"{address}snapshots/")
     page.fill("#snapshot-name", "before the update")
@@ -106,6 +110,70 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
         time.sleep(0.2)
     assert vm_id not in world.sandbox.virsh("list", "--all", "--uuid")
     assert world.sandbox.virsh("vol-list", "default").count(".qcow2") == 0
+
+
+@pytest.mark.timeout(600)
+def test_rescue_reinstallation_and_copies(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    token = world.house.token()
+    iso = upload(world, "Rescue disc", data=bytes(2**20), kind="iso", format="raw")
+    page = browse("olivia@acme.example", viewport={"width": 1316, "height": 1400})
+    page.goto(f"{world.house.url}/vms/new/")
+    page.fill("#id_name", "ill-01")
+    page.locator("label.opt", has_text="Own numbers").click()
+    page.fill("#id_memory_gib", "0.25")
+    page.fill("#id_disk_gib", "1")
+    page.get_by_role("button", name="Create ill-01").click()
+    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
+    address = page.url
+    vm_id = address.rstrip("/").rsplit("/", 1)[-1]
+    expect(page.get_by_text("ill-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    before = world.house.api("GET", f"/vms/{vm_id}/disks", token=token).json()["results"][0]["id"]
+    macs = world.sandbox.virsh("domiflist", vm_id)
+
+    page.goto(f"{address}settings/")
+    page.select_option("#rescue-image", label="Rescue disc")
+    page.get_by_role("button", name="Rescue…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop it and start").click()
+    expect(page.get_by_text("ill-01 runs the rescue system, with its disks attached.")).to_be_visible(
+        timeout=OPERATION_MS
+    )
+    assert f"{iso}.img" in world.sandbox.virsh("domblklist", vm_id)
+    picture(page, "vm-rescue")
+    page.get_by_role("button", name="End the rescue…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop it and start").click()
+    expect(page.get_by_text("ill-01 runs its own system again.")).to_be_visible(timeout=OPERATION_MS)
+    assert f"{iso}.img" not in world.sandbox.virsh("domblklist", vm_id)
+
+    page.select_option("#reinstall-image", label="Rescue disc (ISO)")
+    page.fill("#reinstall-keys", "")
+    page.get_by_role("button", name="Reinstall…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("ill-01")
+    dialog.get_by_role("button", name="Reinstall ill-01").click()
+    expect(page.get_by_text("ill-01 is made anew.")).to_be_visible(timeout=OPERATION_MS)
+    assert before not in world.sandbox.virsh("domblklist", vm_id)
+    assert before not in world.sandbox.virsh("vol-list", "default")
+    assert re.findall(r"52:54\S+", world.sandbox.virsh("domiflist", vm_id)) == re.findall(r"52:54\S+", macs)
+
+    power(world, address, "stop")
+    expect(page.locator(".phead .st")).to_have_text("Off", timeout=OPERATION_MS)
+    picture(page, "vm-systems")
+    page.fill("#template-name", "Ill no more")
+    page.get_by_role("button", name="Make an image").click()
+    expect(page.get_by_text("The image of ill-01 is there.")).to_be_visible(timeout=OPERATION_MS)
+    page.fill("#clone-name", "ill-02")
+    page.get_by_role("button", name="Copy the machine").click()
+    expect(page.get_by_text("ill-02 is there.")).to_be_visible(timeout=OPERATION_MS)
+    power(world, page.url, "start")
+    expect(page.locator(".phead .st")).to_have_text("Running", timeout=OPERATION_MS)
+    for each in (vm_id, page.url.rstrip("/").rsplit("/", 1)[-1]):
+        address = world.house.api("DELETE", f"/vms/{each}", token=token).json()["operation"]
+        ended(world, address)
+    left = world.sandbox.virsh("vol-list", "default")
+    assert left.count(".qcow2") == 0
+    assert (left.count(".img"), left.count(".part"), left.count(".iso")) == (2, 0, 0)
 
 
 @pytest.mark.timeout(900)
@@ -180,16 +248,19 @@ def power(world: World, address: str, action: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
-def upload(world: World, name: str) -> None:
-    """Sends the cloud image, as a program does."""
+def upload(world: World, name: str, *, data: bytes = b"", **fields: Any) -> str:
+    """Sends an image, the cloud image unless there is `data`, as a program does; its id."""
     token = world.house.token()
-    data = cloud_image_ensure().read_bytes()
+    data = data or cloud_image_ensure().read_bytes()
     site = world.house.api("GET", "/sites", token=token).json()["results"][0]["id"]
     for each in world.house.api("GET", "/sites", token=token).json()["results"]:
         site = each["id"] if each["name"] == "here" else site
-    answer = world.house.api("POST", "/images", token=token, json={"name": name, "site": site, "size_bytes": len(data)})
-    assert answer.status_code == 201, answer.text
-    path, sent = f"/images/{answer.json()['image']['id']}", 0
+    announced = world.house.api(
+        "POST", "/images", token=token, json={"name": name, "site": site, "size_bytes": len(data), **fields}
+    )
+    assert announced.status_code == 201, announced.text
+    image = str(announced.json()["image"]["id"])
+    path, sent = f"/images/{image}", 0
     piece = world.house.api("GET", f"{path}/data", token=token).json()["piece_bytes"]
     while sent < len(data):
         answer = world.house.api("PUT", f"{path}/data?offset={sent}", token=token, data=data[sent : sent + piece])
@@ -201,6 +272,7 @@ def upload(world: World, name: str) -> None:
         assert state == "coming"
         assert time.monotonic() < deadline
         time.sleep(0.5)
+    return image
 
 
 def in_guest(world: World, vm_id: str, script: str) -> str:

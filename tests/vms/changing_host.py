@@ -28,6 +28,7 @@ class ChangingHost(StubHost):
 
     def __init__(self) -> None:
         super().__init__()
+        self.boots: tuple[str, ...] = ()
         self.grown: spec.ResourcesChange
         self.snaps: dict[str, Snapshot] = {}
 
@@ -83,6 +84,7 @@ class ChangingHost(StubHost):
 
     def boot_order_set(self, uuid: UUID, wanted: spec.BootOrder) -> Domain:
         self._ask("boot_order_set")
+        self.boots = wanted.devices
         places = {device: place for place, device in enumerate(wanted.devices, start=1)}
         domain = self.domain(uuid)
         disks = tuple(dataclasses.replace(disk, boot_order=places.get(str(disk.uuid), 0)) for disk in domain.disks)

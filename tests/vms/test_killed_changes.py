@@ -12,10 +12,11 @@ from hypervisors.client import AgentClient
 from operations.models import OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
-from vms.models import Disk, Vm
+from vms.models import Disk, FirstBoot, ImageCopy, Lifecycle, Quota, Vm, VmState
 
+from .images.test_coming import DATA, begin, send
 from .test_changing import ask
-from .test_killed import agent, ca, enrolled, finish, hypervisor, until_it_lives, work
+from .test_killed import MOST_BORDERS, agent, ca, enrolled, finish, hypervisor, until_it_lives, work
 
 __all__ = ["agent", "ca", "enrolled", "hypervisor", "work"]
 
@@ -26,6 +27,7 @@ PREPARED: list[tuple[str, str, Any]] = [
     ("post", "nics", {"network": "default"}),
 ]
 KEPT = ("delete", "disks/{second}?keep=true", None)
+STOP = ("patch", "state", {"action": "stop"})
 SNAPSHOT = ("post", "snapshots", {"name": "before"})
 CHANGES: dict[str, list[tuple[str, str, Any]]] = {
     # what is asked for before, and last what the worker is killed at
@@ -38,6 +40,11 @@ CHANGES: dict[str, list[tuple[str, str, Any]]] = {
     "disk-detach": [KEPT],
     "disk-attach": [KEPT, ("put", "disks/{kept}", None)],
     "disk-delete": [KEPT, ("delete", "/disks/{kept}", None)],
+    "clone": [STOP, ("post", "clone", {"name": "copy-{number}"})],
+    "template": [STOP, ("post", "template", {"name": "image {number}"})],
+    "rescue": [("put", "rescue", {"image": "{iso}"})],
+    "rescue-end": [("put", "rescue", {"image": "{iso}"}), ("delete", "rescue", None)],
+    "reinstall": [("post", "reinstall", {"image": "{iso}"})],
     "nic-add": [("post", "nics", {"network": "default"})],
     "nic-remove": [("delete", "nics/{nic}", None)],
     "cd": [("put", "cd", {"image": None})],
@@ -53,6 +60,7 @@ class Asking:
 
     cast: Cast
     work: Callable[[], Any]
+    iso: str
     vm: Vm | None = None
 
     def make(self, number: int) -> Vm:
@@ -77,6 +85,7 @@ class Asking:
         assert self.vm is not None
         ids = {
             "number": number,
+            "iso": self.iso,
             "second": (self.vm.disks.order_by("position").last() or Disk()).pk,
             "kept": (Disk.objects.filter(vm=None).order_by("kept_since").last() or Disk()).pk,
             "nic": self.vm.nics.values_list("mac", flat=True)[0],
@@ -86,8 +95,17 @@ class Asking:
             send = getattr(self.cast.api(self.cast.operator), method)
             answer = send(f"/api/v1{path}".format(**ids))
         else:
-            answer = ask(self.cast, self.vm, method, path.format(**ids), fill(body, ids))
+            answer = ask(self.cast, self.vm, method, path.format(**ids), fill(body, ids), who="owner")
         assert answer.status_code == 202, answer.content
+
+
+def iso_ready(cast: Cast, work: Callable[[], Any]) -> str:
+    """The id of an ISO that the host has."""
+    path = begin(cast, kind="iso", name="rescue")
+    send(cast, path, 0, len(DATA))
+    cast.api(cast.owner).post(path)
+    assert work().state == OperationState.SUCCEEDED
+    return path.split("/")[-2]
 
 
 def fill(value: Any, ids: dict[str, Any]) -> Any:
@@ -105,13 +123,25 @@ def differences(agent: RealAgent, vm: Vm) -> list[tuple[str, Any, Any]]:
     with AgentClient(agent.hypervisor) as client:
         domain = client.domain(vm.pk)
         snapshots = client.snapshots(vm.pk)
-        volumes = {volume.name: volume.capacity_bytes for volume in client.volumes("default")}
+        domains = {each.uuid for each in client.domains() if each.is_made_by_eve}
+        found = client.volumes("default")
+    images = {volume.name for volume in found if volume.name.endswith((".img", ".part"))}
+    volumes = {volume.name: volume.capacity_bytes for volume in found if volume.name.endswith(".qcow2")}
     then = domain.next_start or domain
+    uuids = {
+        kind: {disk.uuid for disk in domain.disks if disk.device == kind and disk.uuid} for kind in ("disk", "cdrom")
+    }
     pairs = [
+        ("lifecycle", vm.lifecycle, Lifecycle.KEPT),
+        ("first boot", FirstBoot.objects.count(), 0),
+        ("state", VmState(vm.state), VmState(domain.state)),
+        ("machines", set(Vm.objects.filter(is_made_by_eve=True).values_list("pk", flat=True)), domains),
+        ("images", {f"{copy.image_id}.img" for copy in ImageCopy.objects.filter(is_ready=True)}, images),
         ("title", vm.name, domain.title),
         ("autostart", vm.is_autostarted, domain.is_autostarted),
         ("size", (vm.vcpus, vm.memory_bytes), (then.vcpus, then.memory_bytes)),
-        ("disks", set(vm.disks.values_list("pk", flat=True)), {disk.uuid for disk in domain.disks if disk.uuid}),
+        ("disks", set(vm.disks.values_list("pk", flat=True)), uuids["disk"]),
+        ("disc", {vm.cd_image_id} - {None}, uuids["cdrom"]),
         ("nics", set(vm.nics.values_list("mac", flat=True)), {nic.mac for nic in domain.nics}),
         ("snapshots", set(vm.snapshots.values_list("pk", flat=True)), {each.uuid for each in snapshots}),
         ("volumes", {f"{disk.pk}.qcow2": disk.size_bytes for disk in Disk.objects.all()}, volumes),
@@ -121,10 +151,11 @@ def differences(agent: RealAgent, vm: Vm) -> list[tuple[str, Any, Any]]:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
-    asking = Asking(cast, work)
+    asking = Asking(cast, work, iso_ready(cast, work) if "{iso}" in str(CHANGES[change]) else "")
     *before, last = CHANGES[change]
+    Quota.objects.create(project=cast.acme, vms=2 * MOST_BORDERS, vcpus=4 * MOST_BORDERS, images=MOST_BORDERS)
 
-    def begin(border: int) -> None:
+    def start(border: int) -> None:
         asking.make(border)
         for each in before:
             asking.ask(border, *each)
@@ -132,7 +163,7 @@ def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
         asking.ask(border, *last)
 
     borders = []
-    for border in until_it_lives(begin):
+    for border in until_it_lives(start):
         borders.append(border)
         finish(work)
         assert asking.vm is not None

@@ -125,12 +125,17 @@ class VmSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=VmState.choices, source="vm.state")
     state_reason = serializers.CharField(source="vm.state_reason")
     state_since = serializers.DateTimeField(source="vm.state_since")
+    is_rescued = serializers.SerializerMethodField(help_text="Whether it runs a rescue system.")
     role = serializers.ChoiceField(choices=Role.choices, help_text="What you may do.", allow_null=True)
     operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
     facts = FactsSerializer(source="domain", allow_null=True, help_text="Null until its host has reported it.")
     guest = GuestInfoSerializer(allow_null=True, help_text="As it told lately; null where nothing is known.")
     last_seen_at = serializers.DateTimeField(source="vm.last_seen_at", allow_null=True)
     created_at = serializers.DateTimeField(source="vm.created_at")
+
+    def get_is_rescued(self, card: Any) -> bool:
+        """By what is to be brought back."""
+        return bool(card.vm.rescue)
 
     def get_operation(self, card: Any) -> str | None:
         """The operation's address."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import changes, guests, images, metrics, storage, views
+from . import changes, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/project", views.VmProjectView.as_view(), name="api-vm-project"),
     path("vms/<uuid:vm_id>/boot", changes.BootView.as_view(), name="api-vm-boot"),
     path("vms/<uuid:vm_id>/cd", changes.CdView.as_view(), name="api-vm-cd"),
+    path("vms/<uuid:vm_id>/rescue", systems.RescueView.as_view(), name="api-vm-rescue"),
+    path("vms/<uuid:vm_id>/reinstall", systems.ReinstallView.as_view(), name="api-vm-reinstall"),
+    path("vms/<uuid:vm_id>/clone", systems.CloneView.as_view(), name="api-vm-clone"),
+    path("vms/<uuid:vm_id>/template", systems.TemplateView.as_view(), name="api-vm-template"),
     path("vms/<uuid:vm_id>/guest", guests.GuestView.as_view(), name="api-vm-guest"),
     path("vms/<uuid:vm_id>/guest/password", guests.GuestPasswordView.as_view(), name="api-vm-guest-password"),
     path("vms/<uuid:vm_id>/guest/freeze", guests.GuestFreezeView.as_view(), name="api-vm-guest-freeze"),

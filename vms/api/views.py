@@ -106,12 +106,7 @@ class VmListView(generics.ListAPIView[Vm]):
             digest=request_digest("vm.create", request.data),
             make=partial(vm_create, wanted=wanted, project=project, user=user),
         )
-        answer = {
-            "id": str(operation.target_id),
-            "vm": f"/api/v1/vms/{operation.target_id}",
-            "operation": f"/api/v1/operations/{operation.pk}",
-        }
-        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
+        return created(operation)
 
 
 class VmView(APIView):
@@ -253,6 +248,16 @@ class AdoptView(APIView):
             status=status.HTTP_201_CREATED,
             headers={"Location": f"/api/v1/vms/{vm.pk}"},
         )
+
+
+def created(operation: Operation) -> Response:
+    """202 with the address of the VM that is being made, and where to follow that."""
+    answer = {
+        "id": str(operation.target_id),
+        "vm": f"/api/v1/vms/{operation.target_id}",
+        "operation": f"/api/v1/operations/{operation.pk}",
+    }
+    return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
 
 
 def accepted(operation: Operation) -> Response:

@@ -63,6 +63,8 @@ class Vm(models.Model):
     """As agreed in Eve, for VMs that Eve made; what libvirt has is in `facts`."""
     boot_devices = models.JSONField(_("boots from"), default=list, blank=True, editable=False)
     """Once somebody chose it: ids of disks, MAC addresses, ``cdrom``, the first first. A running guest's facts still have what it booted by."""
+    rescue = models.JSONField(_("rescue"), default=dict, blank=True, editable=False)
+    """While it runs a rescue system: what it had before, ``cd_image`` (id or null) and ``boot_devices``; else empty."""
     cd_image = models.ForeignKey(
         "vms.Image", verbose_name=_("CD"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

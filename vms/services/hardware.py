@@ -16,7 +16,7 @@ from vms.models import Disk, DiskBus, Image, ImageKind, Nic, NicModel, Snapshot,
 from vms.placement import facts_of, usable_pools
 from vms.quotas import Amounts
 
-from .changes import change_create, vm_lock
+from .changes import change_create, vm_lock, vm_require_no_rescue
 from .creating import MAX_DISKS, MAX_NICS, NewNic, new_mac
 from .networks import nics_check
 from .quotas import quota_reserve
@@ -144,6 +144,7 @@ def nic_remove(*, nic: Nic, user: User) -> Operation:
 def cd_change(*, vm: Vm, user: User, image: Image | None) -> Operation:
     """Queues another disc in the CD drive; None: it is empty. Raises as :func:`vm_resize`."""
     vm = vm_lock(vm=vm, user=user, action=CD)
+    vm_require_no_rescue(vm)
     if image is not None:
         fits = images_usable_by(user, vm.project).filter(pk=image.pk, kind=ImageKind.ISO, site_id=vm.hypervisor.site_id)
         if not fits.exists():
@@ -184,14 +185,19 @@ def vm_require_no_snapshots(vm: Vm) -> None:
 
 def _pool(vm: Vm, disks: list[Disk], more_bytes: int) -> str:
     """Where the bytes go: beside the other disks. Raises NoRoom."""
+    name = disks[0].pool if disks else next((pool.name for pool in usable_pools(vm.hypervisor)), "")
+    pool_check(vm, name, more_bytes)
+    return name
+
+
+def pool_check(vm: Vm, name: str, more_bytes: int) -> None:
+    """That so much fits into that pool of its host. Raises NoRoom."""
     pools = {pool.name: pool.available_bytes for pool in usable_pools(vm.hypervisor)}
-    name = disks[0].pool if disks else next(iter(pools), "")
     if pools.get(name, 0) < more_bytes:
         raise NoRoom(
             _("Pool “%(pool)s” on its host has no %(wanted)d GiB of space left. Choose less, or ask the staff.")
             % {"pool": name, "wanted": -(-more_bytes // GIB)}
         )
-    return name
 
 
 def _vm_of(disk: Disk) -> Vm:

@@ -14,7 +14,7 @@ from vms.errors import NameTaken
 from vms.facts import CDROM
 from vms.models import Vm
 
-from .changes import change_create, vm_lock
+from .changes import change_create, vm_lock, vm_require_no_rescue
 from .creating import name_check
 
 SETTINGS, BOOT = "vm.settings", "vm.boot"
@@ -56,6 +56,7 @@ def boot_order_set(*, vm: Vm, user: User, devices: Sequence[str]) -> Operation:
         what :func:`vm_configure` raises.
     """
     vm = vm_lock(vm=vm, user=user, action=BOOT)
+    vm_require_no_rescue(vm)
     wanted = [device.strip().lower() for device in devices]
     known = {CDROM, *(str(disk.pk) for disk in vm.disks.all()), *(nic.mac for nic in vm.nics.all())}
     if not wanted or len(set(wanted)) != len(wanted) or not known.issuperset(wanted):

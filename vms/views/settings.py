@@ -16,11 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from accounts.models import User
+from accounts.selectors import ssh_keys_for
 from common.errors import EveError
 from vms.cards import card_for
 from vms.facts import CDROM
 from vms.forms import project_of
-from vms.models import Vm
+from vms.images import images_usable_by
+from vms.models import ImageState, Vm
 from vms.selectors import boot_order_of, projects_open_to
 from vms.services import boot_order_set, vm_configure, vm_delete, vm_move, vm_update
 
@@ -52,6 +54,8 @@ def vm_settings(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "vm": vm,
         "card": card_for(user, vm),
         "tab": "settings",
+        "images": images_usable_by(user, vm.project).filter(site_id=vm.hypervisor.site_id, state=ImageState.READY),
+        "keys": ssh_keys_for(user),
         "destinations": projects_open_to(user, vm).exclude(pk=vm.project_id),
         "bootables": bootables,
         "boot_places": _boot_places(vm, min(BOOT_PLACES, len(bootables))),
