@@ -319,6 +319,10 @@ DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")
 """The storage pool that new disks are made in, where a host has it."""
 DEFAULT_NETWORK = env.text("EVE_DEFAULT_NETWORK", "default")
 """The libvirt network that a new VM is plugged into, where nothing else is asked for and its host has it."""
+VCPU_ROOM = env.whole("EVE_VCPU_ROOM", 2, least=1, most=64)
+"""How many times its vCPUs a VM may be given while it runs, as far as its host has them."""
+MEMORY_ROOM = env.whole("EVE_MEMORY_ROOM", 1, least=1, most=64)
+"""How many times its memory. More than 1 trusts guests: what a guest was not given is taken by its own balloon driver."""
 MEMORY_OVERCOMMIT = env.number("EVE_MEMORY_OVERCOMMIT", 1.0, least=0.1, most=10)
 """How much memory may be promised to a host's VMs, as a share of what it has."""
 HOST_MEMORY_BYTES = env.whole("EVE_HOST_MEMORY_MIB", 1024, least=0, most=1_048_576) * 2**20

@@ -32,6 +32,7 @@ from .metrics.sampling import sample_forever
 from .models import Hypervisor, HypervisorState
 from .services.hypervisors import hypervisor_state_set
 from .services.renewal import agent_trust_maintain
+from .signals import host_reached
 from .tls import AgentTls, agent_tls
 from .workers import Workers
 
@@ -47,6 +48,7 @@ MAX_DELAY_SECONDS = 10.0
 NEW_HOST = dt.timedelta(minutes=10)
 NEW_HOST_DELAY_SECONDS = 1.0
 MAINTENANCE_SECONDS = 60.0
+OFFER_SECONDS = 10.0
 BRISK_SECONDS = 5.0
 """A host that takes longer is asked again in the lane of slow hosts, where it may take its time."""
 
@@ -166,7 +168,10 @@ class HostLink:
         arrived = asyncio.Event()
         reader = asyncio.create_task(self._read(websocket, mailbox, arrived))
         reader.add_done_callback(lambda _task: arrived.set())
-        sampler = asyncio.create_task(sample_forever(self._host, self._workers))
+        others = [
+            asyncio.create_task(sample_forever(self._host, self._workers)),
+            asyncio.create_task(self._offer_forever()),
+        ]
         try:
             while not reader.done():
                 batch = mailbox.take(loop.time())
@@ -186,7 +191,8 @@ class HostLink:
                         await arrived.wait()
                 arrived.clear()
         finally:
-            sampler.cancel()
+            for task in others:
+                task.cancel()
             reader.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
                 await reader
@@ -227,6 +233,14 @@ class HostLink:
         begun = loop.time()
         await self._workers.ask_slow_host(ask)
         self._is_slow = loop.time() - begun > BRISK_SECONDS
+
+    async def _offer_forever(self) -> None:
+        """Lets the apps above ask the host for what they want to know now and then."""
+        while True:
+            await asyncio.sleep(OFFER_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
+            await self._workers.ask_slow_host(
+                host_reached.send_robust, sender=Hypervisor, hypervisor_id=self._host.hypervisor_id
+            )
 
     async def _maintain(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -19,6 +19,12 @@ domain_vanished = Signal()
 hypervisor_state_changed = Signal()
 """``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
 
+host_reached = Signal()
+"""Eve reaches the host: whoever wants to ask it for something now and then does so, for a few seconds at most. ``hypervisor_id`` (UUID).
+
+Sent every ten seconds for each host, in a thread that it shares with hosts that are slow.
+"""
+
 hypervisor_moved = Signal()
 """A hypervisor stands at another site now: its staff are others.
 

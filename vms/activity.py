@@ -40,6 +40,52 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
     # action: icon, how it is told, how it is told when it failed
     "vm.create": ("plus", gettext_lazy("{who} made {vm}"), gettext_lazy("{who} could not make {vm}")),
     "vm.delete": ("trash", gettext_lazy("{who} deleted {vm}"), gettext_lazy("{who} could not delete {vm}")),
+    "vm.guest_password": (
+        "key",
+        gettext_lazy("{who} set a password in {vm}"),
+        gettext_lazy("{who} could not set a password in {vm}"),
+    ),
+    "vm.guest_freeze": (
+        "player-pause",
+        gettext_lazy("{who} froze the file systems of {vm}"),
+        gettext_lazy("{who} could not freeze the file systems of {vm}"),
+    ),
+    "vm.guest_thaw": (
+        "player-play",
+        gettext_lazy("{who} thawed the file systems of {vm}"),
+        gettext_lazy("{who} could not thaw the file systems of {vm}"),
+    ),
+    "vm.rescue": (
+        "lifebuoy",
+        gettext_lazy("{who} started a rescue system in {vm}"),
+        gettext_lazy("{who} could not start a rescue system in {vm}"),
+    ),
+    "vm.rescue_end": (
+        "lifebuoy",
+        gettext_lazy("{who} ended the rescue of {vm}"),
+        gettext_lazy("{who} could not end the rescue of {vm}"),
+    ),
+    "vm.reinstall": (
+        "refresh",
+        gettext_lazy("{who} reinstalled {vm}"),
+        gettext_lazy("{who} could not reinstall {vm}"),
+    ),
+    "vm.clone": ("copy", gettext_lazy("{who} made {vm} as a copy"), gettext_lazy("{who} could not make {vm}")),
+    "vm.template": (
+        "photo",
+        gettext_lazy("{who} made an image of {vm}"),
+        gettext_lazy("{who} could not make an image of {vm}"),
+    ),
+    "vm.settings": (
+        "edit",
+        gettext_lazy("{who} changed the settings of {vm}"),
+        gettext_lazy("{who} could not change the settings of {vm}"),
+    ),
+    "vm.boot": (
+        "edit",
+        gettext_lazy("{who} changed what {vm} boots from"),
+        gettext_lazy("{who} could not change what {vm} boots from"),
+    ),
     "vm.resize": (
         "cpu",
         gettext_lazy("{who} changed the size of {vm}"),
@@ -59,6 +105,16 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         "database",
         gettext_lazy("{who} took a disk from {vm}"),
         gettext_lazy("{who} could not take a disk from {vm}"),
+    ),
+    "vm.disk_detach": (
+        "database",
+        gettext_lazy("{who} took a disk from {vm} and kept it"),
+        gettext_lazy("{who} could not take a disk from {vm}"),
+    ),
+    "vm.disk_attach": (
+        "database",
+        gettext_lazy("{who} attached a kept disk to {vm}"),
+        gettext_lazy("{who} could not attach a kept disk to {vm}"),
     ),
     "vm.nic_add": (
         "network",

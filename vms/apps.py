@@ -13,4 +13,17 @@ class VmsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listens to what the apps below announce, and registers how VMs' operations are done."""
-        from . import hardware, image_work, making, power, receivers, removing, snapshotting  # noqa: F401, PLC0415  (after the apps are loaded)
+        from . import (  # noqa: F401, PLC0415  (after the apps are loaded)
+            configuring,
+            copying,
+            hardware,
+            image_work,
+            keeping,
+            making,
+            power,
+            receivers,
+            reinstalling,
+            removing,
+            rescuing,
+            snapshotting,
+        )

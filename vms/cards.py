@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +11,14 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, Resources, StateAction
+from eve_agent.wire.guest import GuestInfo
 
 from accounts.models import Role, User
 from accounts.selectors import role_allows
 from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
 
-from .facts import domain_of, exposed_displays
+from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
 from .selectors import TROUBLE_STATES, role_on, roles_on
 from .states import DOING, DONE, actions_in
@@ -56,8 +58,22 @@ class VmCard:
 
     @property
     def pending(self) -> Resources | None:
-        """What it will have at its next start, where that is not what the running guest has."""
-        return self.domain.next_start if self.domain else None
+        """What it will have at its next start, where that is not what the running guest has. Room to grow is no news."""
+        domain = self.domain
+        then = domain.next_start if domain else None
+        if domain is None or then is None:
+            return None
+        is_other = (then.vcpus, then.memory_bytes) != (domain.vcpus, domain.memory_bytes)
+        return then if is_other else None
+
+    @property
+    def room(self) -> Domain | None:
+        """What it may be given while it runs, where that is more than it has."""
+        domain = self.domain
+        if domain is None or not self.has_screen:
+            return None
+        grows = domain.vcpus_max > domain.vcpus or domain.memory_max_bytes > domain.memory_bytes
+        return domain if grows else None
 
     @property
     def actions(self) -> list[StateAction]:
@@ -136,6 +152,20 @@ class VmCard:
     def domain(self) -> Domain | None:
         """What its host reported last."""
         return domain_of(self.vm.facts)
+
+    @cached_property
+    def guest(self) -> GuestInfo | None:
+        """What its guest told of itself since it runs."""
+        asked_at = self.vm.guest_asked_at
+        if not self.has_screen or asked_at is None or asked_at < self.vm.state_since:
+            return None
+        return guest_of(self.vm.guest)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses by which it may be reached, those that count beyond its own wire first."""
+        found = [ipaddress.ip_address(each.address) for each in self.guest.addresses] if self.guest else []
+        return [str(each) for each in sorted(found, key=lambda each: (each.is_link_local, each.version))]
 
     @property
     def disks(self) -> Sequence[Disk]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import ipaddress
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain, Graphics
+from eve_agent.wire.guest import GuestInfo
 
 T = TypeVar("T")
 
+CDROM = "cdrom"
+"""A CD drive, among devices and among what is booted from."""
 MAX_TEXT = 255
 MAX_ITEMS = 64
 """Disks, NICs or displays that are kept of one domain."""
@@ -40,6 +44,22 @@ def clean_domain(domain: Domain) -> Domain:
     )
 
 
+def clean_guest(info: GuestInfo) -> GuestInfo:
+    """The same, fit to be kept: what a guest says of itself is anybody's word. Addresses that are none are left out."""
+    clean: GuestInfo = _clean(info)
+    return dataclasses.replace(clean, addresses=tuple(each for each in clean.addresses if _is_address(each.address)))
+
+
+def guest_of(plain: dict[str, Any]) -> GuestInfo | None:
+    """The guest in a row's ``guest``; None where nothing is known of it."""
+    if not plain:
+        return None
+    try:
+        return codec.from_plain(GuestInfo, plain)
+    except codec.DecodeError:
+        return None
+
+
 def domain_of(facts: dict[str, Any]) -> Domain | None:
     """The domain in a row's ``facts``; None where the host has not reported it yet."""
     if not facts:
@@ -48,6 +68,19 @@ def domain_of(facts: dict[str, Any]) -> Domain | None:
         return codec.from_plain(Domain, facts)
     except codec.DecodeError:
         return None
+
+
+def boot_devices(domain: Domain | None) -> list[str]:
+    """What it booted from, the first first: ids of disks that Eve made, MAC addresses of cards, ``cdrom``."""
+    if domain is None:
+        return []
+    disks = [
+        (disk.boot_order, CDROM if disk.device == CDROM else str(disk.uuid))
+        for disk in domain.disks
+        if disk.uuid or disk.device == CDROM
+    ]
+    nics = [(nic.boot_order, nic.mac) for nic in domain.nics]
+    return [name for order, name in sorted(disks + nics) if order]
 
 
 def exposed_displays(domain: Domain | None) -> tuple[Graphics, ...]:
@@ -64,6 +97,14 @@ def display_warnings(name: str, facts: dict[str, Any]) -> list[str]:
         "Eve does not need that: set its listen type to none."
     )
     return [warning % {"name": name}]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _clean(value: Any) -> Any:

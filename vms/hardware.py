@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
-from eve_agent.wire.spec import CdromSlot, DiskSize, ResourcesChange
+from eve_agent.wire.spec import CdromSlot, DiskSize
 
 from operations.handlers import register
 from operations.run import OperationRun
@@ -31,9 +31,7 @@ def resize(run: OperationRun) -> None:
     with on_host(run) as at:
         run.step("resources", _("Changing vCPUs and memory"), percent=20)
         wanted = run.operation.arguments
-        change = ResourcesChange(
-            vcpus=wanted["vcpus"], memory_bytes=wanted["memory_bytes"], operation_id=run.operation.pk
-        )
+        change = specs.resources_change(wanted["vcpus"], wanted["memory_bytes"], operation_id=run.operation.pk)
         status = at.agent.resources_change(at.vm.pk, change)
         at.saw(at.agent.domain(at.vm.pk))
         then = {"vcpus": status.next_start.vcpus, "memory_bytes": status.next_start.memory_bytes}

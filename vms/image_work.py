@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -59,11 +60,15 @@ _WORDS: Final = {
 def image_not_come(run: OperationRun) -> None:
     """Takes back what came of it. A cancelled image is gone; one that failed stays to say why."""
     image = Image.objects.filter(pk=run.operation.target_id).first()
-    if image is None:
-        return
+    if image is not None:
+        image_take_back(run, image)
+
+
+def image_take_back(run: OperationRun, image: Image) -> None:
+    """Ends what the operation has begun of it on hosts. Where it was cancelled the image is gone, else it says why it failed."""
     for copy in image.copies.select_related("hypervisor"):
         with AgentClient(copy.hypervisor) as agent:
-            _end_job(run, agent)
+            job_end(run, agent, run.operation.pk)
             agent.image_delete(copy.pool, image.pk)
         copy.delete()
     problem = run.operation.error or {}
@@ -99,7 +104,7 @@ def image_fetch(run: OperationRun) -> None:
         allow_private=settings.IMAGE_ALLOW_PRIVATE,
     )
     run.step("fetch", _("Fetching the image"), percent=1)
-    _carry_out(run, copy, lambda agent: agent.image_fetch(copy.pool, image.pk, wanted))
+    image_carry_out(run, copy, lambda agent: agent.image_fetch(copy.pool, image.pk, wanted))
 
 
 @register(CHECK, is_idempotent=True)
@@ -115,7 +120,7 @@ def image_check(run: OperationRun) -> None:
     )
     run.step("check", _("Checking the image"), percent=1)
     try:
-        _carry_out(run, copy, lambda agent: agent.image_finish(copy.pool, image.pk, wanted))
+        image_carry_out(run, copy, lambda agent: agent.image_finish(copy.pool, image.pk, wanted))
     except ImageRefused as error:
         Image.objects.filter(pk=image.pk).update(state=ImageState.FAILED, state_reason=str(error.detail)[:500])
         raise
@@ -132,7 +137,7 @@ def image_take(run: OperationRun) -> None:
         format=ImageFormat(copy.image.format),
     )
     run.step("copy", _("Copying the file within the pool"), percent=1)
-    _carry_out(run, copy, lambda agent: agent.image_copy(copy.pool, copy.image_id, wanted))
+    image_carry_out(run, copy, lambda agent: agent.image_copy(copy.pool, copy.image_id, wanted))
 
 
 @register(DELETE, is_idempotent=True, undo=image_not_gone)
@@ -180,7 +185,7 @@ def _most_bytes(image: Image) -> int:
     return max(1, most)
 
 
-def _carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]) -> None:
+def image_carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]) -> None:
     """Lets the host do it, whether or not an earlier try began it or has done it; then the image is ready."""
     away_since: float | None = None
     while True:
@@ -189,7 +194,7 @@ def _carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient]
                 status = _follow(run, agent, copy, begin)
             break
         except AgentRefused as refusal:
-            raise _refused(Problem(code=refusal.agent_code, message=str(refusal.detail))) from refusal
+            raise refused(Problem(code=refusal.agent_code, message=str(refusal.detail))) from refusal
         except AgentError as error:
             away_since = away_since or time.monotonic()
             if not error.retryable or time.monotonic() - away_since > AWAY_SECONDS:
@@ -215,22 +220,23 @@ def _follow(
             run.progress(max(1, min(99, job.percent)))
             time.sleep(POLL_SECONDS)
         if job.state is JobState.FAILED:
-            raise _refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
+            raise refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
         if job.state is JobState.CANCELLED:
             raise ImageRefused(_("The host was told to end it."))
         run.progress(run.operation.progress)  # it is done, or the agent knows nothing of it any more: ask again
     return status
 
 
-def _refused(problem: Problem) -> EveError:
+def refused(problem: Problem) -> EveError:
+    """What the host said, in Eve's words."""
     words = _WORDS.get(problem.code)
     said = clean_words(problem.message)
     return ImageRefused(f"{words} ({said})" if words and said else str(words or said), agent_code=problem.code.value)
 
 
-def _end_job(run: OperationRun, agent: AgentClient) -> None:
-    """Ends the job of this operation, and waits until it has."""
+def job_end(run: OperationRun, agent: AgentClient, job_id: UUID) -> None:
+    """Ends that job of the agent's, and waits until it has."""
     deadline = time.monotonic() + END_SECONDS
-    while agent.job_cancel(run.operation.pk).state is JobState.RUNNING and time.monotonic() < deadline:
+    while agent.job_cancel(job_id).state is JobState.RUNNING and time.monotonic() < deadline:
         run.progress(run.operation.progress)
         time.sleep(POLL_SECONDS)

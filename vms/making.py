@@ -39,22 +39,26 @@ def vm_unmake(run: OperationRun) -> None:
 @register(KIND, is_idempotent=True, undo=vm_unmake, can_cancel=True)
 def vm_make(run: OperationRun) -> None:
     """Makes one. Raises what the agent's client raises, ImageNotReady, VmNotFound."""
-    operation = run.operation
+    vm = vm_found(run)
+    with AgentClient(vm.hypervisor) as agent:
+        _make_disks(run, vm, agent)
+        vm_finish(run, vm, agent)
+
+
+def vm_found(run: OperationRun) -> Vm:
+    """The operation's VM with all that it is made of. Raises VmNotFound."""
     vm = (
         Vm.objects.select_related("hypervisor", "project", "cd_image")
         .prefetch_related("disks__image", "nics")
-        .filter(pk=operation.target_id)
+        .filter(pk=run.operation.target_id)
         .first()
     )
     if vm is None:
         raise VmNotFound
-    with AgentClient(vm.hypervisor) as agent:
-        _make(run, vm, agent)
-    _keep(vm)
-    run.result = {"vm": str(vm.pk)}
+    return vm
 
 
-def _make(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
+def _make_disks(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
     operation_id = run.operation.pk
     disks = list(vm.disks.all())
     for image in {disk.image for disk in disks if disk.image} | ({vm.cd_image} if vm.cd_image else set()):
@@ -63,6 +67,11 @@ def _make(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
     run.step("disks", _("Making the disks"), percent=45)
     for disk in disks:
         agent.disk_make(disk.pool, disk.pk, specs.disk_spec(disk, operation_id=operation_id))
+
+
+def vm_finish(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
+    """With its disks there: seed, domain, start, and that it is there."""
+    operation_id, disks = run.operation.pk, list(vm.disks.all())
     seed = FirstBoot.objects.filter(vm=vm).first()
     if seed:
         run.step("seed", _("Writing what the first boot is told"), percent=60)
@@ -81,6 +90,8 @@ def _make(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
         domain = agent.change_state(vm.pk, StateAction.START, operation_id=str(operation_id))
     run.step("finish", _("Writing down that it is there"), percent=95)
     domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain)
+    _keep(vm)
+    run.result = {"vm": str(vm.pk)}
 
 
 @transaction.atomic

@@ -17,6 +17,7 @@ from common.publish import publish
 from hypervisors.signals import (
     domain_seen,
     domain_vanished,
+    host_reached,
     hypervisor_moved,
     hypervisor_state_changed,
     inventory_seen,
@@ -26,8 +27,10 @@ from operations.selectors import register_scope
 from operations.signals import operation_changed
 
 from . import inventory, live
+from .disks import kept_disks_for
+from .guests import guests_refresh
 from .images import images_at_sites_of
-from .models import Image, Vm
+from .models import Disk, Image, Vm
 from .selectors import vms_managed_by
 
 
@@ -47,6 +50,12 @@ def on_domain_seen(*, hypervisor_id: UUID, domain: Domain, **_: Any) -> None:
 def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> None:
     """A domain is gone."""
     inventory.domain_remove(hypervisor_id=hypervisor_id, domain_uuid=domain_uuid)
+
+
+@receiver(host_reached)
+def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
+    """A host may be asked about its guests."""
+    guests_refresh(hypervisor_id)
 
 
 @receiver(hypervisor_state_changed)
@@ -98,4 +107,5 @@ def operations_at_managed_hosts(user: User) -> Q:
     if not user.is_staff:
         return Q(pk__in=())
     vms = Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))
-    return vms | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))
+    disks = Q(target_type=Disk._meta.model_name, target_id__in=kept_disks_for(user).order_by().values("pk"))
+    return vms | disks | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 
-from accounts.models import Membership, Role, User
+from accounts.models import Membership, Project, Role, User
 from accounts.selectors import is_unlimited_staff, projects_for, role_allows, role_in
 from hypervisors.selectors import hypervisors_for
 
+from .facts import CDROM, boot_devices, domain_of
 from .models import DiscoveredDomain, Vm, VmState
 
 TROUBLE_STATES = (VmState.CRASHED, VmState.MISSING)
@@ -55,6 +56,24 @@ def role_on(user: User, vm: Vm) -> Role | None:
     if user.is_staff and hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
         return Role.OPERATOR
     return role
+
+
+def projects_open_to(user: User, vm: Vm) -> QuerySet[Project]:
+    """Where the user may move the VM to, its own project too: staff who manage its host anywhere, operators where they are operators."""
+    active = Project.objects.filter(is_active=True).order_by("name", "id")
+    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        return active
+    here = Membership.objects.filter(user=user, role__in=(Role.OWNER, Role.OPERATOR))
+    if not here.filter(project=vm.project_id).exists():
+        return Project.objects.none()
+    return active.filter(pk__in=here.values("project"))
+
+
+def boot_order_of(vm: Vm) -> list[str]:
+    """What a VM that Eve made boots from at its next start: as was chosen, else as its host has it."""
+    known = {CDROM, *(str(pk) for pk in vm.disks.values_list("pk", flat=True)), *vm.nics.values_list("mac", flat=True)}
+    chosen = vm.boot_devices or boot_devices(domain_of(vm.facts))
+    return [device for device in chosen if device in known]
 
 
 def roles_on(user: User, vms: Iterable[Vm]) -> dict[UUID, Role]:

@@ -86,7 +86,7 @@ def _look(at: OnHost) -> None:
 
 @transaction.atomic
 def _be_as_then(vm: Vm, row: Snapshot, domain: Domain) -> None:
-    Vm.objects.filter(pk=vm.pk).update(vcpus=row.vcpus, memory_bytes=row.memory_bytes)
+    Vm.objects.filter(pk=vm.pk).update(vcpus=row.vcpus, memory_bytes=row.memory_bytes, boot_devices=[])
     then = {nic.mac: nic for nic in domain.nics if nic.kind in NicKind.values}
     Nic.objects.filter(vm=vm).exclude(mac__in=then).delete()
     back = [

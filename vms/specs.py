@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
+from eve_agent.wire.checks import MAX_MEMORY_BYTES, MAX_VCPUS
 from eve_agent.wire.spec import (
     CdromSlot,
     DiskBus,
@@ -15,6 +17,7 @@ from eve_agent.wire.spec import (
     NicModel,
     NicSlot,
     PoolDisk,
+    ResourcesChange,
 )
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 
@@ -33,6 +36,8 @@ def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
         title=vm.name,
         vcpus=vm.vcpus,
         memory_bytes=vm.memory_bytes,
+        vcpus_max=vcpus_most(vm.vcpus),
+        memory_max_bytes=memory_most(vm.memory_bytes),
         firmware=Firmware(vm.firmware),
         disks=tuple(
             disk_slot(disk, boot_order=0 if number else 1 + has_cd) for number, disk in enumerate(vm.disks.all())
@@ -41,6 +46,27 @@ def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
         cdrom=CdromSlot(pool=pool, image_uuid=vm.cd_image_id, boot_order=_CD_FIRST) if has_cd else CdromSlot(),
         seed_pool=seed_pool,
         is_autostarted=vm.is_autostarted,
+        operation_id=operation_id,
+    )
+
+
+def vcpus_most(vcpus: int) -> int:
+    """How many it may be given while it runs; its host cuts that to what it has."""
+    return min(MAX_VCPUS, vcpus * settings.VCPU_ROOM)
+
+
+def memory_most(memory_bytes: int) -> int:
+    """How much it may be given while it runs; its host cuts that to what it has."""
+    return min(MAX_MEMORY_BYTES, memory_bytes * settings.MEMORY_ROOM)
+
+
+def resources_change(vcpus: int, memory_bytes: int, *, operation_id: UUID) -> ResourcesChange:
+    """Another size, with room to grow from the next start on."""
+    return ResourcesChange(
+        vcpus=vcpus,
+        memory_bytes=memory_bytes,
+        vcpus_max=vcpus_most(vcpus),
+        memory_max_bytes=memory_most(memory_bytes),
         operation_id=operation_id,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import changes, creating, customers, images, staff, storage
+from .views import changes, creating, customers, disks, guests, images, settings, staff, storage, systems
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -15,12 +15,23 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/", customers.vm_detail, name="vm-detail"),
     path("vms/<uuid:vm_id>/part/", customers.vm_part, name="vm-card"),
     path("vms/<uuid:vm_id>/power/", customers.vm_power, name="vm-power"),
-    path("vms/<uuid:vm_id>/remarks/", customers.vm_remarks, name="vm-remarks"),
     path("vms/<uuid:vm_id>/hardware/", changes.vm_hardware, name="vm-hardware"),
     path("vms/<uuid:vm_id>/snapshots/", changes.vm_snapshots, name="vm-snapshots"),
     path("vms/<uuid:vm_id>/change/<slug:what>/", changes.vm_change, name="vm-change"),
-    path("vms/<uuid:vm_id>/delete/", customers.vm_end, name="vm-delete"),
-    path("vms/<uuid:vm_id>/project/", customers.vm_to_project, name="vm-to-project"),
+    path("vms/<uuid:vm_id>/guest/", guests.vm_guest, name="vm-guest"),
+    path("vms/<uuid:vm_id>/guest/password/", guests.vm_guest_password, name="vm-guest-password"),
+    path("vms/<uuid:vm_id>/guest/freeze/", guests.vm_guest_freeze, name="vm-guest-freeze"),
+    path("vms/<uuid:vm_id>/rescue/", systems.rescue, name="vm-rescue"),
+    path("vms/<uuid:vm_id>/clone/", systems.clone, name="vm-clone"),
+    path("vms/<uuid:vm_id>/template/", systems.template, name="vm-template"),
+    path("vms/<uuid:vm_id>/reinstall/", systems.reinstall, name="vm-reinstall"),
+    path("vms/<uuid:vm_id>/settings/", settings.vm_settings, name="vm-settings"),
+    path("vms/<uuid:vm_id>/settings/save/", settings.vm_settings_save, name="vm-settings-save"),
+    path("vms/<uuid:vm_id>/boot/", settings.vm_boot, name="vm-boot"),
+    path("vms/<uuid:vm_id>/delete/", settings.vm_end, name="vm-delete"),
+    path("vms/<uuid:vm_id>/project/", settings.vm_to_project, name="vm-to-project"),
+    path("disks/", disks.disks, name="disks"),
+    path("disks/<uuid:disk_id>/delete/", disks.delete, name="disk-delete"),
     path("images/", images.images, name="images"),
     path("images/new/", images.add, name="image-new"),
     path("images/<uuid:image_id>/", images.detail, name="image-detail"),

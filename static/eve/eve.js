@@ -181,6 +181,11 @@ document.addEventListener(
     });
     if (!yes) return;
     if (asks.dataset.confirmField) sendTyped(form, asks.dataset.confirmField, confirmType);
+    if (!form.isConnected) {
+      // Its part of the page was brought up to date meanwhile; a form that is in no page cannot be sent.
+      form.hidden = true;
+      document.body.append(form);
+    }
     confirmed.add(form);
     form.requestSubmit(submitter ?? undefined);
   },

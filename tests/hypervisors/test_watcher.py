@@ -14,6 +14,7 @@ from eve_agent.wire.domain import DomainState
 
 from hypervisors.models import Hypervisor, HypervisorState, Watcher
 from hypervisors.services import certificate_revoke, hypervisor_delete
+from hypervisors.signals import host_reached
 from tests.hypervisors.conftest import Heard, eventually
 from tests.hypervisors.peers import Peer, answering, http, make_leaf, pin, server_context
 from tests.hypervisors.real_agent import RealAgent
@@ -71,6 +72,24 @@ def test_a_libvirt_that_goes_and_comes_back(agent: RealAgent, heard: Heard, watc
     agent.call(agent.driver.come_back)
     eventually(is_in(HypervisorState.ONLINE, agent.hypervisor))
     assert len(heard.of("inventory_seen")) == 2
+
+
+def test_a_host_that_is_reached_may_be_asked_now_and_then(agent: RealAgent, watch, monkeypatch):
+    monkeypatch.setattr("hypervisors.link.OFFER_SECONDS", 0.1)
+    offered: list[object] = []
+
+    def hear(*, hypervisor_id, **_):
+        offered.append(hypervisor_id)
+        raise RuntimeError("whatever goes wrong above, the watching goes on")
+
+    host_reached.connect(hear)
+    try:
+        watch()
+        eventually(lambda: len(offered) > 2)
+    finally:
+        host_reached.disconnect(hear)
+    assert set(offered) == {agent.hypervisor.pk}
+    assert is_in(HypervisorState.ONLINE, agent.hypervisor)()
 
 
 def test_an_agent_that_goes_and_comes_back(agent: RealAgent, heard: Heard, watch):

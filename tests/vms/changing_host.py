@@ -28,6 +28,8 @@ class ChangingHost(StubHost):
 
     def __init__(self) -> None:
         super().__init__()
+        self.boots: tuple[str, ...] = ()
+        self.grown: spec.ResourcesChange
         self.snaps: dict[str, Snapshot] = {}
 
     def domain(self, uuid: UUID) -> Domain:
@@ -37,6 +39,7 @@ class ChangingHost(StubHost):
 
     def resources_change(self, uuid: UUID, wanted: spec.ResourcesChange) -> spec.ResourcesStatus:
         self._ask("resources_change")
+        self.grown = wanted
         domain = self.domain(uuid)
         then = Resources(wanted.vcpus, wanted.vcpus, wanted.memory_bytes, wanted.memory_bytes)
         if domain.state is DomainState.OFF:
@@ -70,6 +73,22 @@ class ChangingHost(StubHost):
         self._ask("disk_grow")
         self.disks[disk_uuid] = dataclasses.replace(self.disks[disk_uuid], size_bytes=wanted.size_bytes)
         return self.domain(uuid)
+
+    def title_set(self, uuid: UUID, wanted: spec.TitleChange) -> Domain:
+        self._ask("title_set")
+        return self._put(uuid, title=wanted.title)
+
+    def autostart_set(self, uuid: UUID, wanted: spec.AutostartChange) -> Domain:
+        self._ask("autostart_set")
+        return self._put(uuid, is_autostarted=wanted.is_autostarted)
+
+    def boot_order_set(self, uuid: UUID, wanted: spec.BootOrder) -> Domain:
+        self._ask("boot_order_set")
+        self.boots = wanted.devices
+        places = {device: place for place, device in enumerate(wanted.devices, start=1)}
+        domain = self.domain(uuid)
+        disks = tuple(dataclasses.replace(disk, boot_order=places.get(str(disk.uuid), 0)) for disk in domain.disks)
+        return self._put(uuid, disks=disks)
 
     def nic_attach(self, uuid: UUID, wanted: spec.NicSlot) -> Domain:
         self._ask("nic_attach")

@@ -127,7 +127,8 @@ class StubHost:
 
     def change_state(self, domain_uuid: UUID, action: StateAction, operation_id: str = "") -> Domain:
         self._ask(f"change_state {action}")
-        self.domains[domain_uuid] = dataclasses.replace(self.domains[domain_uuid], state=DomainState.RUNNING)
+        state = DomainState.OFF if action is StateAction.STOP else DomainState.RUNNING
+        self.domains[domain_uuid] = dataclasses.replace(self.domains[domain_uuid], state=state)
         return self.domains[domain_uuid]
 
     def domain_delete(self, domain_uuid: UUID, wanted: DomainDelete) -> Deleted:

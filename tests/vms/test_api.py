@@ -128,7 +128,6 @@ def test_the_wrong_state_and_an_absent_host_are_problems_in_words(cast):
     "field",
     [
         "id",
-        "name",
         "project",
         "project_id",
         "hypervisor",

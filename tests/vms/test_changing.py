@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from eve_agent.wire.domain import DomainState
+from eve_agent.wire.domain import DomainState, Resources
 from eve_agent.wire.errors import ErrorCode
 
 from hypervisors.errors import HostAway
@@ -13,7 +13,7 @@ from operations.claims import operation_claim
 from operations.models import Operation
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import making, on_host, removing
+from vms import keeping, making, on_host, removing
 from vms.drift import Drift
 from vms.models import Disk, Image, ImageState, Nic, Quota, Snapshot, Vm, VmState
 
@@ -26,7 +26,7 @@ def host(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> ChangingHost:
     """Site "here" has a host with storage."""
     equip(cast.hypervisor_here)
     stub = ChangingHost()
-    for module in (making, removing, on_host):
+    for module in (making, removing, on_host, keeping):
         monkeypatch.setattr(module, "AgentClient", stub.client)
     return stub
 
@@ -60,7 +60,7 @@ def ask(cast: Cast, vm: Vm, method: str, path: str, body: Any = None, *, who: st
     """A request about the machine."""
     send = getattr(cast.api(getattr(cast, who)), method)
     headers = {"Idempotency-Key": key} if key else {}
-    return send(f"/api/v1/vms/{vm.pk}/{path}", body, format="json", headers=headers)
+    return send(f"/api/v1/vms/{vm.pk}/{path}".rstrip("/"), body, format="json", headers=headers)
 
 
 CHANGES: list[tuple[str, str, Any]] = [
@@ -68,8 +68,11 @@ CHANGES: list[tuple[str, str, Any]] = [
     ("post", "disks", {"size_bytes": GIB}),
     ("patch", "disks/{disk}", {"size_bytes": 6 * GIB}),
     ("delete", "disks/{disk}", None),
+    ("delete", "disks/{disk}?keep=true", None),
     ("post", "nics", {"network": "default"}),
     ("delete", "nics/{mac}", None),
+    ("patch", "", {"name": "other"}),
+    ("put", "boot", {"devices": ["cdrom"]}),
     ("put", "cd", {"image": None}),
     ("post", "snapshots", {"name": "before"}),
     ("delete", "snapshots/{snapshot}", None),
@@ -302,7 +305,7 @@ def test_snapshots_are_counted_and_hold_disks(cast: Cast, host: ChangingHost, vm
     snapshot(cast, vm, "before")
     answer = ask(cast, vm, "post", "snapshots", {"name": "more"})
     assert answer.json()["code"] == "quota_exceeded"
-    for method, path, body in CHANGES[1:4]:
+    for method, path, body in CHANGES[1:5]:
         answer = ask(cast, vm, method, filled(vm, path), body)
         assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
     page = cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
@@ -321,7 +324,7 @@ def test_one_deleted_behind_eves_back_is_gone_after_the_next_change(cast: Cast, 
 
 def test_one_change_at_a_time(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     assert ask(cast, vm, "post", "disks", {"size_bytes": GIB}).status_code == 202
-    for method, path, body in (CHANGES[0], CHANGES[4], CHANGES[7]):
+    for method, path, body in (CHANGES[0], CHANGES[5], CHANGES[8]):
         answer = ask(cast, vm, method, path, body)
         assert (answer.status_code, answer.json()["code"]) == (409, "operation_running"), path
     assert (vm.disks.count(), vm.nics.count(), vm.snapshots.count()) == (2, 1, 0)
@@ -386,3 +389,27 @@ def test_the_pages_of_one_that_eve_did_not_make_offer_nothing(cast: Cast) -> Non
         html = cast.pages(cast.owner).get(f"/vms/{cast.acme_vm.pk}/{page}/").content.decode()
         assert "/change/" not in html
         assert "that it made" in html or "did not make" in html
+
+
+def test_it_is_made_with_room_to_grow(cast: Cast, host: ChangingHost, vm: Vm, settings: Any) -> None:
+    spec = host.specs[vm.pk]
+    assert (spec.vcpus, spec.vcpus_max) == (2, 4)
+    assert spec.memory_max_bytes == spec.memory_bytes  # a guest gives back only what it wants to
+    settings.VCPU_ROOM, settings.MEMORY_ROOM = 3, 2
+    ask(cast, vm, "put", "resources", {"vcpus": 1, "memory_bytes": GIB})
+    assert work().state == "succeeded"
+    assert (host.grown.vcpus_max, host.grown.memory_max_bytes) == (3, 2 * GIB)
+
+
+def test_the_page_says_what_it_takes_at_once(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    host._put(vm.pk, vcpus_max=4, memory_max_bytes=3 * GIB)
+    ask(cast, vm, "post", "disks", {"size_bytes": GIB})
+    work()
+    html = cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
+    assert "up to 4 vCPUs and 3 GiB at once" in html
+    host._put(vm.pk, next_start=Resources(2, 8, 2 * GIB, 8 * GIB))
+    ask(cast, vm, "post", "disks", {"size_bytes": GIB})
+    work()
+    assert (
+        "at its next start: shut it down" not in cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
+    )

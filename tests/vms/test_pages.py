@@ -216,7 +216,7 @@ def test_others_vms_cannot_be_powered(cast, part):
 
 def test_forms_of_other_sites_do_nothing(cast):
     browser = cast.pages(cast.owner, enforce_csrf_checks=True)
-    for address in ("power", "remarks", "project"):
+    for address in ("power", "settings/save", "boot", "project"):
         assert browser.post(f"/vms/{cast.acme_vm.pk}/{address}/", {"action": "stop"}).status_code == 403
     assert not Operation.objects.exists()
 
@@ -269,15 +269,15 @@ def test_while_its_host_is_away_the_page_says_since_when_and_what_it_means(cast)
 
 
 def test_remarks_are_kept_and_shown_as_they_are(cast):
-    cast.pages(cast.operator).post(f"/vms/{cast.acme_vm.pk}/remarks/", {"remarks": "ask <Olivia>\x00"})
+    cast.pages(cast.operator).post(f"/vms/{cast.acme_vm.pk}/settings/save/", {"remarks": "ask <Olivia>\x00"})
     assert Vm.objects.get(pk=cast.acme_vm.pk).remarks == "ask <Olivia>"
     assert "ask &lt;Olivia&gt;" in page(cast, cast.viewer, f"/vms/{cast.acme_vm.pk}/")
-    cast.pages(cast.viewer).post(f"/vms/{cast.acme_vm.pk}/remarks/", {"remarks": "mine"})
+    cast.pages(cast.viewer).post(f"/vms/{cast.acme_vm.pk}/settings/save/", {"remarks": "mine"})
     assert Vm.objects.get(pk=cast.acme_vm.pk).remarks == "ask <Olivia>"
 
 
 @pytest.mark.parametrize(
-    ("part", "status"), [("owner", 404), ("operator", 404), ("outsider", 404), ("staff_here", 302)]
+    ("part", "status"), [("owner", 404), ("operator", 404), ("viewer", 404), ("outsider", 404), ("staff_here", 302)]
 )
 def test_only_who_may_gives_it_to_another_project(cast, part, status):
     browser = cast.pages(getattr(cast, part))
@@ -309,10 +309,11 @@ def test_what_a_later_change_overtook_is_no_news(cast):
 def test_a_vm_that_eve_made_is_deleted_once_its_name_is_typed(cast):
     vm = cast.acme_vm
     client, address = cast.pages(cast.operator), f"/vms/{cast.acme_vm.pk}/"
-    assert "/delete/" not in client.get(address).content.decode()
+    settings = f"{address}settings/"
+    assert "/delete/" not in client.get(settings).content.decode()
     Vm.objects.filter(pk=vm.pk).update(is_made_by_eve=True)
-    assert f"{address}delete/" in client.get(address).content.decode()
-    assert f"{address}delete/" not in page(cast, cast.viewer, address)
+    assert f"{address}delete/" in client.get(settings).content.decode()
+    assert f"{address}delete/" not in page(cast, cast.viewer, settings)
     for typed in ("", "acme", "ACME-WEB"):
         answer = client.post(f"{address}delete/", {"typed": typed}, follow=True)
         assert "Nothing was deleted" in answer.content.decode()
@@ -324,4 +325,4 @@ def test_a_vm_that_eve_made_is_deleted_once_its_name_is_typed(cast):
     assert (operation.kind, operation.arguments) == ("vm.delete", {"keeps_disks": True})
     html = client.get(address).content.decode()
     assert "Deleting acme-web" in words(html)
-    assert f"{address}delete/" not in html
+    assert f"{address}delete/" not in client.get(settings).content.decode()

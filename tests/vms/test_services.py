@@ -10,10 +10,11 @@ from django.db import connection
 from eve_agent.wire import codec
 from eve_agent.wire.domain import StateAction
 
-from accounts.models import AuditEvent, AuditOutcome, Project
+from accounts.models import AuditEvent, AuditOutcome, Project, Role
 from hypervisors.models import Hypervisor, HypervisorState
 from operations.errors import OperationRunning
 from operations.models import Operation
+from tests.factories import make_member, make_vm
 from tests.vms.conftest import make_domain
 from vms.drift import Drift
 from vms.errors import (
@@ -21,11 +22,14 @@ from vms.errors import (
     ActionUnknown,
     AdoptionRefused,
     ForgetRefused,
+    NameTaken,
+    QuotaExceeded,
     VmHostAway,
     VmNotFound,
     WrongState,
 )
-from vms.models import DiscoveredDomain, Vm, VmState
+from vms.models import DiscoveredDomain, Disk, Quota, Vm, VmState
+from vms.quotas import usage_of
 from vms.selectors import role_on, roles_on, vms_for, vms_managed_by, vms_visible_to
 from vms.services import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from vms.signals import vm_deleted, vm_moved
@@ -260,13 +264,43 @@ def test_staff_move_a_vm_and_it_is_announced(cast, heard, django_capture_on_comm
     assert {event.project for event in AuditEvent.objects.filter(action="vm.move")} == {cast.acme, cast.ottos}
 
 
-def test_an_owner_moves_between_projects_of_their_own_only(cast):
+@pytest.mark.parametrize("part", ["owner", "operator"])
+def test_who_may_change_machines_in_both_projects_moves_one(cast, part):
+    user = getattr(cast, part)
     with pytest.raises(ActionNotAllowed):
-        vm_move(vm=cast.acme_vm, project=cast.ottos, user=cast.owner)
+        vm_move(vm=cast.acme_vm, project=cast.ottos, user=user)
+    make_member(cast.ottos, user, Role.VIEWER)
     with pytest.raises(ActionNotAllowed):
-        vm_move(vm=cast.acme_vm, project=cast.operator.personal_project, user=cast.operator)
-    moved = vm_move(vm=cast.acme_vm, project=cast.owner.personal_project, user=cast.owner)
-    assert moved.project == cast.owner.personal_project
+        vm_move(vm=cast.acme_vm, project=cast.ottos, user=user)
+    with pytest.raises(ActionNotAllowed):
+        vm_move(vm=cast.acme_vm, project=cast.viewer.personal_project, user=cast.viewer)
+    moved = vm_move(vm=cast.acme_vm, project=user.personal_project, user=user)
+    assert moved.project == user.personal_project
+
+
+def test_what_moves_fits_into_the_quota_and_takes_its_disks_along(cast):
+    vm, own = cast.acme_vm, cast.owner.personal_project
+    disk = Disk.objects.create(
+        project=cast.acme, vm=vm, hypervisor=vm.hypervisor, pool="default", size_bytes=5 * 1024**3
+    )
+    quota = Quota.objects.create(project=own, disk_bytes=4 * 1024**3)
+    with pytest.raises(QuotaExceeded):
+        vm_move(vm=vm, project=own, user=cast.owner)
+    quota.disk_bytes = 5 * 1024**3
+    quota.save()
+    vm_move(vm=vm, project=own, user=cast.owner)
+    disk.refresh_from_db()
+    assert disk.project == own
+    assert usage_of(cast.acme).disk_bytes == 0
+
+
+def test_a_name_that_the_other_project_has_does_not_move_there(cast):
+    own = cast.owner.personal_project
+    make_vm(own, cast.hypervisor_here, "acme-web", is_made_by_eve=True)
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(is_made_by_eve=True)
+    with pytest.raises(NameTaken, match="Rename"):
+        vm_move(vm=cast.acme_vm, project=own, user=cast.owner)
+    assert Vm.objects.get(pk=cast.acme_vm.pk).project == cast.acme
 
 
 def test_nothing_moves_while_it_is_changed(cast):

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from vms.models import Disk, Nic, Snapshot
 
-from .serializers import StrictSerializer
+from .serializers import NamedSerializer, StrictSerializer
 
 
 class MachineDiskSerializer(serializers.ModelSerializer[Disk]):
@@ -18,6 +18,24 @@ class MachineDiskSerializer(serializers.ModelSerializer[Disk]):
         model = Disk
         fields = ["id", "size_bytes", "bus", "pool", "image", "position", "created_at"]
         read_only_fields = fields
+
+
+class KeptDiskSerializer(serializers.ModelSerializer[Disk]):
+    """A disk that belongs to no machine."""
+
+    project = NamedSerializer(read_only=True)
+    hypervisor = NamedSerializer(read_only=True)
+
+    class Meta:
+        model = Disk
+        fields = ["id", "project", "hypervisor", "pool", "size_bytes", "bus", "image", "kept_from", "kept_since"]
+        read_only_fields = fields
+
+
+class DiskRemoveSerializer(StrictSerializer):
+    """How a disk is taken away."""
+
+    keep = serializers.BooleanField(required=False, default=False)
 
 
 class MachineNicSerializer(serializers.ModelSerializer[Nic]):
@@ -54,6 +72,16 @@ class DiskSizeSerializer(StrictSerializer):
     """How large a disk is to be."""
 
     size_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+
+
+class BootSerializer(StrictSerializer):
+    """What a machine boots from."""
+
+    devices = serializers.ListField(
+        child=serializers.CharField(max_length=36),
+        max_length=64,
+        help_text="Ids of disks, MAC addresses, cdrom; the first first. What is not named is not booted from.",
+    )
 
 
 class CdSerializer(StrictSerializer):

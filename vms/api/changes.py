@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,11 +19,17 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
+from vms.disks import kept_disks_for
 from vms.images import images_for
 from vms.models import Disk, Nic, Snapshot, Vm
+from vms.selectors import boot_order_of
 from vms.services import (
+    boot_order_set,
     cd_change,
     disk_add,
+    disk_attach,
+    disk_delete,
+    disk_detach,
     disk_grow,
     disk_remove,
     nic_add,
@@ -35,14 +41,18 @@ from vms.services import (
 )
 
 from .change_serializers import (
+    BootSerializer,
     CdSerializer,
+    DiskRemoveSerializer,
     DiskSizeSerializer,
+    KeptDiskSerializer,
     MachineDiskSerializer,
     MachineNicSerializer,
     ResourcesSerializer,
     SnapshotMakeSerializer,
     SnapshotSerializer,
 )
+from .filters import KeptDiskFilter
 from .serializers import NewNicSerializer, OperationAddressSerializer
 from .views import IDEMPOTENCY_KEY, accepted, vm_or_404
 
@@ -59,8 +69,8 @@ class ResourcesView(APIView):
     )
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Changes vCPUs and memory: at once where the guest takes it, else at its next start. The operation's result says which."""
-        vm, given = vm_or_404(request, vm_id), _given(ResourcesSerializer, request)
-        return _once(request, "resize", vm, partial(vm_resize, vm=vm, user=caller(request), **given))
+        vm, wanted = vm_or_404(request, vm_id), given(ResourcesSerializer, request)
+        return once(request, "resize", vm, partial(vm_resize, vm=vm, user=caller(request), **wanted))
 
 
 class DiskListView(generics.ListAPIView[Disk]):
@@ -79,8 +89,8 @@ class DiskListView(generics.ListAPIView[Disk]):
     )
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Adds an empty one, also while it runs."""
-        vm, given = vm_or_404(request, vm_id), _given(DiskSizeSerializer, request)
-        return _once(request, "disk_add", vm, partial(disk_add, vm=vm, user=caller(request), **given))
+        vm, wanted = vm_or_404(request, vm_id), given(DiskSizeSerializer, request)
+        return once(request, "disk_add", vm, partial(disk_add, vm=vm, user=caller(request), **wanted))
 
 
 class DiskView(APIView):
@@ -91,17 +101,60 @@ class DiskView(APIView):
     )
     def patch(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
         """Makes it larger, also while it runs. It never gets smaller."""
-        disk, given = self._disk(request, vm_id, disk_id), _given(DiskSizeSerializer, request)
-        return _once(request, "disk_grow", disk, partial(disk_grow, disk=disk, user=caller(request), **given))
+        disk, wanted = self._disk(request, vm_id, disk_id), given(DiskSizeSerializer, request)
+        return once(request, "disk_grow", disk, partial(disk_grow, disk=disk, user=caller(request), **wanted))
 
-    @extend_schema(operation_id="disk_remove", responses=ACCEPTED)
+    @extend_schema(operation_id="disk_attach", request=None, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
+    def put(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
+        """Attaches a disk that the machine's project keeps on its host, also while it runs."""
+        vm = vm_or_404(request, vm_id)
+        kept = Q(pk__in=kept_disks_for(caller(request)).order_by().values("pk"))
+        disk = found(Disk.objects.filter(kept | Q(vm=vm), pk=disk_id))  # a retry finds it attached
+        return once(request, f"disk_attach.{disk_id}", vm, partial(disk_attach, vm=vm, disk=disk, user=caller(request)))
+
+    @extend_schema(
+        operation_id="disk_remove",
+        responses=ACCEPTED,
+        parameters=[OpenApiParameter("keep", bool, description="Whether it stays with the project.")],
+    )
     def delete(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
-        """Takes it from the machine and deletes it; the first one stays."""
+        """Takes it from the machine, and deletes it unless it is kept; the first one stays."""
         disk = self._disk(request, vm_id, disk_id)
-        return accepted(disk_remove(disk=disk, user=caller(request)))
+        wanted = DiskRemoveSerializer(data=request.query_params.dict())
+        wanted.is_valid(raise_exception=True)
+        remove = disk_detach if wanted.validated_data["keep"] else disk_remove
+        return accepted(remove(disk=disk, user=caller(request)))
 
     def _disk(self, request: Request, vm_id: UUID, disk_id: UUID) -> Disk:
-        return _found(Disk.objects.filter(vm=vm_or_404(request, vm_id), pk=disk_id).select_related("vm__project"))
+        return found(Disk.objects.filter(vm=vm_or_404(request, vm_id), pk=disk_id).select_related("vm__project"))
+
+
+class KeptDiskListView(generics.ListAPIView[Disk]):
+    """The disks that belong to no machine, of your projects."""
+
+    queryset = Disk.objects.none()
+    serializer_class = KeptDiskSerializer
+    filterset_class = KeptDiskFilter
+    ordering = ("created_at", "id")
+
+    def get_queryset(self) -> QuerySet[Disk]:
+        """The caller's own."""
+        return kept_disks_for(caller(self.request))
+
+
+class KeptDiskView(APIView):
+    """A disk that belongs to no machine."""
+
+    @extend_schema(responses=KeptDiskSerializer)
+    def get(self, request: Request, disk_id: UUID) -> Response:
+        """Shows it."""
+        return Response(KeptDiskSerializer(found(kept_disks_for(caller(request)).filter(pk=disk_id))).data)
+
+    @extend_schema(operation_id="disk_delete", responses=ACCEPTED)
+    def delete(self, request: Request, disk_id: UUID) -> Response:
+        """Deletes it, with all that is on it."""
+        disk = found(kept_disks_for(caller(request)).filter(pk=disk_id))
+        return accepted(disk_delete(disk=disk, user=caller(request)))
 
 
 class NicListView(generics.ListAPIView[Nic]):
@@ -118,8 +171,8 @@ class NicListView(generics.ListAPIView[Nic]):
     @extend_schema(operation_id="nic_add", request=NewNicSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Adds one, also while it runs."""
-        vm, wanted = vm_or_404(request, vm_id), _given(NewNicSerializer, request)
-        return _once(request, "nic_add", vm, partial(nic_add, vm=vm, user=caller(request), wanted=wanted))
+        vm, wanted = vm_or_404(request, vm_id), given(NewNicSerializer, request)
+        return once(request, "nic_add", vm, partial(nic_add, vm=vm, user=caller(request), wanted=wanted))
 
 
 class NicView(APIView):
@@ -128,7 +181,7 @@ class NicView(APIView):
     @extend_schema(operation_id="nic_remove", responses=ACCEPTED)
     def delete(self, request: Request, vm_id: UUID, mac: str) -> Response:
         """Takes it away, also while it runs."""
-        nic = _found(Nic.objects.filter(vm=vm_or_404(request, vm_id), mac=mac.lower()).select_related("vm__project"))
+        nic = found(Nic.objects.filter(vm=vm_or_404(request, vm_id), mac=mac.lower()).select_related("vm__project"))
         return accepted(nic_remove(nic=nic, user=caller(request)))
 
 
@@ -138,9 +191,26 @@ class CdView(APIView):
     @extend_schema(operation_id="cd_change", request=CdSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Inserts an ISO, or empties the drive."""
-        vm, given = vm_or_404(request, vm_id), _given(CdSerializer, request)
-        image = _found(images_for(caller(request)).filter(pk=given["image"])) if given["image"] else None
-        return _once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
+        vm, wanted = vm_or_404(request, vm_id), given(CdSerializer, request)
+        image = found(images_for(caller(request)).filter(pk=wanted["image"])) if wanted["image"] else None
+        return once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
+
+
+class BootView(APIView):
+    """What a machine that Eve made boots from."""
+
+    @extend_schema(responses=BootSerializer)
+    def get(self, request: Request, vm_id: UUID) -> Response:
+        """From its next start on; the first first."""
+        return Response({"devices": boot_order_of(vm_or_404(request, vm_id))})
+
+    @extend_schema(
+        operation_id="boot_order_set", request=BootSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
+    )
+    def put(self, request: Request, vm_id: UUID) -> Response:
+        """Changes it, from the next start on."""
+        vm, wanted = vm_or_404(request, vm_id), given(BootSerializer, request)
+        return once(request, "boot", vm, partial(boot_order_set, vm=vm, user=caller(request), **wanted))
 
 
 class SnapshotListView(generics.ListAPIView[Snapshot]):
@@ -159,8 +229,8 @@ class SnapshotListView(generics.ListAPIView[Snapshot]):
     )
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Makes one: with its memory if it runs, of its disks alone if it is off."""
-        vm, given = vm_or_404(request, vm_id), _given(SnapshotMakeSerializer, request)
-        return _once(request, "snapshot", vm, partial(snapshot_make, vm=vm, user=caller(request), **given))
+        vm, wanted = vm_or_404(request, vm_id), given(SnapshotMakeSerializer, request)
+        return once(request, "snapshot", vm, partial(snapshot_make, vm=vm, user=caller(request), **wanted))
 
 
 class SnapshotView(APIView):
@@ -180,32 +250,39 @@ class SnapshotRevertView(APIView):
     def post(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
         """Makes the machine what it was then. What its disks hold now is lost."""
         snapshot = snapshot_of(vm_or_404(request, vm_id), snapshot_id)
-        return _once(request, "revert", snapshot, partial(snapshot_revert, snapshot=snapshot, user=caller(request)))
+        return once(request, "revert", snapshot, partial(snapshot_revert, snapshot=snapshot, user=caller(request)))
 
 
 def snapshot_of(vm: Vm, snapshot_id: UUID) -> Snapshot:
     """That snapshot of the VM. Raises Http404."""
-    return _found(Snapshot.objects.filter(vm=vm, pk=snapshot_id).select_related("vm__project"))
+    return found(Snapshot.objects.filter(vm=vm, pk=snapshot_id).select_related("vm__project"))
 
 
-def _found(rows: QuerySet[T]) -> T:
+def found(rows: QuerySet[T]) -> T:
+    """The one row that there is. Raises Http404."""
     row = rows.first()
     if row is None:
         raise Http404
     return row
 
 
-def _given(serializer: type[Serializer[Any]], request: Request) -> Any:
+def given(serializer: type[Serializer[Any]], request: Request) -> Any:
+    """The body, checked. Raises ValidationError."""
     wanted = serializer(data=request.data)
     wanted.is_valid(raise_exception=True)
     return wanted.validated_data
 
 
-def _once(request: Request, what: str, target: Any, make: Callable[[], Operation]) -> Response:
-    operation = operation_once(
+def once(request: Request, what: str, target: Any, make: Callable[[], Operation]) -> Response:
+    """202 with the operation that `make` makes, or that an earlier try with the same key made."""
+    return accepted(operation_asked(request, what, target, make))
+
+
+def operation_asked(request: Request, what: str, target: Any, make: Callable[[], Operation]) -> Operation:
+    """The operation that `make` makes, or that an earlier try with the same key made."""
+    return operation_once(
         user=caller(request),
         key=request.headers.get(HEADER, ""),
         digest=request_digest(f"vm.{what}", str(target.pk), request.data),
         make=make,
     )
-    return accepted(operation)

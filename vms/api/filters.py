@@ -8,7 +8,7 @@ import django_filters
 from django.db.models import QuerySet
 
 from vms.listing import search_vms
-from vms.models import DiscoveredDomain, Image, ImageKind, ImageState, Vm, VmState
+from vms.models import DiscoveredDomain, Disk, Image, ImageKind, ImageState, Vm, VmState
 
 
 class VmFilter(django_filters.FilterSet):
@@ -40,6 +40,17 @@ class ImageFilter(django_filters.FilterSet):
 
     class Meta:
         model = Image
+        fields: ClassVar[list[str]] = []
+
+
+class KeptDiskFilter(django_filters.FilterSet):
+    """Query parameters of ``GET /disks``."""
+
+    project = django_filters.UUIDFilter(field_name="project_id")
+    hypervisor = django_filters.UUIDFilter(field_name="hypervisor_id")
+
+    class Meta:
+        model = Disk
         fields: ClassVar[list[str]] = []
 
 

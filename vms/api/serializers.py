@@ -31,6 +31,7 @@ class DiskSerializer(serializers.Serializer[Any]):
     format = serializers.CharField()
     capacity_bytes = serializers.IntegerField(help_text="The size that the guest sees; 0 where it is not known.")
     is_read_only = serializers.BooleanField()
+    boot_order = serializers.IntegerField(help_text="1 is first; 0: it is not booted from.")
 
 
 class NicSerializer(serializers.Serializer[Any]):
@@ -39,6 +40,7 @@ class NicSerializer(serializers.Serializer[Any]):
     mac = serializers.CharField()
     kind = serializers.CharField(help_text="network, bridge, user, …")
     model = serializers.CharField()
+    boot_order = serializers.IntegerField(help_text="1 is first; 0: it is not booted from.")
 
     def get_fields(self) -> dict[str, Any]:
         """Also ``source``, a name that DRF's fields use themselves."""
@@ -65,6 +67,30 @@ class FactsSerializer(serializers.Serializer[Any]):
     disks = DiskSerializer(many=True)
     nics = NicSerializer(many=True)
     graphics = GraphicsSerializer(many=True)
+
+
+class GuestAddressSerializer(serializers.Serializer[Any]):
+    """An address of a guest."""
+
+    address = serializers.CharField(help_text="IPv4 or IPv6.")
+    prefix = serializers.IntegerField(help_text="In bits; 0 where it is not known.")
+    mac = serializers.CharField(help_text="Of the card; empty where it is not known.")
+    interface = serializers.CharField(help_text="Its name in the guest; empty where it is not known.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Also ``source``, a name that DRF's fields use themselves."""
+        source = serializers.CharField(help_text="Who told: agent, lease or arp.")
+        return {**super().get_fields(), "source": source}
+
+
+class GuestInfoSerializer(serializers.Serializer[Any]):
+    """What a guest says of itself."""
+
+    has_agent = serializers.BooleanField(help_text="Whether an agent in it answered.")
+    host_name = serializers.CharField()
+    os_name = serializers.CharField(help_text="Such as Debian GNU/Linux 12 (bookworm).")
+    kernel = serializers.CharField()
+    addresses = GuestAddressSerializer(many=True)
 
 
 class VmStateSerializer(serializers.Serializer[Any]):
@@ -99,11 +125,17 @@ class VmSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=VmState.choices, source="vm.state")
     state_reason = serializers.CharField(source="vm.state_reason")
     state_since = serializers.DateTimeField(source="vm.state_since")
+    is_rescued = serializers.SerializerMethodField(help_text="Whether it runs a rescue system.")
     role = serializers.ChoiceField(choices=Role.choices, help_text="What you may do.", allow_null=True)
     operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
     facts = FactsSerializer(source="domain", allow_null=True, help_text="Null until its host has reported it.")
+    guest = GuestInfoSerializer(allow_null=True, help_text="As it told lately; null where nothing is known.")
     last_seen_at = serializers.DateTimeField(source="vm.last_seen_at", allow_null=True)
     created_at = serializers.DateTimeField(source="vm.created_at")
+
+    def get_is_rescued(self, card: Any) -> bool:
+        """By what is to be brought back."""
+        return bool(card.vm.rescue)
 
     def get_operation(self, card: Any) -> str | None:
         """The operation's address."""
@@ -121,9 +153,17 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class VmChangeSerializer(StrictSerializer):
-    """What may be changed of a VM."""
+    """What may be changed of a VM; what is not named stays as it is."""
 
-    remarks = serializers.CharField(max_length=10_000, allow_blank=True, trim_whitespace=False)
+    name = serializers.CharField(max_length=300, required=False, help_text="RFC 1123 label; the guest's own stays.")
+    remarks = serializers.CharField(max_length=10_000, required=False, allow_blank=True, trim_whitespace=False)
+    autostart = serializers.BooleanField(required=False, help_text="Whether it starts with its host.")
+
+
+class VmMoveSerializer(StrictSerializer):
+    """Which project a VM is to belong to."""
+
+    project = serializers.UUIDField(help_text="One in which you are an operator or owner.")
 
 
 class NewDiskSerializer(StrictSerializer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import changes, images, metrics, storage, views
+from . import changes, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -16,7 +16,17 @@ urlpatterns = [
     path("vms/<uuid:vm_id>/disks/<uuid:disk_id>", changes.DiskView.as_view(), name="api-vm-disk"),
     path("vms/<uuid:vm_id>/nics", changes.NicListView.as_view(), name="api-vm-nics"),
     path("vms/<uuid:vm_id>/nics/<str:mac>", changes.NicView.as_view(), name="api-vm-nic"),
+    path("vms/<uuid:vm_id>/project", views.VmProjectView.as_view(), name="api-vm-project"),
+    path("vms/<uuid:vm_id>/boot", changes.BootView.as_view(), name="api-vm-boot"),
     path("vms/<uuid:vm_id>/cd", changes.CdView.as_view(), name="api-vm-cd"),
+    path("vms/<uuid:vm_id>/rescue", systems.RescueView.as_view(), name="api-vm-rescue"),
+    path("vms/<uuid:vm_id>/reinstall", systems.ReinstallView.as_view(), name="api-vm-reinstall"),
+    path("vms/<uuid:vm_id>/clone", systems.CloneView.as_view(), name="api-vm-clone"),
+    path("vms/<uuid:vm_id>/template", systems.TemplateView.as_view(), name="api-vm-template"),
+    path("vms/<uuid:vm_id>/guest", guests.GuestView.as_view(), name="api-vm-guest"),
+    path("vms/<uuid:vm_id>/guest/password", guests.GuestPasswordView.as_view(), name="api-vm-guest-password"),
+    path("vms/<uuid:vm_id>/guest/freeze", guests.GuestFreezeView.as_view(), name="api-vm-guest-freeze"),
+    path("vms/<uuid:vm_id>/guest/thaw", guests.GuestThawView.as_view(), name="api-vm-guest-thaw"),
     path("vms/<uuid:vm_id>/snapshots", changes.SnapshotListView.as_view(), name="api-vm-snapshots"),
     path("vms/<uuid:vm_id>/snapshots/<uuid:snapshot_id>", changes.SnapshotView.as_view(), name="api-vm-snapshot"),
     path(
@@ -25,6 +35,8 @@ urlpatterns = [
         name="api-vm-snapshot-revert",
     ),
     path("vms/<uuid:vm_id>/screenshot", views.VmScreenshotView.as_view(), name="api-vm-screenshot"),
+    path("disks", changes.KeptDiskListView.as_view(), name="api-kept-disks"),
+    path("disks/<uuid:disk_id>", changes.KeptDiskView.as_view(), name="api-kept-disk"),
     path("images", images.ImageListView.as_view(), name="api-images"),
     path("images/<uuid:image_id>", images.ImageView.as_view(), name="api-image"),
     path("images/<uuid:image_id>/data", images.ImageDataView.as_view(), name="api-image-data"),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -25,8 +26,8 @@ from vms.cards import VmCard, card_for, cards_for
 from vms.facts import display_warnings
 from vms.models import DiscoveredDomain, Vm
 from vms.screens import screen_png
-from vms.selectors import discovered_for, vm_for, vms_visible_to
-from vms.services import vm_adopt, vm_change_state, vm_create, vm_delete, vm_update
+from vms.selectors import discovered_for, projects_open_to, vm_for, vms_visible_to
+from vms.services import vm_adopt, vm_change_state, vm_configure, vm_create, vm_delete, vm_move, vm_update
 
 from .creating import wanted_of
 from .filters import DiscoveredDomainFilter, VmFilter
@@ -40,6 +41,7 @@ from .serializers import (
     VmCreatedSerializer,
     VmCreateSerializer,
     VmDeleteSerializer,
+    VmMoveSerializer,
     VmSerializer,
     VmStateSerializer,
 )
@@ -104,12 +106,7 @@ class VmListView(generics.ListAPIView[Vm]):
             digest=request_digest("vm.create", request.data),
             make=partial(vm_create, wanted=wanted, project=project, user=user),
         )
-        answer = {
-            "id": str(operation.target_id),
-            "vm": f"/api/v1/vms/{operation.target_id}",
-            "operation": f"/api/v1/operations/{operation.pk}",
-        }
-        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
+        return created(operation)
 
 
 class VmView(APIView):
@@ -120,14 +117,36 @@ class VmView(APIView):
         """Shows it."""
         return Response(VmSerializer(_card(request, vm_id)).data)
 
-    @extend_schema(request=VmChangeSerializer, responses=VmSerializer)
+    @extend_schema(
+        request=VmChangeSerializer,
+        responses={200: VmSerializer, 202: OperationAddressSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     def patch(self, request: Request, vm_id: UUID) -> Response:
-        """Changes its remarks; operators and owners."""
-        vm = vm_or_404(request, vm_id)
+        """Changes its remarks at once: 200. A new name or autostart is brought to its host: 202 with the operation's address."""
+        vm, user = vm_or_404(request, vm_id), caller(request)
         wanted = VmChangeSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        vm_update(vm=vm, user=caller(request), **wanted.validated_data)
-        return Response(VmSerializer(card_for(caller(request), vm)).data)
+        given = wanted.validated_data
+        with transaction.atomic():
+            operation = self._configure(request, vm, given) if {"name", "autostart"} & set(given) else None
+            if "remarks" in given:
+                vm_update(vm=vm, user=user, remarks=given["remarks"])
+        return accepted(operation) if operation else Response(VmSerializer(card_for(user, vm)).data)
+
+    def _configure(self, request: Request, vm: Vm, given: dict[str, Any]) -> Operation:
+        return operation_once(
+            user=caller(request),
+            key=request.headers.get(HEADER, ""),
+            digest=request_digest("vm.settings", str(vm.pk), request.data),
+            make=partial(
+                vm_configure,
+                vm=vm,
+                user=caller(request),
+                name=given.get("name"),
+                is_autostarted=given.get("autostart"),
+            ),
+        )
 
     @extend_schema(
         operation_id="vm_delete",
@@ -166,6 +185,22 @@ class VmStateView(APIView):
             make=partial(vm_change_state, vm=vm, action=wanted.validated_data["action"], user=caller(request)),
         )
         return accepted(operation)
+
+
+class VmProjectView(APIView):
+    """The project of a VM."""
+
+    @extend_schema(operation_id="vm_move", request=VmMoveSerializer, responses=VmSerializer)
+    def put(self, request: Request, vm_id: UUID) -> Response:
+        """Gives it to another project of yours, with disks and snapshots. Who is not in that one loses it, and its consoles."""
+        vm, user = vm_or_404(request, vm_id), caller(request)
+        wanted = VmMoveSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        project = projects_open_to(user, vm).filter(pk=wanted.validated_data["project"]).first()
+        if project is None:
+            raise ValidationError({"project": [_("There is no such project, or you may not change machines in it.")]})
+        vm = vm_move(vm=vm, project=project, user=user)
+        return Response(VmSerializer(_card(request, vm.pk)).data)
 
 
 class VmScreenshotView(APIView):
@@ -215,9 +250,18 @@ class AdoptView(APIView):
         )
 
 
+def created(operation: Operation) -> Response:
+    """202 with the address of the VM that is being made, and where to follow that."""
+    answer = {
+        "id": str(operation.target_id),
+        "vm": f"/api/v1/vms/{operation.target_id}",
+        "operation": f"/api/v1/operations/{operation.pk}",
+    }
+    return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
+
+
 def accepted(operation: Operation) -> Response:
     """202 with the address at which the operation is followed."""
-    """202 with the operation's address."""
     address = f"/api/v1/operations/{operation.pk}"
     return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 

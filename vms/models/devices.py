@@ -44,6 +44,9 @@ class Disk(models.Model):
     """What it is thin over: the image lives as long as its disks do."""
     position = models.PositiveSmallIntegerField(_("place"), default=0)
     """Among its VM's disks; the first is booted from."""
+    kept_from = models.CharField(_("taken from"), max_length=255, blank=True, editable=False)
+    """Without a VM: what the last one was called."""
+    kept_since = models.DateTimeField(_("kept since"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:

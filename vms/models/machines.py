@@ -61,6 +61,10 @@ class Vm(models.Model):
     firmware = models.CharField(_("firmware"), max_length=4, choices=Firmware, default=Firmware.BIOS)
     is_autostarted = models.BooleanField(_("starts with its host"), default=False)
     """As agreed in Eve, for VMs that Eve made; what libvirt has is in `facts`."""
+    boot_devices = models.JSONField(_("boots from"), default=list, blank=True, editable=False)
+    """Once somebody chose it: ids of disks, MAC addresses, ``cdrom``, the first first. A running guest's facts still have what it booted by."""
+    rescue = models.JSONField(_("rescue"), default=dict, blank=True, editable=False)
+    """While it runs a rescue system: what it had before, ``cd_image`` (id or null) and ``boot_devices``; else empty."""
     cd_image = models.ForeignKey(
         "vms.Image", verbose_name=_("CD"), on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -73,6 +77,10 @@ class Vm(models.Model):
     state_before_since = models.DateTimeField(null=True, blank=True, editable=False)
     facts = models.JSONField(_("facts"), default=dict, blank=True, editable=False)
     """:class:`eve_agent.wire.domain.Domain` as last reported, as plain JSON."""
+    guest = models.JSONField(_("guest"), default=dict, blank=True, editable=False)
+    """:class:`eve_agent.wire.guest.GuestInfo` as last told, as plain JSON."""
+    guest_asked_at = models.DateTimeField(_("guest asked"), null=True, blank=True, editable=False)
+    """When :attr:`guest` was asked for last, whether or not there was an answer."""
     seen_vcpus = models.PositiveBigIntegerField(_("vCPUs on the host"), null=True, blank=True, editable=False)
     """As last reported; other than :attr:`vcpus`, it is drift."""
     seen_memory_bytes = models.PositiveBigIntegerField(_("memory on the host"), null=True, blank=True, editable=False)

@@ -1,7 +1,9 @@
 """What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
 
+from .copying import vm_clone, vm_template
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
+from .disks import disk_attach, disk_delete, disk_detach
 from .hardware import cd_change, disk_add, disk_grow, disk_remove, nic_add, nic_remove, vm_resize
 from .images import (
     NewImage,
@@ -14,6 +16,8 @@ from .images import (
 )
 from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
+from .rescue import NewSystem, vm_reinstall, vm_rescue, vm_rescue_end
+from .settings import boot_order_set, vm_configure
 from .sizes import size_create, size_delete, size_update
 from .snapshots import snapshot_delete, snapshot_make, snapshot_revert
 
@@ -21,9 +25,14 @@ __all__ = [
     "NewDisk",
     "NewImage",
     "NewNic",
+    "NewSystem",
     "NewVm",
+    "boot_order_set",
     "cd_change",
     "disk_add",
+    "disk_attach",
+    "disk_delete",
+    "disk_detach",
     "disk_grow",
     "disk_remove",
     "image_check",
@@ -45,10 +54,16 @@ __all__ = [
     "vm_accept_drift",
     "vm_adopt",
     "vm_change_state",
+    "vm_clone",
+    "vm_configure",
     "vm_create",
     "vm_delete",
     "vm_forget",
     "vm_move",
+    "vm_reinstall",
+    "vm_rescue",
+    "vm_rescue_end",
     "vm_resize",
+    "vm_template",
     "vm_update",
 ]

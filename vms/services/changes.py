@@ -41,6 +41,12 @@ def vm_lock(*, vm: Vm, user: User, action: str) -> Vm:
     return locked
 
 
+def vm_require_no_rescue(vm: Vm) -> None:
+    """That it does not run a rescue system, whose end brings back drive and boot order. Raises WrongState."""
+    if vm.rescue:
+        raise WrongState(_("%(name)s runs a rescue system. End that first.") % {"name": vm.name}, state=vm.state)
+
+
 def change_create(*, kind: str, vm: Vm, user: User, **arguments: object) -> Operation:
     """Queues a change of a locked VM. Raises operations.errors.OperationRunning."""
     return operation_create(kind=kind, target=vm, project=vm.project, user=user, arguments=arguments)

@@ -139,14 +139,23 @@ def _require_operator(user: User, project: Project) -> None:
         )
 
 
+def name_check(name: str) -> None:
+    """That a VM may be called so. Raises Invalid."""
+    if not NAME.fullmatch(name):
+        detail = _name_rule()
+        raise Invalid(f"name: {detail}", errors={"name": [detail]})
+
+
+def _name_rule() -> str:
+    return _(
+        "1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends: it is its host name."
+    )
+
+
 def _check(wanted: NewVm) -> None:
     errors: dict[str, list[str]] = {}
     if not NAME.fullmatch(wanted.name):
-        errors["name"] = [
-            _(
-                "1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends: it is its host name."
-            )
-        ]
+        errors["name"] = [_name_rule()]
     if not 1 <= wanted.vcpus <= MAX_VCPUS:
         errors["vcpus"] = [_("1 to %(most)d.") % {"most": MAX_VCPUS}]
     if not MIN_MEMORY_BYTES <= wanted.memory_bytes <= MAX_MEMORY_BYTES or wanted.memory_bytes % 2**20:

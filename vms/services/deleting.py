@@ -11,6 +11,7 @@ from accounts.models import User
 from operations.models import Operation
 from operations.services import operation_create
 from vms import live
+from vms.disks import disks_keep
 from vms.errors import WrongState
 from vms.models import Disk, Lifecycle, Vm
 from vms.signals import vm_deleted
@@ -51,8 +52,11 @@ def vm_delete(*, vm: Vm, user: User, keeps_disks: bool = False) -> Operation:
 def vm_gone(*, vm: Vm, keeps_disks: bool, reason: str) -> None:
     """Its host no longer has it, and now Eve has not. Disks that were kept stay with its project."""
     vm_id, change = vm.pk, live.VmChange(vm.pk, vm.project_id, vm.hypervisor.site_id, vm.state)
-    if not keeps_disks:
-        Disk.objects.filter(vm=vm).delete()
+    disks = Disk.objects.filter(vm=vm)
+    if keeps_disks:
+        disks_keep(disks, name=vm.name)
+    else:
+        disks.delete()
     vm.delete()
     transaction.on_commit(partial(vm_deleted.send_robust, sender=Vm, vm_id=vm_id, reason=reason), robust=True)
     live.announce([change])

@@ -16,7 +16,7 @@ from vms.models import Disk, DiskBus, Image, ImageKind, Nic, NicModel, Snapshot,
 from vms.placement import facts_of, usable_pools
 from vms.quotas import Amounts
 
-from .changes import change_create, vm_lock
+from .changes import change_create, vm_lock, vm_require_no_rescue
 from .creating import MAX_DISKS, MAX_NICS, NewNic, new_mac
 from .networks import nics_check
 from .quotas import quota_reserve
@@ -69,7 +69,7 @@ def disk_add(*, vm: Vm, user: User, size_bytes: int) -> Operation:
     """Queues a new, empty disk, in the pool of the others. Raises as :func:`vm_resize`, and NoRoom."""
     vm = vm_lock(vm=vm, user=user, action=DISK_ADD)
     _check_size(size_bytes)
-    _require_no_snapshots(vm)
+    vm_require_no_snapshots(vm)
     disks = list(vm.disks.all())
     if len(disks) >= MAX_DISKS:
         raise Invalid(_("A machine has %(most)d disks at most.") % {"most": MAX_DISKS})
@@ -95,7 +95,7 @@ def disk_grow(*, disk: Disk, user: User, size_bytes: int) -> Operation:
     """Queues a larger size of a disk; a running guest sees it at once. Raises as :func:`disk_add`."""
     vm = vm_lock(vm=_vm_of(disk), user=user, action=DISK_GROW)
     _check_size(size_bytes)
-    _require_no_snapshots(vm)
+    vm_require_no_snapshots(vm)
     if size_bytes <= disk.size_bytes:
         detail = _("A disk only grows: more than %(now)d MiB.") % {"now": disk.size_bytes // MIB}
         raise Invalid(detail, errors={"size_bytes": [detail]})
@@ -110,13 +110,7 @@ def disk_grow(*, disk: Disk, user: User, size_bytes: int) -> Operation:
 @transaction.atomic
 def disk_remove(*, disk: Disk, user: User) -> Operation:
     """Queues the end of a disk: taken from the machine, and deleted. Raises as :func:`disk_add`; WrongState for what it boots from."""
-    vm = vm_lock(vm=_vm_of(disk), user=user, action=DISK_REMOVE)
-    _require_no_snapshots(vm)
-    first = vm.disks.first()
-    if first is not None and first.pk == disk.pk:
-        raise WrongState(_("%(name)s boots from this disk. Delete the machine instead.") % {"name": vm.name})
-    if disk.bus == DiskBus.SATA and vm.state != VmState.OFF:
-        raise WrongState(_("A SATA disk cannot be taken away while it runs. Shut it down first."), state=vm.state)
+    vm = disk_require_free(disk=disk, user=user, action=DISK_REMOVE)
     return change_create(kind=DISK_REMOVE, vm=vm, user=user, disk=str(disk.pk))
 
 
@@ -150,6 +144,7 @@ def nic_remove(*, nic: Nic, user: User) -> Operation:
 def cd_change(*, vm: Vm, user: User, image: Image | None) -> Operation:
     """Queues another disc in the CD drive; None: it is empty. Raises as :func:`vm_resize`."""
     vm = vm_lock(vm=vm, user=user, action=CD)
+    vm_require_no_rescue(vm)
     if image is not None:
         fits = images_usable_by(user, vm.project).filter(pk=image.pk, kind=ImageKind.ISO, site_id=vm.hypervisor.site_id)
         if not fits.exists():
@@ -158,13 +153,29 @@ def cd_change(*, vm: Vm, user: User, image: Image | None) -> Operation:
     return change_create(kind=CD, vm=vm, user=user, image=str(image.pk) if image else None)
 
 
+def disk_require_free(*, disk: Disk, user: User, action: str) -> Vm:
+    """The disk's locked machine, if that may lose the disk now. Raises WrongState, and what :func:`vm_lock` raises."""
+    vm = vm_lock(vm=_vm_of(disk), user=user, action=action)
+    vm_require_no_snapshots(vm)
+    first = vm.disks.first()
+    if first is not None and first.pk == disk.pk:
+        raise WrongState(
+            _("%(name)s boots from this disk. Delete the machine instead, or let it boot from another first.")
+            % {"name": vm.name}
+        )
+    if disk.bus == DiskBus.SATA and vm.state != VmState.OFF:
+        raise WrongState(_("A SATA disk cannot be taken away while it runs. Shut it down first."), state=vm.state)
+    return vm
+
+
 def _check_size(size_bytes: int) -> None:
     if not MIN_DISK_BYTES <= size_bytes <= MAX_DISK_BYTES or size_bytes % MIB:
         detail = _("1 MiB to 64 TiB, in whole MiB.")
         raise Invalid(detail, errors={"size_bytes": [detail]})
 
 
-def _require_no_snapshots(vm: Vm) -> None:
+def vm_require_no_snapshots(vm: Vm) -> None:
+    """That nothing holds its disks as they are. Raises WrongState."""
     if Snapshot.objects.filter(vm=vm).exists():
         raise WrongState(
             _("%(name)s has snapshots, which hold its disks as they are. Delete them first.") % {"name": vm.name},
@@ -174,14 +185,19 @@ def _require_no_snapshots(vm: Vm) -> None:
 
 def _pool(vm: Vm, disks: list[Disk], more_bytes: int) -> str:
     """Where the bytes go: beside the other disks. Raises NoRoom."""
+    name = disks[0].pool if disks else next((pool.name for pool in usable_pools(vm.hypervisor)), "")
+    pool_check(vm, name, more_bytes)
+    return name
+
+
+def pool_check(vm: Vm, name: str, more_bytes: int) -> None:
+    """That so much fits into that pool of its host. Raises NoRoom."""
     pools = {pool.name: pool.available_bytes for pool in usable_pools(vm.hypervisor)}
-    name = disks[0].pool if disks else next(iter(pools), "")
     if pools.get(name, 0) < more_bytes:
         raise NoRoom(
             _("Pool “%(pool)s” on its host has no %(wanted)d GiB of space left. Choose less, or ask the staff.")
             % {"pool": name, "wanted": -(-more_bytes // GIB)}
         )
-    return name
 
 
 def _vm_of(disk: Disk) -> Vm:

@@ -61,7 +61,7 @@ def image_upload(*, wanted: NewImage, size_bytes: int, user: User) -> Image:
             "size_bytes",
             _("An image has 1 byte to %(most)d GiB here.") % {"most": settings.IMAGE_MAX_BYTES // 2**30},
         )
-    return _begin(wanted, user, size_bytes=size_bytes)
+    return image_begin(wanted, user, size_bytes=size_bytes)
 
 
 @transaction.atomic
@@ -77,7 +77,7 @@ def image_fetch(*, wanted: NewImage, url: str, user: User) -> Operation:
         raise _invalid("url", _("An address begins with https:// or http:// and has plain characters only."))
     if "@" in url.split("/")[2]:
         raise _invalid("url", _("An address without a user name or password: others would see them."))
-    return _queue(FETCH, _begin(wanted, user, source_url=url), user)
+    return _queue(FETCH, image_begin(wanted, user, source_url=url), user)
 
 
 @transaction.atomic
@@ -90,7 +90,7 @@ def image_take(*, wanted: NewImage, hypervisor: Hypervisor, pool: str, volume: s
         check_object_name("pool", pool)
     except ValueError:
         raise _invalid("volume", _("There is no such file.")) from None
-    image = _begin(wanted, user, place=(hypervisor, pool))
+    image = image_begin(wanted, user, place=(hypervisor, pool))
     return _queue(TAKE, image, user, volume=volume)
 
 
@@ -154,7 +154,7 @@ def require_manager(user: User, image: Image) -> None:
         )
 
 
-def _begin(
+def image_begin(
     wanted: NewImage,
     user: User,
     *,
@@ -162,6 +162,7 @@ def _begin(
     source_url: str = "",
     place: tuple[Hypervisor, str] | None = None,
 ) -> Image:
+    """The row of an image that is on its way to its first pool. Raises as :func:`image_upload`."""
     _require_maker(user, wanted)
     try:
         check_sha256(wanted.sha256)

@@ -6,6 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
@@ -13,7 +14,7 @@ from eve_agent.wire.domain import StateAction
 from accounts.models import AuditOutcome, Project, Role, User
 from accounts.selectors import role_allows, role_in
 from accounts.services import audit_record
-from hypervisors.models import HypervisorState
+from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation
 from operations.selectors import active_operations
@@ -24,6 +25,7 @@ from vms.errors import (
     ActionUnknown,
     AdoptionRefused,
     ForgetRefused,
+    NameTaken,
     VmHostAway,
     VmNotFound,
     WrongState,
@@ -31,9 +33,12 @@ from vms.errors import (
 from vms.facts import domain_of
 from vms.inventory import domain_to_vm
 from vms.models import DiscoveredDomain, Vm, VmState
+from vms.quotas import Amounts
 from vms.selectors import role_on
 from vms.signals import vm_deleted, vm_moved
 from vms.states import ALLOWED_IN, kind_of, refusal_words
+
+from .quotas import quota_reserve
 
 MAX_REMARKS = 10_000
 
@@ -111,20 +116,23 @@ def vm_accept_drift(*, vm: Vm, user: User) -> Vm:
 
 @transaction.atomic
 def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
-    """Gives the VM to another project. Staff who manage its host may, and who owns both projects.
+    """Gives the VM to another project, with its disks and snapshots. Staff who manage its host may, and operators and owners of both.
 
     Raises:
         VmNotFound: the VM is not the user's.
         ActionNotAllowed: the user may not give it away, or not to that project.
         WrongState: a change of it is under way, or the project is not active.
+        NameTaken, QuotaExceeded: of that project.
     """
-    vm = Vm.objects.select_for_update().select_related("project", "hypervisor").get(pk=vm.pk)
+    vm = Vm.objects.select_for_update(of=("self",)).select_related("project", "hypervisor").get(pk=vm.pk)
     is_manager = hypervisors_for(user).filter(pk=vm.hypervisor_id).exists()
     if not is_manager:
-        if role_on(user, vm) is None:
-            raise VmNotFound()
-        if not (_owns(user, vm.project) and _owns(user, project)):
-            raise ActionNotAllowed(_("Only who owns both projects may move a virtual machine from one to the other."))
+        require_operator(user, vm, action="vm.move")
+        role = role_in(user, project)
+        if role is None or not role_allows(role, Role.OPERATOR):
+            raise ActionNotAllowed(
+                _("Only an operator or owner of both projects may move a virtual machine from one to the other.")
+            )
     if not project.is_active:
         raise WrongState(_("Project %(name)s is not active. Choose another.") % {"name": project.name}, state=vm.state)
     if active_operations(target_type="vm", target_ids=[vm.pk]):
@@ -134,8 +142,17 @@ def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
         )
     if vm.project_id == project.pk:
         return vm
+    quota_reserve(project=project, amounts=_amounts(vm))
     before, vm.project = vm.project, project
-    vm.save(update_fields=["project"])
+    try:
+        with transaction.atomic():
+            vm.save(update_fields=["project"])
+    except IntegrityError:
+        raise NameTaken(
+            _("Project %(project)s has a virtual machine called %(name)s already. Rename one of them first.")
+            % {"project": project.name, "name": vm.name}
+        ) from None
+    vm.disks.update(project=project)
     for each in (before, project):
         audit_record(
             action="vm.move",
@@ -249,6 +266,15 @@ def _require_managed(user: User, vm: Vm) -> None:
         raise VmNotFound()
 
 
+def require_host_up(host: Hypervisor) -> None:
+    """That the host can be asked about what belongs to no VM. Raises VmHostAway."""
+    if host.state != HypervisorState.ONLINE:
+        raise VmHostAway(
+            _("Host %(host)s cannot be asked just now. Nothing was changed. Try again when it is back.")
+            % {"host": host.name}
+        )
+
+
 def require_host(vm: Vm) -> None:
     """That the VM's host can be asked. Raises VmHostAway."""
     host = vm.hypervisor
@@ -268,8 +294,15 @@ def require_host(vm: Vm) -> None:
     raise VmHostAway(f"{what} {_('It may well be running. Try again when the host is back.')}", state=vm.state)
 
 
-def _owns(user: User, project: Project) -> bool:
-    return role_in(user, project) == Role.OWNER
+def _amounts(vm: Vm) -> Amounts:
+    """What it takes of its project's quota."""
+    return Amounts(
+        vms=1,
+        vcpus=vm.vcpus,
+        memory_bytes=vm.memory_bytes,
+        disk_bytes=vm.disks.aggregate(total=Sum("size_bytes", default=0))["total"],
+        snapshots=vm.snapshots.count(),
+    )
 
 
 def _change(vm: Vm, *, project_id: UUID | None = None) -> live.VmChange:

@@ -12,7 +12,7 @@ from vms.errors import WrongState
 from vms.models import Snapshot, SnapshotState, Vm, VmState
 from vms.quotas import Amounts
 
-from .changes import change_create, vm_lock
+from .changes import change_create, vm_lock, vm_require_no_rescue
 from .quotas import quota_reserve
 
 MAKE, REVERT, DELETE = "vm.snapshot", "vm.snapshot_revert", "vm.snapshot_delete"
@@ -29,6 +29,7 @@ def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
         operations.errors.OperationRunning: another change of it is under way.
     """
     vm = vm_lock(vm=vm, user=user, action=MAKE)
+    vm_require_no_rescue(vm)
     name = name.strip()
     if not name or len(name) > MOST_NAME or not name.isprintable():
         detail = _("Give it a name of one line, 100 characters at most.")
@@ -55,6 +56,7 @@ def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
 def snapshot_revert(*, snapshot: Snapshot, user: User) -> Operation:
     """Queues a return to a snapshot: what the disks hold now is lost, other snapshots stay. Raises as :func:`snapshot_make`."""
     vm = vm_lock(vm=snapshot.vm, user=user, action=REVERT)
+    vm_require_no_rescue(vm)
     _require_ready(snapshot)
     quota_reserve(
         project=vm.project,

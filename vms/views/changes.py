@@ -19,6 +19,7 @@ from accounts.callers import caller
 from accounts.models import User
 from common.errors import EveError
 from vms.cards import card_for
+from vms.disks import attachable_disks
 from vms.forms import project_of
 from vms.images import images_usable_by
 from vms.models import ImageKind, Nic, Vm
@@ -27,6 +28,8 @@ from vms.services import (
     NewNic,
     cd_change,
     disk_add,
+    disk_attach,
+    disk_detach,
     disk_grow,
     disk_remove,
     nic_add,
@@ -60,6 +63,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "tab": "hardware",
         "memory_gib": f"{Decimal(vm.memory_bytes) / GIB:f}",
         "disks": list(vm.disks.select_related("image")),
+        "kept_disks": attachable_disks(vm) if vm.is_made_by_eve else (),
         "nics": list(vm.nics.all()),
         "plugs": plugs_of(vm.hypervisor),
         "isos": isos,
@@ -137,6 +141,17 @@ def _disk_grow(request: HttpRequest, vm: Vm, user: User) -> object:
 @_change("disk-remove")
 def _disk_remove(request: HttpRequest, vm: Vm, user: User) -> object:
     return disk_remove(disk=_row(request, vm.disks), user=user)
+
+
+@_change("disk-detach")
+def _disk_detach(request: HttpRequest, vm: Vm, user: User) -> object:
+    return disk_detach(disk=_row(request, vm.disks), user=user)
+
+
+@_change("disk-attach")
+def _disk_attach(request: HttpRequest, vm: Vm, user: User) -> object:
+    disk = get_object_or_404(attachable_disks(vm), pk=project_of(request.POST.get("id", "")))
+    return disk_attach(vm=vm, disk=disk, user=user)
 
 
 @_change("nic-add")

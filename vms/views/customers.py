@@ -9,15 +9,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.models import Project, Role
-from accounts.selectors import projects_for
 from common.errors import EveError
 from common.pages import back_address
 from hypervisors.selectors import hypervisors_for
@@ -26,7 +23,7 @@ from vms.cards import card_for, cards_for
 from vms.listing import SORTS, Listing, counts_in_words, tabs
 from vms.models import Vm
 from vms.selectors import state_counts, vms_for
-from vms.services import vm_change_state, vm_delete, vm_move, vm_update
+from vms.services import vm_change_state
 
 from .parts import EVENTS, page_context, part_response, shape_of, vm_or_404
 
@@ -65,7 +62,6 @@ def vm_detail(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "vm": vm,
         "card": card_for(user, vm),
         "events": entries(events_of(user, vm)[:EVENTS], link=False),
-        "destinations": _destinations(request, vm),
         "is_manager": hypervisors_for(user).filter(pk=vm.hypervisor_id).exists(),
     }
     return render(request, "vms/detail.html", context)
@@ -94,50 +90,6 @@ def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     if error:
         messages.error(request, str(error.detail))
     return redirect(back_address(request) or vm_url(vm))
-
-
-@login_required
-@require_POST
-def vm_end(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Deletes it, once its name was typed."""
-    vm = vm_or_404(request, vm_id)
-    if request.POST.get("typed", "").strip() != vm.name:
-        messages.error(request, _("Nothing was deleted. Type the name %(name)s to confirm.") % {"name": vm.name})
-        return redirect(vm_url(vm))
-    try:
-        vm_delete(vm=vm, user=caller(request), keeps_disks="keep_disks" in request.POST)
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect(vm_url(vm))
-
-
-@login_required
-@require_POST
-def vm_remarks(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Changes what people wrote about it."""
-    vm = vm_or_404(request, vm_id)
-    try:
-        vm_update(vm=vm, user=caller(request), remarks=request.POST.get("remarks", "").replace("\0", ""))
-        messages.success(request, _("The remarks are saved."))
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect(vm_url(vm))
-
-
-@login_required
-@require_POST
-def vm_to_project(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Gives it to another project."""
-    vm = vm_or_404(request, vm_id)
-    project = get_object_or_404(_destinations(request, vm), pk=_uuid(request.POST.get("project", "")))
-    try:
-        vm = vm_move(vm=vm, project=project, user=caller(request))
-        messages.success(
-            request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project}
-        )
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect(vm_url(vm))
 
 
 @login_required
@@ -173,21 +125,3 @@ def _list_context(request: HttpRequest, *, nav: str) -> dict[str, Any]:
         "total": sum(counts.values()),
         "sorts": SORTS,
     }
-
-
-def _destinations(request: HttpRequest, vm: Vm) -> Any:
-    """The projects that the caller may give it to."""
-    user = caller(request)
-    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
-        return Project.objects.filter(is_active=True).exclude(pk=vm.project_id)
-    owned = projects_for(user).filter(memberships__user=user, memberships__role=Role.OWNER)
-    if not owned.filter(pk=vm.project_id).exists():
-        return Project.objects.none()
-    return owned.exclude(pk=vm.project_id)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

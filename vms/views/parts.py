@@ -25,6 +25,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "header": "vms/parts/header.html",
     "screen": "vms/parts/screen_card.html",
     "overview": "vms/parts/overview.html",
+    "guest": "vms/parts/guest.html",
     "activity": "vms/parts/activity.html",
 }
 """In which shapes a VM is shown, by the name in ``?as=``."""
@@ -45,10 +46,12 @@ def shape_of(request: HttpRequest, default: str = "card") -> str:
     return shape if shape in TEMPLATES else default
 
 
-def part_response(request: HttpRequest, vm: Vm, *, shape: str, error: EveError | None = None) -> HttpResponse:
-    """One part of a page about one VM; with `error`, it says what just went wrong."""
+def part_response(
+    request: HttpRequest, vm: Vm, *, shape: str, error: EveError | None = None, note: str = ""
+) -> HttpResponse:
+    """One part of a page about one VM; with `error`, it says what just went wrong; `note` is what it says besides."""
     context = part_context(request, card_for(caller(request), vm), shape=shape)
-    html = render_to_string(TEMPLATES[shape], {**context, "error": error}, request)
+    html = render_to_string(TEMPLATES[shape], {**context, "error": error, "note": note}, request)
     response = HttpResponse(html, status=error.status if error else 200)
     patch_vary_headers(response, ["HX-Request"])
     response["Cache-Control"] = "no-store"

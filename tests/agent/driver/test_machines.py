@@ -149,6 +149,29 @@ async def test_an_image_is_made_of_a_disk(shop: Shop, rig: Rig, tmp_path: Path):
         await shop.images.copy(POOL, uuid.uuid4(), ImageCopy(operation_id=uuid.uuid4(), disk_uuid=source, volume=""))
 
 
+async def test_a_copy_of_a_disk_becomes_a_disk_of_its_own(shop: Shop, rig: Rig, tmp_path: Path):
+    base = await shop.image(qcow2(tmp_path))
+    source, copy, operation = await shop.disk(size_mib=24, image=base), uuid.uuid4(), uuid.uuid4()
+    await shop.images.copy(POOL, copy, ImageCopy(operation_id=operation, disk_uuid=source, volume=""))
+    assert (await shop.job(operation)).state is JobState.SUCCEEDED
+    wanted = DiskSpec(size_bytes=32 * MIB, image_uuid=copy, takes_image=True)
+
+    over = await shop.disk(image=copy)
+    with pytest.raises(ImageInUse, match=str(over)):
+        await rig.driver.make_disk(POOL, copy, wanted)
+    await rig.driver.delete_disk(POOL, over)
+    made = [await rig.driver.make_disk(POOL, copy, wanted) for _ in range(2)]
+    assert [(disk.size_bytes, disk.image_uuid) for disk in made] == [(32 * MIB, None)] * 2
+    with pytest.raises(ImageNotFound):
+        await shop.images.status(POOL, copy)
+    with pytest.raises(ImageNotFound):
+        await rig.driver.make_disk(POOL, uuid.uuid4(), wanted)
+    await rig.driver.delete_disk(POOL, source)
+    await shop.images.delete(POOL, base)
+    machine = await shop.machine(copy)
+    assert (await rig.driver.change_state(machine.uuid, StateAction.START)).state is DomainState.RUNNING
+
+
 async def test_what_is_taken_or_missing_is_refused_and_leaves_nothing(shop: Shop, rig: Rig):
     disk, other = await shop.disk(), await shop.disk()
     await shop.machine(disk, name="first")

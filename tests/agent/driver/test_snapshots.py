@@ -7,11 +7,12 @@ import time
 import uuid
 
 import pytest
-from eve_agent.errors import DomainNotFound, DomainOff, DomainRunning, NoGuestAgent, SnapshotNotFound
+from eve_agent.errors import DomainNotFound, DomainOff, DomainRunning, NoGuestAgent, SnapshotNotFound, SnapshotRefused
 from eve_agent.wire import codec
 from eve_agent.wire.domain import DomainState, StateAction
 from eve_agent.wire.guest import GuestInfo
 from eve_agent.wire.snapshots import SnapshotSpec
+from eve_agent.wire.spec import ResourcesChange
 from eve_agent.wire.stats import Stats
 
 from tests.agent.driver.making import MAC, MIB, Shop, nic
@@ -45,6 +46,26 @@ async def test_a_tree_of_snapshots_of_disks(shop: Shop, rig: Rig):
     assert {found.uuid: found.parent for found in await rig.driver.snapshots(machine.uuid)} == {left: "", right: ""}
     with pytest.raises(SnapshotNotFound, match="web"):
         await rig.driver.revert_to_snapshot(machine.uuid, root)
+
+
+async def test_vcpus_that_were_plugged_in_hold_a_memory_back_until_the_next_start(shop: Shop, rig: Rig):
+    machine = await shop.machine(await shop.disk(), vcpus_max=2)
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+    wanted = SnapshotSpec(title="running", with_memory=True)
+    change = ResourcesChange(vcpus=2, memory_bytes=machine.memory_bytes)
+    status = await rig.driver.change_resources(machine.uuid, change)
+    assert status.live is not None
+    assert status.live.vcpus == 2
+    with pytest.raises(SnapshotRefused, match="start it once"):
+        await rig.driver.make_snapshot(machine.uuid, uuid.uuid4(), wanted)
+    assert await rig.driver.snapshots(machine.uuid) == ()
+
+    await rig.driver.change_state(machine.uuid, StateAction.STOP)
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+    snapshot = uuid.uuid4()
+    assert (await rig.driver.make_snapshot(machine.uuid, snapshot, wanted)).with_memory
+    back = await rig.driver.revert_to_snapshot(machine.uuid, snapshot)
+    assert (back.state, back.vcpus) == (DomainState.RUNNING, 2)
 
 
 async def test_a_snapshot_with_memory_brings_the_running_guest_back(shop: Shop, rig: Rig):

@@ -60,7 +60,6 @@ CHECKED: dict[str, st.SearchStrategy[Any]] = {
 REQUESTS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
     storage.ImageFetch: {},
     storage.ImageFinish: {"size_bytes": IMAGE_SIZES},
-    storage.DiskSpec: {"size_bytes": DISK_SIZES},
     spec.DiskSlot: {},
     spec.NicSlot: {},
     spec.DomainSpec: {
@@ -88,6 +87,10 @@ REQUESTS: dict[type[Any], dict[str, st.SearchStrategy[Any]]] = {
 PAIRS: dict[type[Any], st.SearchStrategy[Any]] = {
     storage.ImageCopy: st.builds(storage.ImageCopy, st.uuids(), st.uuids(), st.just(""), FORMATS)
     | st.builds(storage.ImageCopy, st.uuids(), st.none(), NAMES, FORMATS),
+    storage.DiskSpec: st.builds(
+        storage.DiskSpec, DISK_SIZES, st.uuids() | st.none(), FORMATS, st.just(False), OPERATIONS
+    )
+    | st.builds(storage.DiskSpec, DISK_SIZES, st.uuids(), takes_image=st.booleans()),
     spec.CdromSlot: st.builds(spec.CdromSlot, NAMES, st.uuids(), BOOT_ORDER, OPERATIONS)
     | st.builds(spec.CdromSlot, boot_order=BOOT_ORDER),
 }

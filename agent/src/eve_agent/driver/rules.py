@@ -16,6 +16,7 @@ from eve_agent.errors import (
     NoDisplay,
     NoGuestAgent,
     NotMadeByEve,
+    SnapshotRefused,
     VolumeInUse,
     VolumeMismatch,
 )
@@ -121,7 +122,7 @@ def refuse_image_in_use(users: Sequence[str]) -> None:
 
 def refuse_other_image(status: DiskStatus, wanted: DiskSpec) -> None:
     """Raises VolumeMismatch where the disk is there, but is not the one that is wanted."""
-    if status.image_uuid != wanted.image_uuid:
+    if status.image_uuid != (None if wanted.takes_image else wanted.image_uuid):
         raise VolumeMismatch("A disk of that id is there already, made of another image.")
 
 
@@ -143,13 +144,22 @@ def refuse_foreign(name: str, *, has_mark: bool) -> None:
         raise NotMadeByEve(f"Eve did not make “{name}”, and deletes only what it made: virsh undefine {name}")
 
 
-def refuse_snapshot(domain: Domain, wanted: SnapshotSpec) -> None:
-    """Raises DomainOff, DomainRunning: memory needs a guest that runs, disks alone one that does not."""
+def refuse_snapshot(domain: Domain, wanted: SnapshotSpec, *, has_plugged_vcpus: bool) -> None:
+    """Raises DomainOff, DomainRunning: memory needs a guest that runs, disks alone one that does not.
+
+    Raises SnapshotRefused for the memory of a guest that was given vCPUs while it runs: QEMU loads a memory before it plugs
+    vCPUs in, so no way would lead back to it.
+    """
     is_off = domain.state is DomainState.OFF
     if wanted.with_memory and is_off:
         raise DomainOff(f"“{domain.name}” is off, so it has no memory to keep; take a snapshot of its disks.")
     if not wanted.with_memory and not is_off:
         raise DomainRunning(f"“{domain.name}” runs; shut it down for a snapshot of its disks, or keep its memory too.")
+    if wanted.with_memory and has_plugged_vcpus:
+        raise SnapshotRefused(
+            f"“{domain.name}” was given vCPUs while it runs, and nothing could bring its memory back with them. "
+            "Shut it down and start it once; then it can have that snapshot."
+        )
 
 
 def refuse_without_agent(domain: Domain, *, has_agent: bool) -> None:

@@ -193,11 +193,15 @@ class DiskSpec:
     """An image of the same pool that it is thin over."""
     image_format: ImageFormat = ImageFormat.QCOW2
     """As declared when the image was made."""
+    takes_image: bool = False
+    """The file of the image itself becomes the disk, and there is no such image any more: for a clone, whose image is a disk's copy."""
     operation_id: uuid.UUID | None = None
 
     def __post_init__(self) -> None:
         check_disk_size("size_bytes", self.size_bytes)
         _check_format(self.image_format)
+        if self.takes_image and (self.image_uuid is None or self.image_format is not ImageFormat.QCOW2):
+            raise ValueError("takes_image: only with a qcow2 image")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class FakeCore:
         self._shutdown_seconds = shutdown_seconds
         self._feed = EventFeed()
         self._domains: dict[uuid.UUID, Domain] = {}
+        self._plugged: set[uuid.UUID] = set()
+        """Domains that were given vCPUs since they started."""
         self._faults: list[AgentError] = []
         self._timers: dict[uuid.UUID, asyncio.TimerHandle] = {}
         self._pool_names = ["default"]
@@ -266,6 +268,7 @@ class FakeCore:
         after = dataclasses.replace(before, state=state, reason=reason)
         if state is DomainState.OFF:
             self._lines.end(before.uuid)
+            self._plugged.discard(before.uuid)
         if state is DomainState.OFF and before.next_start is not None:
             after = with_resources(after, before.next_start)
         if state is not DomainState.OFF or before.is_persistent:

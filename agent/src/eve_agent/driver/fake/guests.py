@@ -57,7 +57,7 @@ class FakeGuests(FakeMachines):
         domain = self._get(domain_uuid)
         made = self._snapshots.setdefault(domain_uuid, {})
         if snapshot_uuid not in made:
-            refuse_snapshot(domain, wanted)
+            refuse_snapshot(domain, wanted, has_plugged_vcpus=domain_uuid in self._plugged)
             parent = self._current.get(domain_uuid)
             snapshot = Snapshot(
                 name=str(snapshot_uuid),
@@ -79,6 +79,7 @@ class FakeGuests(FakeMachines):
             raise SnapshotNotFound(f"“{domain.name}” has no such snapshot.")
         snapshot, then = self._snapshots[domain_uuid][snapshot_uuid]
         self._current[domain_uuid] = snapshot_uuid
+        self._plugged.discard(domain_uuid)
         state = then.state if snapshot.with_memory else DomainState.OFF
         return self._put(dataclasses.replace(then, state=state, reason="from_snapshot"))
 

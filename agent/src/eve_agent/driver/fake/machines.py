@@ -108,6 +108,8 @@ class FakeMachines(FakeStorage):
             **({"vcpus": wanted.vcpus} if wanted.vcpus <= domain.vcpus_max else {}),
             **({"memory_bytes": wanted.memory_bytes} if wanted.memory_bytes <= domain.memory_max_bytes else {}),
         )
+        if now.vcpus > domain.vcpus:
+            self._plugged.add(domain_uuid)
         after = with_resources(domain, now)
         self._put(dataclasses.replace(after, next_start=then if then != now else None))
         return ResourcesStatus(next_start=then, live=now)

@@ -68,14 +68,16 @@ class FakeStorage(FakeCore):
     async def delete_image(self, pool: str, image_uuid: uuid.UUID) -> Deleted:
         await self._answer()
         with self._folder(pool) as folder:
-            path = folder.file_path(image_name(image_uuid))
-            thin = [
-                disk_name(status.disk_uuid)
-                for (place, _), status in self._disks.items()
-                if place == pool and status.image_uuid == image_uuid
-            ]
-            refuse_image_in_use([*self._users_of(path), *thin])
+            refuse_image_in_use(self._users_of_image(folder, pool, image_uuid))
             return Deleted(was_there=folder.unlink(image_name(image_uuid)))
+
+    def _users_of_image(self, folder: PoolFolder, pool: str, image_uuid: uuid.UUID) -> list[str]:
+        thin = [
+            disk_name(status.disk_uuid)
+            for (place, _), status in self._disks.items()
+            if place == pool and status.image_uuid == image_uuid
+        ]
+        return [*self._users_of(folder.file_path(image_name(image_uuid))), *thin]
 
     async def disk(self, pool: str, disk_uuid: uuid.UUID) -> DiskStatus:
         await self._answer()
@@ -94,11 +96,14 @@ class FakeStorage(FakeCore):
                         raise ImageNotFound("The pool has no such image; was it deleted meanwhile?")
                     found = QemuImg(folder.descriptor).inspect(name, wanted.image_format)
                     check_disk_over_image(wanted, found.virtual_bytes)
+                    if wanted.takes_image:
+                        refuse_image_in_use(self._users_of_image(folder, pool, wanted.image_uuid))
+                        folder.rename(name, disk_name(disk_uuid))
                 status = DiskStatus(
                     disk_uuid=disk_uuid,
                     size_bytes=wanted.size_bytes,
                     allocation_bytes=THIN_BYTES,
-                    image_uuid=wanted.image_uuid,
+                    image_uuid=None if wanted.takes_image else wanted.image_uuid,
                 )
             refuse_other_image(status, wanted)
             if wanted.size_bytes > status.size_bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from eve_agent.driver.readings import is_full
 from eve_agent.driver.rules import refuse_snapshot
-from eve_agent.driver.xml import read_snapshot, snapshot_xml
+from eve_agent.driver.xml import DomainDocument, read_snapshot, snapshot_xml
 from eve_agent.errors import NoSpace, SnapshotNotFound, SnapshotRefused
 from eve_agent.wire.snapshots import Snapshot, SnapshotSpec
 from eve_agent.wire.storage import Deleted
@@ -38,7 +38,8 @@ class SnapshotCalls(ChangeCalls):
         """Makes one, unless it is there."""
         domain = self._lookup(domain_uuid)
         if (existing := self._snapshot(domain, snapshot_uuid)) is None:
-            refuse_snapshot(self._parts(domain).domain, wanted)
+            document = DomainDocument(domain.XMLDesc(0))
+            refuse_snapshot(self._parts(domain).domain, wanted, has_plugged_vcpus=document.has_plugged_vcpus)
             text = snapshot_xml(str(snapshot_uuid), title=wanted.title, with_memory=wanted.with_memory)
             try:
                 existing = domain.snapshotCreateXML(text, 0)

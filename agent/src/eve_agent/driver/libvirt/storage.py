@@ -71,9 +71,7 @@ class StorageCalls(Calls):
             name = image_name(image_uuid)
             if folder.size(name) is None:
                 return Deleted(was_there=False)
-            _refresh(opened)
-            thin = [volume.name for volume in map(_volume, opened.listAllVolumes()) if volume.backing == name]
-            refuse_image_in_use([*self._users_of(folder.file_path(name)), *thin])
+            refuse_image_in_use(self._users_of_image(opened, folder, name))
             was_there = folder.unlink(name)
             _refresh(opened)
             return Deleted(was_there=was_there)
@@ -92,6 +90,8 @@ class StorageCalls(Calls):
         name = disk_name(disk_uuid)
         with self._folder(pool) as (opened, folder), folder.lock:
             qemu_img = QemuImg(folder.descriptor)
+            if folder.size(name) is None and wanted.takes_image:
+                self._take_image(opened, folder, name, wanted)
             if folder.size(name) is None:
                 self._create_disk(folder, qemu_img, name, wanted)
             else:
@@ -150,6 +150,24 @@ class StorageCalls(Calls):
             qemu_img.create(
                 temporary, size_bytes=wanted.size_bytes, backing=backing, backing_format=wanted.image_format
             )
+
+    def _take_image(self, opened: Any, folder: PoolFolder, name: str, wanted: DiskSpec) -> None:
+        """One rename; what the disk has then is found as of one that is there."""
+        assert wanted.image_uuid is not None
+        source = image_name(wanted.image_uuid)
+        if folder.size(source) is None:
+            raise ImageNotFound("The pool has no such image; was it deleted meanwhile?")
+        check_disk_over_image(wanted, QemuImg(folder.descriptor).inspect(source, wanted.image_format).virtual_bytes)
+        refuse_image_in_use(self._users_of_image(opened, folder, source))
+        folder.restrict(source)
+        folder.rename(source, name)
+        _refresh(opened)
+
+    def _users_of_image(self, opened: Any, folder: PoolFolder, name: str) -> list[str]:
+        """Domains that have it, and disks that are thin over it."""
+        _refresh(opened)
+        thin = [volume.name for volume in map(_volume, opened.listAllVolumes()) if volume.backing == name]
+        return [*self._users_of(folder.file_path(name)), *thin]
 
     def _delete_disk(self, opened: Any, folder: PoolFolder, disk_uuid: uuid.UUID) -> Deleted:
         name = disk_name(disk_uuid)

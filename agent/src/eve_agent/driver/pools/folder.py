@@ -163,6 +163,14 @@ class PoolFolder:
         os.rename(_checked(old), _checked(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
         os.fsync(self._fd)
 
+    def restrict(self, name: str) -> None:
+        """For root's eyes only, as a disk is that nobody runs."""
+        descriptor = self.open(name, os.O_RDONLY)
+        try:
+            os.fchmod(descriptor, SECRET_MODE)
+        finally:
+            os.close(descriptor)
+
     def unlink(self, name: str) -> bool:
         """Whether it was there. On the disk when this returns. Raises PoolUnusable."""
         try:

@@ -59,6 +59,11 @@ class DomainDocument:
         )
 
     @property
+    def has_plugged_vcpus(self) -> bool:
+        """Of a running domain: whether it was given vCPUs since it started. Those that it started with cannot be unplugged."""
+        return self._root.find("vcpus/vcpu[@enabled='yes'][@hotpluggable='yes']") is not None
+
+    @property
     def has_mark(self) -> bool:
         """Whether Eve made it."""
         return has_mark(self._root)
