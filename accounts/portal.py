@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -21,7 +20,8 @@ from .callers import caller
 from .errors import PasswordTooWeak
 from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm, SshKeyForm
 from .models import Role, User
-from .selectors import projects_for, role_in, ssh_keys_for, tokens_for
+from .second_step import default_backend, password_typed
+from .selectors import projects_for, role_in, second_factors_of, ssh_keys_for, tokens_for
 from .services import (
     login_check,
     logout_everywhere,
@@ -72,7 +72,8 @@ def password_change(request: HttpRequest) -> HttpResponse:
             form.add_error("password" if isinstance(error, PasswordTooWeak) else "present", str(error.detail))
     if form.errors:
         return _profile(request, NameForm(instance=user), form, status=400)
-    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    login(request, user, backend=default_backend())
+    password_typed(request)
     messages.success(request, _("Your password is changed. You are signed out everywhere else."))
     return redirect("profile")
 
@@ -200,6 +201,7 @@ def _profile(
         "ssh_key_form": ssh_key or SshKeyForm(),
         "ssh_keys": ssh_keys_for(caller(request)),
         "tokens": tokens_for(caller(request)),
+        "second_factors": second_factors_of(caller(request)),
         "memberships": caller(request).memberships.select_related("project").filter(project__is_active=True),
     }
     return render(request, "accounts/profile.html", context, status=status)

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.models import AuditEvent, FactorKind, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
 
 
@@ -30,6 +31,14 @@ class LoginSerializer(StrictSerializer):
 
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
+    code = serializers.CharField(
+        max_length=40,
+        required=False,
+        default="",
+        allow_blank=True,
+        write_only=True,
+        help_text="Of the authenticator app, or a recovery code; only where the account has a second factor.",
+    )
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     ttl_seconds = serializers.IntegerField(
         min_value=LEAST_TTL_SECONDS, max_value=MOST_TTL_SECONDS, required=False, allow_null=True, default=None
@@ -117,11 +126,27 @@ class MeSerializer(serializers.ModelSerializer[User]):
     """The caller."""
 
     projects = serializers.SerializerMethodField()
+    second_factors = serializers.SerializerMethodField()
 
     class Meta:
         model = User
-        fields = ["id", "email", "name", "is_staff", "is_superuser", "is_site_limited", "last_login", "projects"]
+        fields = [
+            "id",
+            "email",
+            "name",
+            "is_staff",
+            "is_superuser",
+            "is_site_limited",
+            "last_login",
+            "second_factors",
+            "projects",
+        ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=FactorKind.choices)))
+    def get_second_factors(self, user: User) -> list[str]:
+        """What the caller signs in with beside the password."""
+        return [kind.value for kind in second_factors_of(user)]
 
     @extend_schema_field(MyProjectSerializer(many=True))
     def get_projects(self, user: User) -> list[dict[str, Any]]:

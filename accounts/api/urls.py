@@ -19,6 +19,7 @@ urlpatterns = [
     path("users", directory.UserListView.as_view(), name="api-users"),
     path("users/<uuid:user_id>", directory.UserView.as_view(), name="api-user"),
     path("users/<uuid:user_id>/password-link", directory.PasswordLinkView.as_view(), name="api-user-password-link"),
+    path("users/<uuid:user_id>/second-factors", directory.SecondFactorsView.as_view(), name="api-user-second-factors"),
     path("projects", directory.ProjectListView.as_view(), name="api-projects"),
     path("projects/<uuid:project_id>", directory.ProjectView.as_view(), name="api-project"),
     path("projects/<uuid:project_id>/members", directory.MemberListView.as_view(), name="api-members"),

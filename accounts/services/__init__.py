@@ -2,6 +2,16 @@
 
 from accounts.audit import audit_record
 
+from .factors import (
+    code_check,
+    passkey_add,
+    passkey_check,
+    passkey_remove,
+    recovery_codes_renew,
+    second_factor_reset,
+    totp_add,
+    totp_remove,
+)
 from .logins import login_check, login_end, login_remember, logout_everywhere
 from .passwords import link_user, password_forgotten, password_link, password_set, password_set_by_link
 from .projects import (
@@ -19,6 +29,7 @@ from .users import user_create, user_delete, user_disable, user_enable, user_upd
 
 __all__ = [
     "audit_record",
+    "code_check",
     "link_user",
     "login_check",
     "login_end",
@@ -28,6 +39,9 @@ __all__ = [
     "membership_remove",
     "membership_set",
     "owner_check",
+    "passkey_add",
+    "passkey_check",
+    "passkey_remove",
     "password_forgotten",
     "password_link",
     "password_set",
@@ -35,10 +49,14 @@ __all__ = [
     "project_create",
     "project_delete",
     "project_update",
+    "recovery_codes_renew",
+    "second_factor_reset",
     "ssh_key_add",
     "ssh_key_remove",
     "token_create",
     "token_revoke",
+    "totp_add",
+    "totp_remove",
     "user_create",
     "user_delete",
     "user_disable",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.audit import audit_record
 from accounts.errors import BadLogin, TooManyAttempts
 from accounts.hashing import hashing_slot
-from accounts.models import AuditOutcome, KnownAddress, LoginToken, User
+from accounts.models import AuditOutcome, FactorKind, KnownAddress, LoginToken, User
 from accounts.sessions import session_digest
 from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
@@ -56,14 +56,15 @@ def login_check(*, email: str, password: str) -> User:
     return user
 
 
-def login_remember(*, user: User, how: str) -> None:
-    """Writes down a sign-in that worked (`how`: ``page``, ``token``) and the place that it came from."""
+def login_remember(*, user: User, how: str, second: FactorKind | None = None) -> None:
+    """Writes down a sign-in that worked (`how`: ``page``, ``token``; `second`: by which second factor) and the place that it came from."""
     now = timezone.now()
     KnownAddress.objects.update_or_create(
         user=user, network=network_of(current_context().address), defaults={"last_login_at": now}
     )
     User.objects.filter(pk=user.pk).update(last_login=now)
-    audit_record(action="login", actor=user, target=user, detail={"how": how})
+    detail = {"how": how, **({"second": second.value} if second else {})}
+    audit_record(action="login", actor=user, target=user, detail=detail)
     _expired_sweep(now)
 
 
