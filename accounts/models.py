@@ -163,6 +163,27 @@ class LoginToken(models.Model):
         return self.name or self.public
 
 
+class LoginSession(models.Model):
+    """A browser that is signed in: what its user sees of it. What it may is Django's session's affair."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="login_sessions")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    """:func:`accounts.sessions.session_digest` of its key."""
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    agent = models.CharField(_("browser"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("signed in"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now, db_index=True)
+
+    class Meta:
+        verbose_name = _("login session")
+        verbose_name_plural = _("login sessions")
+        ordering = ["-last_used_at", "id"]
+
+    def __str__(self) -> str:
+        return self.address or str(self.pk)
+
+
 class FactorKind(models.TextChoices):
     """What proves, beside the password, who signs in."""
 

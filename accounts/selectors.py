@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q, QuerySet, UUIDField
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from common.prepared import Parameter, Prepared
@@ -14,6 +16,7 @@ from common.prepared import Parameter, Prepared
 from .models import (
     AuditEvent,
     FactorKind,
+    LoginSession,
     LoginToken,
     Membership,
     Passkey,
@@ -24,6 +27,7 @@ from .models import (
     TotpDevice,
     User,
 )
+from .session_store import STORED_LENGTH
 
 _ROLE = Prepared(
     lambda: (
@@ -78,6 +82,12 @@ def projects_visible_to(user: User) -> QuerySet[Project]:
 def tokens_for(user: User) -> QuerySet[LoginToken]:
     """The user's own living login tokens."""
     return LoginToken.objects.filter(user=user, expires_at__gt=timezone.now())
+
+
+def login_sessions_for(user: User) -> QuerySet[LoginSession]:
+    """The user's own signed-in browsers, those used last first."""
+    living = Session.objects.filter(session_key=Left(OuterRef("digest"), STORED_LENGTH), expire_date__gt=timezone.now())
+    return LoginSession.objects.filter(Exists(living), user=user)
 
 
 def register_audit_scope(scope: Scope) -> Scope:

@@ -16,6 +16,7 @@ urlpatterns = [
     path("profile/name/", portal.name_change, name="profile-name"),
     path("profile/password/", portal.password_change, name="profile-password"),
     path("profile/tokens/<uuid:token_id>/end/", portal.token_end, name="profile-token-end"),
+    path("profile/sessions/<uuid:login_session_id>/end/", portal.session_end, name="profile-session-end"),
     path("profile/ssh-keys/", portal.ssh_key_keep, name="profile-ssh-key-add"),
     path("profile/ssh-keys/<uuid:key_id>/remove/", portal.ssh_key_forget, name="profile-ssh-key-remove"),
     path("profile/sign-out-everywhere/", portal.sign_out_everywhere, name="profile-sign-out-everywhere"),

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import AuditEvent, FactorKind, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.browsers import browser_words
+from accounts.models import AuditEvent, FactorKind, LoginSession, LoginToken, Membership, Project, Role, SshKey, User
 from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
 
@@ -65,6 +66,21 @@ class TokenSerializer(serializers.ModelSerializer[LoginToken]):
         model = LoginToken
         fields = ["id", "name", "public", "created_at", "last_used_at", "expires_at"]
         read_only_fields = fields
+
+
+class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
+    """A browser that is signed in."""
+
+    browser = serializers.SerializerMethodField()
+
+    class Meta:
+        model = LoginSession
+        fields = ["id", "browser", "address", "created_at", "last_used_at"]
+        read_only_fields = fields
+
+    def get_browser(self, session: LoginSession) -> str:
+        """What the browser calls itself."""
+        return browser_words(session.agent)
 
 
 class SshKeySerializer(serializers.ModelSerializer[SshKey]):

@@ -18,13 +18,21 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from accounts.errors import SecondFactorMissing, SecondFactorRequired
-from accounts.models import AuditEvent, FactorKind, LoginToken, SshKey, User
-from accounts.selectors import audit_events_for, second_factor_is_due, second_factors_of, ssh_keys_for, tokens_for
+from accounts.models import AuditEvent, FactorKind, LoginSession, LoginToken, SshKey, User
+from accounts.selectors import (
+    audit_events_for,
+    login_sessions_for,
+    second_factor_is_due,
+    second_factors_of,
+    ssh_keys_for,
+    tokens_for,
+)
 from accounts.services import (
     code_check,
     login_check,
     login_end,
     login_remember,
+    login_session_end,
     logout_everywhere,
     ssh_key_add,
     ssh_key_remove,
@@ -37,6 +45,7 @@ from .serializers import (
     AuditEventSerializer,
     LoginAnswerSerializer,
     LoginSerializer,
+    LoginSessionSerializer,
     LogoutSerializer,
     MeChangeSerializer,
     MeSerializer,
@@ -154,6 +163,29 @@ class TokenView(APIView):
         """Revokes it, and ends what was opened with it."""
         token = get_object_or_404(tokens_for(caller(request)), pk=token_id)
         token_revoke(token=token, by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LoginSessionListView(generics.ListAPIView[LoginSession]):
+    """The browsers in which the caller is signed in; those used last first."""
+
+    serializer_class = LoginSessionSerializer
+    ordering = ("-last_used_at", "id")
+    queryset = LoginSession.objects.none()
+
+    def get_queryset(self) -> QuerySet[LoginSession]:
+        """The caller's own."""
+        return login_sessions_for(caller(self.request))
+
+
+class LoginSessionView(APIView):
+    """One browser in which the caller is signed in."""
+
+    @extend_schema(operation_id="session_end", responses=_SIGNED_OUT)
+    def delete(self, request: Request, login_session_id: uuid.UUID) -> Response:
+        """Signs it out, and ends what was opened there."""
+        session = get_object_or_404(login_sessions_for(caller(request)), pk=login_session_id)
+        login_session_end(session=session, by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -23,6 +23,7 @@ from .projects import (
     project_delete,
     project_update,
 )
+from .sessions import login_session_end, login_session_note
 from .ssh_keys import ssh_key_add, ssh_key_remove
 from .tokens import token_create, token_revoke
 from .users import user_create, user_delete, user_disable, user_enable, user_update
@@ -34,6 +35,8 @@ __all__ = [
     "login_check",
     "login_end",
     "login_remember",
+    "login_session_end",
+    "login_session_note",
     "logout_everywhere",
     "member_invite",
     "membership_remove",

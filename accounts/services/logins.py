@@ -22,6 +22,7 @@ from common.errors import Unavailable
 from common.sweeping import rows_sweep
 
 from .announce import announce_revoked
+from .sessions import login_session_forget, login_sessions_end, login_sessions_sweep
 
 ADDRESS_REMEMBERED = dt.timedelta(days=180)
 
@@ -70,6 +71,7 @@ def login_remember(*, user: User, how: str, second: FactorKind | None = None) ->
 
 def login_end(*, user: User, session_key: str | None) -> None:
     """Announces that a page's login session ended; Django's ``logout`` has flushed it."""
+    login_session_forget(session_key=session_key)
     audit_record(action="logout", actor=user, target=user)
     announce_revoked(session_digest=session_digest(session_key), reason="logout")
 
@@ -85,6 +87,7 @@ def logins_end(*, user: User, reason: str) -> None:
     """Ends them without a word in the audit: whoever calls says why, and holds the transaction."""
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     LoginToken.objects.filter(user=user).delete()
+    login_sessions_end(user=user)
     user.refresh_from_db(fields=["session_epoch"])
     announce_revoked(user_id=user.pk, reason=reason)
 
@@ -93,5 +96,6 @@ def _expired_sweep(now: dt.datetime) -> None:
     """Deletes what is over, so that tables do not grow for ever: each sign-in makes rows, and each takes some away."""
     rows_sweep(KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED))
     rows_sweep(LoginToken.objects.filter(expires_at__lt=now))
+    login_sessions_sweep()
     counters_sweep()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

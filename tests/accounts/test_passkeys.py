@@ -1,4 +1,4 @@
-"""Passkeys: made, used, and what proves nothing. A real browser uses one in ``tests/e2e/test_second_factor.py``."""
+"""Passkeys: made, used, and what proves nothing. A real browser uses one in ``tests/e2e/test_account.py``."""
 
 from __future__ import annotations
 

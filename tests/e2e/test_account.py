@@ -1,4 +1,4 @@
-"""Two-factor sign-in in a browser: a passkey of Chromium's virtual authenticator, an app's code, a recovery code."""
+"""One's own account in a browser: two-factor sign-in with Chromium's virtual authenticator, and where one is signed in."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ AUTHENTICATOR = {
     "hasUserVerification": False,
     "automaticPresenceSimulation": True,
 }
+OLIVIA = """
+from accounts.services import password_set, user_create
+user = user_create(email="olivia@acme.example", name="Olivia Owner")
+password_set(user=user, password=%(password)r, by=None)
+"""
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -32,6 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     try:
         house.set_up()
         house.start_eve()
+        house.shell(OLIVIA % {"password": PASSWORD})
         yield house
     finally:
         house.close()
@@ -45,9 +51,9 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def type_password(page: Page, home: House, target: str = "/") -> None:
+def type_password(page: Page, home: House, target: str = "/", *, email: str = ADMIN) -> None:
     page.goto(f"{home.url}/login/?next={target}")
-    page.fill("input[name=email]", ADMIN)
+    page.fill("input[name=email]", email)
     page.fill("input[name=password]", PASSWORD)
     page.click("main button[type=submit]")
 
@@ -139,3 +145,30 @@ def test_a_passkey_a_recovery_code_and_an_app(
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/profile/")
     assert errors == []
+
+
+def test_another_browser_is_signed_out(
+    home: House,
+    browser: Browser,
+    context: BrowserContext,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    phone = browser.new_context(user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/142.0.0.0 Mobile Safari/537.36")
+    try:
+        there, page = phone.new_page(), context.new_page()
+        type_password(there, home, "/profile/", email="olivia@acme.example")
+        expect(there.get_by_role("heading", name="Olivia Owner")).to_be_visible()
+        type_password(page, home, "/profile/", email="olivia@acme.example")
+        looked_at(page, "profile-sessions", picture, accessibility_faults)
+        row = page.locator("#sessions tr", has_text="Chrome on Android")
+        expect(page.locator("#sessions tr", has_text="this one")).to_contain_text("Chrome on Linux")
+        row.get_by_role("button").click()
+        expect(page.locator("#confirm")).to_contain_text("Sign out Chrome on Android at 127.0.0.1?")
+        page.locator("#confirm [data-yes]").click()
+        expect(page.get_by_text("That browser is signed out")).to_be_visible()
+        expect(row).to_have_count(0)
+        there.reload()
+        there.wait_for_url("**/login/?next=/profile/")
+    finally:
+        phone.close()
