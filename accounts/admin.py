@@ -30,7 +30,7 @@ from common.errors import EveError
 
 from .callers import caller
 from .models import AuditEvent, LoginToken, Membership, Project, Role, User
-from .selectors import audit_events_for, is_unlimited_staff, projects_visible_to, users_for
+from .selectors import audit_events_for, is_unlimited_staff, projects_visible_to, second_factors_of, users_for
 from .services import (
     membership_remove,
     membership_set,
@@ -38,6 +38,7 @@ from .services import (
     project_create,
     project_delete,
     project_update,
+    second_factor_reset,
     user_create,
     user_delete,
     user_update,
@@ -117,7 +118,7 @@ class UserAdmin(DirectoryAdmin):
     list_filter = ("is_active", "is_staff", "is_site_limited", "is_superuser")
     search_fields = ("email", "name")
     ordering = ("email",)
-    readonly_fields = ("id", "last_login", "created_at")
+    readonly_fields = ("id", "second_factors", "last_login", "created_at")
     fieldsets = (
         (None, {"fields": ("email", "name", "is_active", "remarks")}),
         (
@@ -127,7 +128,7 @@ class UserAdmin(DirectoryAdmin):
                 "description": gettext_lazy("Only superusers change these. Sites are assigned on the site's page."),
             },
         ),
-        (None, {"fields": ("id", "last_login", "created_at")}),
+        (None, {"fields": ("id", "second_factors", "last_login", "created_at")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -135,13 +136,18 @@ class UserAdmin(DirectoryAdmin):
         return users_for(caller(request))
 
     def get_urls(self) -> list[URLPattern]:
-        """With the page that shows a link."""
+        """With the page that shows a link, and the button that resets second factors."""
         link = path(
             "<uuid:user_id>/password-link/",
             self.admin_site.admin_view(self.password_link_view),
             name="accounts_user_password_link",
         )
-        return [link, *super().get_urls()]
+        reset = path(
+            "<uuid:user_id>/second-factor-reset/",
+            self.admin_site.admin_view(self.second_factor_reset_view),
+            name="accounts_user_second_factor_reset",
+        )
+        return [link, reset, *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """A field that may not be changed is no part of the form, whatever is posted."""
@@ -200,6 +206,24 @@ class UserAdmin(DirectoryAdmin):
             "link": link,
         }
         return TemplateResponse(request, "admin/accounts/user/password_link.html", context)
+
+    @method_decorator([never_cache, require_POST])
+    def second_factor_reset_view(self, request: HttpRequest, user_id: Any) -> HttpResponse:
+        """Forgets the second factors of somebody who has lost them."""
+        user = get_object_or_404(self.get_queryset(request), pk=user_id)
+        try:
+            second_factor_reset(user=user, by=caller(request))
+        except EveError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+        else:
+            words = _("%(user)s signs in with the password alone now, and may set up new second factors.")
+            self.message_user(request, words % {"user": user}, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[quote(user.pk)]))
+
+    @admin.display(description=gettext_lazy("second factors"))
+    def second_factors(self, user: User) -> str:
+        """What the user signs in with beside the password."""
+        return ", ".join(str(kind.label) for kind in second_factors_of(user)) or _("none")
 
 
 class MembershipInline(admin.TabularInline[Membership, Project]):

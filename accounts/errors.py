@@ -1,6 +1,9 @@
 """Errors of accounts::
 
 BadLogin            wrong password, unknown user, disabled user: all the same
+SecondFactorRequired the password is right, and a second factor has to follow
+BadCode             a wrong, spent or replayed code, or a passkey that proves nothing
+SecondFactorMissing staff who have to have a second factor have none
 TooManyAttempts     the limit of attempts is reached; `retry_after` seconds
 LastOwner           a project would be left without an owner
 StillOwns           a user or project owns VMs, so it can only be disabled or its VMs transferred
@@ -32,6 +35,51 @@ class BadLogin(EveError):
 
     def __init__(self) -> None:
         super().__init__(_("The e-mail address or the password is wrong."))
+
+
+class SecondFactorRequired(EveError):
+    """The password is right, and a second factor has to follow."""
+
+    status = 401
+    code = "second_factor_required"
+    title = _("A second factor is needed")
+    challenge = CHALLENGE
+
+    def __init__(self, kinds: list[str]) -> None:
+        super().__init__(
+            _(
+                "This account has a second factor. Send the code of its authenticator app, or a recovery code, as “code”. "
+                "Passkeys work in browsers only."
+            ),
+            kinds=kinds,
+        )
+
+
+class BadCode(EveError):
+    """A wrong, spent or replayed code, or a passkey that proves nothing: all the same."""
+
+    status = 401
+    code = "bad_code"
+    title = _("That is not the second factor")
+    challenge = CHALLENGE
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("The code is wrong, or was used already. Wait for the next one, and look at the clock of your phone.")
+        )
+
+
+class SecondFactorMissing(EveError):
+    """Staff who have to have a second factor have none."""
+
+    status = 403
+    code = "second_factor_missing"
+    title = _("You need a second factor")
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Staff sign in here with a second factor, and you have none. Sign in with a browser, and set one up.")
+        )
 
 
 class TooManyAttempts(LimitReached):

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth import password_validation
 from django.utils.translation import gettext_lazy as _
 
+from .factors.passkeys import LONGEST_ANSWER
 from .models import Project, Role, User
 
 
@@ -25,6 +26,48 @@ class LoginForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "class": "form-control"}),
     )
+
+
+class PasswordForm(forms.Form):
+    """The password of whoever is signed in."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(
+            attrs={"autocomplete": "current-password", "autofocus": True, "class": "form-control"}
+        ),
+    )
+
+
+class CodeForm(forms.Form):
+    """A code of an authenticator app, or a recovery code."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "class": "form-control",
+            }
+        ),
+    )
+
+
+class PasskeyForm(forms.Form):
+    """A passkey that the browser has made."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        help_text=_("Such as the device that it is on."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "class": "form-control"}),
+    )
+    answer = forms.CharField(max_length=LONGEST_ANSWER, widget=forms.HiddenInput)
 
 
 class PasswordForgottenForm(forms.Form):

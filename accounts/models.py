@@ -1,4 +1,4 @@
-"""Users, projects and roles, login tokens, SSH keys, one-use password links, login throttling, audit events."""
+"""Users, projects and roles, login tokens, second factors, SSH keys, login throttling, audit events."""
 
 from __future__ import annotations
 
@@ -161,6 +161,85 @@ class LoginToken(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.public
+
+
+class LoginSession(models.Model):
+    """A browser that is signed in: what its user sees of it. What it may is Django's session's affair."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="login_sessions")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    """:func:`accounts.sessions.session_digest` of its key."""
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    agent = models.CharField(_("browser"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("signed in"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now, db_index=True)
+
+    class Meta:
+        verbose_name = _("login session")
+        verbose_name_plural = _("login sessions")
+        ordering = ["-last_used_at", "id"]
+
+    def __str__(self) -> str:
+        return self.address or str(self.pk)
+
+
+class FactorKind(models.TextChoices):
+    """What proves, beside the password, who signs in."""
+
+    TOTP = "totp", _("authenticator app")
+    PASSKEY = "passkey", _("passkey")
+    RECOVERY = "recovery", _("recovery code")
+
+
+class TotpDevice(models.Model):
+    """A user's authenticator app, once a code of it was seen."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="totp_device", primary_key=True)
+    sealed_secret = models.TextField(editable=False)
+    """Encrypted (:mod:`common.sealing`)."""
+    last_step = models.BigIntegerField(editable=False)
+    """The newest step a code of which was taken: it and all before it are worth nothing any more."""
+    created_at = models.DateTimeField(_("added"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+
+    def __str__(self) -> str:
+        return str(FactorKind.TOTP.label)
+
+
+class Passkey(models.Model):
+    """A passkey or security key of a user's; only its public half is here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(_("name"), max_length=100)
+    credential = models.BinaryField()
+    """Its id and public key, as the authenticator encodes them."""
+    credential_digest = models.CharField(max_length=64, unique=True, editable=False)
+    """SHA-256 of its id, in hexadecimal digits."""
+    sign_count = models.PositiveBigIntegerField(default=0, editable=False)
+    """The authenticator's own count at its last use; one that does not grow is a copy's. 0 where it does not count."""
+    created_at = models.DateTimeField(_("added"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RecoveryCode(models.Model):
+    """A code that signs in once without phone or passkey; the row goes with its use."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_unique")]
+
+    def __str__(self) -> str:
+        return str(FactorKind.RECOVERY.label)
 
 
 class AttemptCounter(models.Model):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -21,9 +20,12 @@ from .callers import caller
 from .errors import PasswordTooWeak
 from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm, SshKeyForm
 from .models import Role, User
-from .selectors import projects_for, role_in, ssh_keys_for, tokens_for
+from .own import sessions_table, ssh_keys_table, tokens_table
+from .second_step import default_backend, password_typed
+from .selectors import login_sessions_for, projects_for, role_in, second_factors_of, ssh_keys_for, tokens_for
 from .services import (
     login_check,
+    login_session_end,
     logout_everywhere,
     member_invite,
     membership_remove,
@@ -34,6 +36,7 @@ from .services import (
     token_revoke,
     user_update,
 )
+from .sessions import session_digest
 
 
 @login_required
@@ -72,7 +75,8 @@ def password_change(request: HttpRequest) -> HttpResponse:
             form.add_error("password" if isinstance(error, PasswordTooWeak) else "present", str(error.detail))
     if form.errors:
         return _profile(request, NameForm(instance=user), form, status=400)
-    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    login(request, user, backend=default_backend())
+    password_typed(request)
     messages.success(request, _("Your password is changed. You are signed out everywhere else."))
     return redirect("profile")
 
@@ -85,6 +89,17 @@ def token_end(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
     if token is not None:
         token_revoke(token=token, by=caller(request))
     messages.success(request, _("The token is revoked. What was opened with it has ended."))
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def session_end(request: HttpRequest, login_session_id: uuid.UUID) -> HttpResponse:
+    """Signs one of one's own browsers out; a second click finds it done."""
+    session = login_sessions_for(caller(request)).filter(pk=login_session_id).first()
+    if session is not None:
+        login_session_end(session=session, by=caller(request))
+    messages.success(request, _("That browser is signed out. What was opened there has ended."))
     return redirect("profile")
 
 
@@ -198,8 +213,12 @@ def _profile(
         "name_form": name,
         "password_form": password,
         "ssh_key_form": ssh_key or SshKeyForm(),
-        "ssh_keys": ssh_keys_for(caller(request)),
-        "tokens": tokens_for(caller(request)),
+        "sessions": sessions_table(
+            login_sessions_for(caller(request)), here=session_digest(request.session.session_key)
+        ),
+        "ssh_keys": ssh_keys_table(ssh_keys_for(caller(request))),
+        "tokens": tokens_table(tokens_for(caller(request))),
+        "second_factors": second_factors_of(caller(request)),
         "memberships": caller(request).memberships.select_related("project").filter(project__is_active=True),
     }
     return render(request, "accounts/profile.html", context, status=status)

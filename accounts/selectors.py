@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Q, QuerySet, UUIDField
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef, Q, QuerySet, UUIDField
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from common.prepared import Parameter, Prepared
 
-from .models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
+from .models import (
+    AuditEvent,
+    FactorKind,
+    LoginSession,
+    LoginToken,
+    Membership,
+    Passkey,
+    Project,
+    RecoveryCode,
+    Role,
+    SshKey,
+    TotpDevice,
+    User,
+)
+from .session_store import STORED_LENGTH
 
 _ROLE = Prepared(
     lambda: (
@@ -67,6 +84,12 @@ def tokens_for(user: User) -> QuerySet[LoginToken]:
     return LoginToken.objects.filter(user=user, expires_at__gt=timezone.now())
 
 
+def login_sessions_for(user: User) -> QuerySet[LoginSession]:
+    """The user's own signed-in browsers, those used last first."""
+    living = Session.objects.filter(session_key=Left(OuterRef("digest"), STORED_LENGTH), expire_date__gt=timezone.now())
+    return LoginSession.objects.filter(Exists(living), user=user)
+
+
 def register_audit_scope(scope: Scope) -> Scope:
     """Lets an app above say which audit events staff limited to sites see besides their own: those of what they manage."""
     _audit_scopes.append(scope)
@@ -81,6 +104,32 @@ def audit_targets(target_type: str, found: QuerySet[Any]) -> Q:
 def ssh_keys_for(user: User) -> QuerySet[SshKey]:
     """The user's own public SSH keys, by name."""
     return SshKey.objects.filter(user=user)
+
+
+def passkeys_for(user: User) -> QuerySet[Passkey]:
+    """The user's own passkeys, oldest first."""
+    return Passkey.objects.filter(user=user)
+
+
+def second_factors_of(user: User) -> list[FactorKind]:
+    """The second factors that the user has; recovery codes only beside another one. Empty: the password is all."""
+    row = (
+        User.objects.filter(pk=user.pk)
+        .values_list(
+            Exists(TotpDevice.objects.filter(user=OuterRef("pk"))),
+            Exists(Passkey.objects.filter(user=OuterRef("pk"))),
+            Exists(RecoveryCode.objects.filter(user=OuterRef("pk"))),
+        )
+        .first()
+    )
+    kinds = (FactorKind.TOTP, FactorKind.PASSKEY, FactorKind.RECOVERY)
+    found = [kind for kind, has_it in zip(kinds, row or (), strict=False) if has_it]
+    return [] if found == [FactorKind.RECOVERY] else found
+
+
+def second_factor_is_due(user: User) -> bool:
+    """Whether the user has to have a second factor and has none."""
+    return settings.STAFF_SECOND_FACTOR and user.is_staff and not second_factors_of(user)
 
 
 def audit_events_for(user: User) -> QuerySet[AuditEvent]:

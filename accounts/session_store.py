@@ -11,10 +11,18 @@ from django.utils import timezone
 
 from common.secrets import digest_of
 
+STORED_LENGTH = 40
+"""How many digits of a key's SHA-256 its row is found by, as many as Django's column takes: 160 bits."""
+
 
 def stored_key(session_key: str) -> str:
-    """What a session's row is found by: 160 bits of the SHA-256 of its key, as many as Django's column takes."""
-    return digest_of(session_key)[:40]
+    """What a session's row is found by."""
+    return stored_digest(digest_of(session_key))
+
+
+def stored_digest(digest: str) -> str:
+    """What a row is found by whose key has this SHA-256."""
+    return digest[:STORED_LENGTH]
 
 
 class SessionStore(DatabaseSessionStore):

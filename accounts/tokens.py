@@ -15,6 +15,7 @@ from common.prepared import Parameter, Prepared
 from common.secrets import digest_of, matches, new_public, new_secret
 
 from .models import LoginToken, User
+from .selectors import second_factor_is_due
 
 _FORM = re.compile(r"eve1_(?P<public>[A-Za-z0-9_-]{16})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 _USED_RESOLUTION = dt.timedelta(minutes=1)
@@ -52,13 +53,16 @@ def token_from_header(header: str) -> str:
 
 
 def token_resolve(text: str) -> LoginToken | None:
-    """The living token of an active user that `text` is, with its user; else None. Notes its use, to the minute."""
+    """The living token of an active user that `text` is, with its user; else None. Notes its use, to the minute.
+
+    None, too, for staff who have to have a second factor and have none: signing in again tells them.
+    """
     form = _FORM.fullmatch(text)
     if form is None:
         return None
     now = timezone.now()
     token = _LIVING.first(public=form["public"], now=now)
-    if token is None or not matches(form["secret"], token.digest):
+    if token is None or not matches(form["secret"], token.digest) or second_factor_is_due(token.user):
         return None
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_RESOLUTION)
     if token.last_used_at is None or token.last_used_at < now - _USED_RESOLUTION:

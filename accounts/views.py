@@ -22,7 +22,9 @@ from common.errors import EveError
 
 from .errors import LinkSpent, TooManyAttempts
 from .forms import LoginForm, NewPasswordForm, PasswordForgottenForm
-from .models import User
+from .models import FactorKind, User
+from .second_step import default_backend, password_typed, pending_begin
+from .selectors import second_factors_of
 from .services import (
     link_user,
     login_check,
@@ -50,8 +52,11 @@ def login_view(request: HttpRequest) -> HttpResponse:
             user = login_check(**form.cleaned_data)
         except EveError as error:
             form.add_error(None, str(error.detail))
-            return _with_retry(_login_page(request, form, target, status=error.status), error)
-        _sign_in(request, user)
+            return with_retry(_login_page(request, form, target, status=error.status), error)
+        if second_factors_of(user):
+            pending_begin(request, user, target=target)
+            return redirect("login-second")
+        sign_in(request, user)
         return HttpResponseRedirect(target)
     return _login_page(request, form, target, status=400 if form.errors else 200)
 
@@ -78,7 +83,7 @@ def password_forgotten_view(request: HttpRequest) -> HttpResponse:
         except TooManyAttempts as error:
             form.add_error(None, str(error.detail))
             page = render(request, "accounts/password_forgotten.html", {"form": form}, status=error.status)
-            return _with_retry(page, error)
+            return with_retry(page, error)
         return render(
             request, "accounts/password_forgotten_done.html", {"email": email, "sends_mail": settings.SENDS_MAIL}
         )
@@ -134,14 +139,23 @@ def safe_next(request: HttpRequest) -> str:
     return settings.LOGIN_REDIRECT_URL
 
 
-def _sign_in(request: HttpRequest, user: User) -> None:
+def sign_in(request: HttpRequest, user: User, *, second: FactorKind | None = None) -> None:
     """Starts a login session under a new key; one that this browser had before ends."""
     before = request.user if isinstance(request.user, User) else None
     session_key = request.session.session_key
-    login(request, user)
+    request.session.flush()
+    login(request, user, backend=default_backend())
+    password_typed(request)
     if before is not None:
         login_end(user=before, session_key=session_key)
-    login_remember(user=user, how="page")
+    login_remember(user=user, how="page", second=second)
+
+
+def with_retry(response: HttpResponse, error: EveError) -> HttpResponse:
+    """The answer, with how long to wait where an error says so."""
+    if isinstance(error, TooManyAttempts):
+        response["Retry-After"] = str(error.members["retry_after"])
+    return response
 
 
 def _sign_out(request: HttpRequest) -> None:
@@ -159,9 +173,3 @@ def _password_is_set(request: HttpRequest) -> HttpResponse:
     request.session.pop(_LINK_IN_SESSION, None)
     messages.success(request, _("Your password is set. Sign in with it."))
     return redirect("login")
-
-
-def _with_retry(response: HttpResponse, error: EveError) -> HttpResponse:
-    if isinstance(error, TooManyAttempts):
-        response["Retry-After"] = str(error.members["retry_after"])
-    return response

@@ -86,6 +86,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.SessionUseMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -183,6 +185,10 @@ LOGIN_TOKEN_SECONDS = env.whole("EVE_LOGIN_TOKEN_SECONDS", DAY_SECONDS, least=60
 LOGIN_LIMIT_WINDOW_SECONDS = env.whole("EVE_LOGIN_LIMIT_WINDOW_SECONDS", 900, least=60, most=DAY_SECONDS)
 LOGIN_LIMIT_PER_ACCOUNT = env.whole("EVE_LOGIN_LIMIT_PER_ACCOUNT", 10, least=1, most=1000)
 LOGIN_LIMIT_PER_ADDRESS = env.whole("EVE_LOGIN_LIMIT_PER_ADDRESS", 30, least=1, most=10_000)
+SECOND_FACTOR_LIMIT = env.whole("EVE_SECOND_FACTOR_LIMIT", 5, least=1, most=100)
+"""Wrong second factors of one account in EVE_LOGIN_LIMIT_WINDOW_SECONDS."""
+STAFF_SECOND_FACTOR = env.flag("EVE_STAFF_SECOND_FACTOR", default=False)
+"""Whether staff without a second factor get no further than to where one is set up."""
 
 # ---------------------------------------------------------------------------------------------- The wire to browsers
 

@@ -26,6 +26,7 @@ from accounts.services import (
     project_create,
     project_delete,
     project_update,
+    second_factor_reset,
     user_create,
     user_delete,
     user_update,
@@ -115,6 +116,18 @@ class PasswordLinkView(APIView):
         url = password_link(user=_user(request, user_id), by=caller(request))
         answer = PasswordLinkSerializer({"url": url, "expires_in_seconds": settings.PASSWORD_RESET_TIMEOUT})
         return Response(answer.data, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+
+
+class SecondFactorsView(APIView):
+    """The second factors of a user, for staff of every site."""
+
+    permission_classes = [UnlimitedStaff]
+
+    @extend_schema(operation_id="user_second_factors_reset", responses=_GONE)
+    def delete(self, request: Request, user_id: uuid.UUID) -> Response:
+        """Forgets authenticator app, passkeys and recovery codes of a user who has lost them; the password is all, then."""
+        second_factor_reset(user=_user(request, user_id), by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ProjectListView(generics.ListAPIView[Project]):

@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.models import AuditEvent, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.browsers import browser_words
+from accounts.models import AuditEvent, FactorKind, LoginSession, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
 
 
@@ -30,6 +32,14 @@ class LoginSerializer(StrictSerializer):
 
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
+    code = serializers.CharField(
+        max_length=40,
+        required=False,
+        default="",
+        allow_blank=True,
+        write_only=True,
+        help_text="Of the authenticator app, or a recovery code; only where the account has a second factor.",
+    )
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     ttl_seconds = serializers.IntegerField(
         min_value=LEAST_TTL_SECONDS, max_value=MOST_TTL_SECONDS, required=False, allow_null=True, default=None
@@ -56,6 +66,21 @@ class TokenSerializer(serializers.ModelSerializer[LoginToken]):
         model = LoginToken
         fields = ["id", "name", "public", "created_at", "last_used_at", "expires_at"]
         read_only_fields = fields
+
+
+class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
+    """A browser that is signed in."""
+
+    browser = serializers.SerializerMethodField()
+
+    class Meta:
+        model = LoginSession
+        fields = ["id", "browser", "address", "created_at", "last_used_at"]
+        read_only_fields = fields
+
+    def get_browser(self, session: LoginSession) -> str:
+        """What the browser calls itself."""
+        return browser_words(session.agent)
 
 
 class SshKeySerializer(serializers.ModelSerializer[SshKey]):
@@ -117,11 +142,27 @@ class MeSerializer(serializers.ModelSerializer[User]):
     """The caller."""
 
     projects = serializers.SerializerMethodField()
+    second_factors = serializers.SerializerMethodField()
 
     class Meta:
         model = User
-        fields = ["id", "email", "name", "is_staff", "is_superuser", "is_site_limited", "last_login", "projects"]
+        fields = [
+            "id",
+            "email",
+            "name",
+            "is_staff",
+            "is_superuser",
+            "is_site_limited",
+            "last_login",
+            "second_factors",
+            "projects",
+        ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=FactorKind.choices)))
+    def get_second_factors(self, user: User) -> list[str]:
+        """What the caller signs in with beside the password."""
+        return [kind.value for kind in second_factors_of(user)]
 
     @extend_schema_field(MyProjectSerializer(many=True))
     def get_projects(self, user: User) -> list[dict[str, Any]]:

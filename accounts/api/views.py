@@ -17,12 +17,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
-from accounts.models import AuditEvent, LoginToken, SshKey
-from accounts.selectors import audit_events_for, ssh_keys_for, tokens_for
+from accounts.errors import SecondFactorMissing, SecondFactorRequired
+from accounts.models import AuditEvent, FactorKind, LoginSession, LoginToken, SshKey, User
+from accounts.selectors import (
+    audit_events_for,
+    login_sessions_for,
+    second_factor_is_due,
+    second_factors_of,
+    ssh_keys_for,
+    tokens_for,
+)
 from accounts.services import (
+    code_check,
     login_check,
     login_end,
     login_remember,
+    login_session_end,
     logout_everywhere,
     ssh_key_add,
     ssh_key_remove,
@@ -35,6 +45,7 @@ from .serializers import (
     AuditEventSerializer,
     LoginAnswerSerializer,
     LoginSerializer,
+    LoginSessionSerializer,
     LogoutSerializer,
     MeChangeSerializer,
     MeSerializer,
@@ -54,16 +65,33 @@ class LoginView(APIView):
 
     @extend_schema(operation_id="login", request=LoginSerializer, responses={200: LoginAnswerSerializer}, auth=[])
     def post(self, request: Request) -> Response:
-        """Signs in: a login token for `Authorization: Bearer`, shown this once."""
+        """Signs in: a login token for `Authorization: Bearer`, shown this once.
+
+        Where the account has a second factor, `code` has to come with it: without one the answer is 401
+        `second_factor_required`.
+        """
         wanted = LoginSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         user = login_check(email=wanted.validated_data["email"], password=wanted.validated_data["password"])
+        second = _second_factor(user, wanted.validated_data["code"])
         text, token = token_create(
             user=user, name=wanted.validated_data["name"], ttl_seconds=wanted.validated_data["ttl_seconds"]
         )
-        login_remember(user=user, how="token")
+        login_remember(user=user, how="token", second=second)
         answer = LoginAnswerSerializer({"token": text, "expiry": token.expires_at})
         return Response(answer.data, headers={"Cache-Control": "no-store"})
+
+
+def _second_factor(user: User, code: str) -> FactorKind | None:
+    """The second factor of a sign-in that has to have one; None where none is set up."""
+    if second_factor_is_due(user):
+        raise SecondFactorMissing
+    kinds = second_factors_of(user)
+    if not kinds:
+        return None
+    if not code:
+        raise SecondFactorRequired([kind.value for kind in kinds])
+    return code_check(user=user, code=code)
 
 
 class LogoutView(APIView):
@@ -135,6 +163,29 @@ class TokenView(APIView):
         """Revokes it, and ends what was opened with it."""
         token = get_object_or_404(tokens_for(caller(request)), pk=token_id)
         token_revoke(token=token, by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LoginSessionListView(generics.ListAPIView[LoginSession]):
+    """The browsers in which the caller is signed in; those used last first."""
+
+    serializer_class = LoginSessionSerializer
+    ordering = ("-last_used_at", "id")
+    queryset = LoginSession.objects.none()
+
+    def get_queryset(self) -> QuerySet[LoginSession]:
+        """The caller's own."""
+        return login_sessions_for(caller(self.request))
+
+
+class LoginSessionView(APIView):
+    """One browser in which the caller is signed in."""
+
+    @extend_schema(operation_id="session_end", responses=_SIGNED_OUT)
+    def delete(self, request: Request, login_session_id: uuid.UUID) -> Response:
+        """Signs it out, and ends what was opened there."""
+        session = get_object_or_404(login_sessions_for(caller(request)), pk=login_session_id)
+        login_session_end(session=session, by=caller(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

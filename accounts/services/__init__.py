@@ -2,6 +2,16 @@
 
 from accounts.audit import audit_record
 
+from .factors import (
+    code_check,
+    passkey_add,
+    passkey_check,
+    passkey_remove,
+    recovery_codes_renew,
+    second_factor_reset,
+    totp_add,
+    totp_remove,
+)
 from .logins import login_check, login_end, login_remember, logout_everywhere
 from .passwords import link_user, password_forgotten, password_link, password_set, password_set_by_link
 from .projects import (
@@ -13,21 +23,28 @@ from .projects import (
     project_delete,
     project_update,
 )
+from .sessions import login_session_end, login_session_note
 from .ssh_keys import ssh_key_add, ssh_key_remove
 from .tokens import token_create, token_revoke
 from .users import user_create, user_delete, user_disable, user_enable, user_update
 
 __all__ = [
     "audit_record",
+    "code_check",
     "link_user",
     "login_check",
     "login_end",
     "login_remember",
+    "login_session_end",
+    "login_session_note",
     "logout_everywhere",
     "member_invite",
     "membership_remove",
     "membership_set",
     "owner_check",
+    "passkey_add",
+    "passkey_check",
+    "passkey_remove",
     "password_forgotten",
     "password_link",
     "password_set",
@@ -35,10 +52,14 @@ __all__ = [
     "project_create",
     "project_delete",
     "project_update",
+    "recovery_codes_renew",
+    "second_factor_reset",
     "ssh_key_add",
     "ssh_key_remove",
     "token_create",
     "token_revoke",
+    "totp_add",
+    "totp_remove",
     "user_create",
     "user_delete",
     "user_disable",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.audit import audit_record
 from accounts.errors import BadLogin, TooManyAttempts
 from accounts.hashing import hashing_slot
-from accounts.models import AuditOutcome, KnownAddress, LoginToken, User
+from accounts.models import AuditOutcome, FactorKind, KnownAddress, LoginToken, User
 from accounts.sessions import session_digest
 from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
@@ -22,6 +22,7 @@ from common.errors import Unavailable
 from common.sweeping import rows_sweep
 
 from .announce import announce_revoked
+from .sessions import login_session_forget, login_sessions_end, login_sessions_sweep
 
 ADDRESS_REMEMBERED = dt.timedelta(days=180)
 
@@ -56,19 +57,21 @@ def login_check(*, email: str, password: str) -> User:
     return user
 
 
-def login_remember(*, user: User, how: str) -> None:
-    """Writes down a sign-in that worked (`how`: ``page``, ``token``) and the place that it came from."""
+def login_remember(*, user: User, how: str, second: FactorKind | None = None) -> None:
+    """Writes down a sign-in that worked (`how`: ``page``, ``token``; `second`: by which second factor) and the place that it came from."""
     now = timezone.now()
     KnownAddress.objects.update_or_create(
         user=user, network=network_of(current_context().address), defaults={"last_login_at": now}
     )
     User.objects.filter(pk=user.pk).update(last_login=now)
-    audit_record(action="login", actor=user, target=user, detail={"how": how})
+    detail = {"how": how, **({"second": second.value} if second else {})}
+    audit_record(action="login", actor=user, target=user, detail=detail)
     _expired_sweep(now)
 
 
 def login_end(*, user: User, session_key: str | None) -> None:
     """Announces that a page's login session ended; Django's ``logout`` has flushed it."""
+    login_session_forget(session_key=session_key)
     audit_record(action="logout", actor=user, target=user)
     announce_revoked(session_digest=session_digest(session_key), reason="logout")
 
@@ -84,6 +87,7 @@ def logins_end(*, user: User, reason: str) -> None:
     """Ends them without a word in the audit: whoever calls says why, and holds the transaction."""
     User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
     LoginToken.objects.filter(user=user).delete()
+    login_sessions_end(user=user)
     user.refresh_from_db(fields=["session_epoch"])
     announce_revoked(user_id=user.pk, reason=reason)
 
@@ -92,5 +96,6 @@ def _expired_sweep(now: dt.datetime) -> None:
     """Deletes what is over, so that tables do not grow for ever: each sign-in makes rows, and each takes some away."""
     rows_sweep(KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED))
     rows_sweep(LoginToken.objects.filter(expires_at__lt=now))
+    login_sessions_sweep()
     counters_sweep()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

@@ -18,6 +18,7 @@ from tests.factories import PASSWORD
 
 OPEN = {
     "/login/",
+    "/login/second/",
     "/logout/",
     "/password/",
     "/password/set/",

@@ -12,10 +12,14 @@ from django.conf import settings
 from django.db import connections
 from django.test import Client
 
+from accounts.errors import BadCode, TooManyAttempts
 from accounts.models import AttemptCounter, User
+from accounts.services import code_check
 from accounts.throttle import attempt_reserve, attempt_return, limit_of
 from tests.cast import make_cast
 from tests.factories import PASSWORD
+
+from .second import add_app, next_code
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,3 +143,43 @@ def test_guesses_are_limited_while_redis_is_away(settings: Any) -> None:
     assert [attempt(cast.owner.email, "a guess") for _ in range(5)] == [401] * 3 + [429] * 2
     page = Client().post("/login/", {"email": cast.operator.email, "password": PASSWORD})
     assert (page.status_code, page["Location"]) == (302, "/")
+
+
+@pytest.mark.parametrize("kind", ["totp", "recovery"])
+def test_of_many_that_use_one_code_one_gets_in(settings: Any, kind: str) -> None:
+    settings.SECOND_FACTOR_LIMIT = 100
+    user = make_cast().owner
+    secret, codes = add_app(user)
+    code = next_code(secret) if kind == "totp" else codes[0]
+
+    def try_it(_number: int) -> bool:
+        try:
+            code_check(user=user, code=code)
+        except BadCode:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(12) as threads:
+        assert sum(threads.map(try_it, range(24))) == 1
+
+
+def test_of_many_guesses_no_more_are_looked_at_than_the_limit(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.SECOND_FACTOR_LIMIT = 5
+    dawdle(monkeypatch)
+    user = make_cast().owner
+    add_app(user)
+
+    def guess(_number: int) -> type[Exception]:
+        try:
+            code_check(user=user, code="000000")
+        except (BadCode, TooManyAttempts) as error:
+            return type(error)
+        finally:
+            connections.close_all()
+        raise AssertionError("a guess that hit")
+
+    with ThreadPoolExecutor(12) as threads:
+        results = list(threads.map(guess, range(30)))
+    assert results.count(BadCode) == 5

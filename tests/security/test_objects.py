@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
-from accounts.models import AuditEvent, LoginToken, Membership, Project, SshKey, User
+from accounts.models import AuditEvent, LoginSession, LoginToken, Membership, Passkey, Project, SshKey, User
 from accounts.services import audit_record, token_create
 from consoles.models import ConsoleSession, GuestLink
 from hypervisors.inventory import facts_as_plain
@@ -30,7 +30,7 @@ PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 OPEN_TO_ALL = {"api-login", "api-enrol", "healthz", "readyz", "metrics", "login", "logout", "password-reset", "guest"}
-OPEN_TO_ALL |= {"password-set", "jsi18n", "api-schema", "api-docs"}
+OPEN_TO_ALL |= {"login-second", "password-set", "jsi18n", "api-schema", "api-docs"}
 FACTS = HostFacts(
     host_name=f"{PREFIX}-fact",
     agent_version="0",
@@ -43,7 +43,7 @@ FACTS = HostFacts(
     pools=(HostPool(name=f"{PREFIX}-pool", kind="dir", is_active=True),),
     time=dt.datetime.now(dt.UTC),
 )
-SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "manage-adopt"}
+SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "passkey-remove", "profile-session-end", "manage-adopt"}
 """What tells somebody that there is nothing (any more) by sending them to where they came from."""
 FILTERS = ("project", "vm", "target", "target_id", "hypervisor", "site", "search", "q")
 
@@ -103,6 +103,8 @@ def world(cast: Cast) -> Cast:
     Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
     Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
     Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
+    LoginSession.objects.create(user=cast.owner, digest="f", agent=f"{PREFIX}-agent")
+    Passkey.objects.create(user=cast.owner, name=f"{PREFIX}-passkey", credential=b"", credential_digest="f")
     SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
     now = timezone.now()
     Certificate.objects.create(
@@ -137,6 +139,8 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "snapshot_id": Snapshot.objects.get().pk,
         "what": "resources",
         "link_id": GuestLink.objects.get().pk,
+        "login_session_id": LoginSession.objects.get(digest="f").pk,
+        "passkey_id": Passkey.objects.get().pk,
         "key_id": SshKey.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",
@@ -205,9 +209,11 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
         Image,
         Size,
         Quota,
+        Passkey,
     ):
         rows[model.__name__] = list(model._default_manager.order_by("pk").values())
     rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
+    rows["LoginSession"] = list(LoginSession.objects.filter(agent__startswith=PREFIX).values("pk"))
     rows["Operation"] = list(Operation.objects.values("pk", "state"))
     return rows
 

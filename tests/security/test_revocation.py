@@ -53,7 +53,7 @@ class Place:
 
 
 def place_in(estate: Estate) -> Place:
-    estate.home.shell(SPARES.format(acme=estate.acme, count=10, password=PASSWORD))
+    estate.home.shell(SPARES.format(acme=estate.acme, count=12, password=PASSWORD))
     return Place(estate)
 
 
@@ -121,6 +121,20 @@ def test_signing_out(place: Place) -> None:
     browser.send_form("/logout/")
     ends(viewer, CloseCode.ACCESS_ENDED)
     assert other.rings(), f"{email} did not sign out"
+    other.close()
+
+
+def test_one_browser_is_signed_out_from_elsewhere(place: Place) -> None:
+    home, email, vm_id = place.estate.home, place.spare(), place.estate.vms[0]
+    viewer, _browser = by_page(place.estate, email, vm_id)
+    token = home.token(email)
+    sessions = home.api("GET", "/sessions", token=token).json()["results"]
+    assert [row["address"] for row in sessions] == ["127.0.0.1"]
+    other = place.estate.watch(email, vm_id, token=token)
+    assert viewer.rings()
+    assert home.api("DELETE", f"/sessions/{sessions[0]['id']}", token=token).status_code == 204
+    ends(viewer, CloseCode.ACCESS_ENDED)
+    assert other.rings(), "what the token opened goes on"
     other.close()
 
 

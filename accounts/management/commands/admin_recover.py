@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.services import password_link, password_set, user_create, user_update
+from accounts.services import password_link, password_set, second_factor_reset, user_create, user_update
 
 
 class Command(BaseCommand):
@@ -28,11 +28,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--password-file", type=Path, help=_("a file that holds the password; without it a link is printed")
         )
+        parser.add_argument(
+            "--reset-second-factor",
+            action="store_true",
+            help=_("forget authenticator app, passkeys and recovery codes"),
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Does it, and says what was done."""
         password = _password_of(options["password_file"]) if options["password_file"] else ""
         user = _superuser(options["email"], options["name"])
+        if options["reset_second_factor"]:
+            second_factor_reset(user=user, by=None)
+            self.stdout.write(_("%(user)s has no second factor any more.") % {"user": user.email})
         if not password:
             self.stdout.write(_("Set a password within the hour: %(link)s") % {"link": password_link(user=user)})
         elif user.check_password(password):

@@ -1,0 +1,174 @@
+"""One's own account in a browser: two-factor sign-in with Chromium's virtual authenticator, and where one is signed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from accounts.factors.totp import STEP_SECONDS, totp_code
+
+from .house import ADMIN, PASSWORD, House
+
+LOOKS = {"light": 1280, "dark": 1280, "phone": 390}
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "usb",
+    "hasResidentKey": False,
+    "hasUserVerification": False,
+    "automaticPresenceSimulation": True,
+}
+OLIVIA = """
+from accounts.services import password_set, user_create
+user = user_create(email="olivia@acme.example", name="Olivia Owner")
+password_set(user=user, password=%(password)r, by=None)
+"""
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Eve at ``localhost``: browsers offer passkeys at names only."""
+    house = House(tmp_path_factory.mktemp("named"))
+    house.url = f"http://localhost:{house.port}"
+    house.environment["EVE_PUBLIC_URL"] = house.url
+    try:
+        house.set_up()
+        house.start_eve()
+        house.shell(OLIVIA % {"password": PASSWORD})
+        yield house
+    finally:
+        house.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh browser."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context
+    context.close()
+
+
+def type_password(page: Page, home: House, target: str = "/", *, email: str = ADMIN) -> None:
+    page.goto(f"{home.url}/login/?next={target}")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+
+
+def sign_out(page: Page) -> None:
+    """As another browser would be: its cookies are gone."""
+    page.context.clear_cookies()
+
+
+def looked_at(
+    page: Page, name: str, picture: Callable[[Page, str], None], faults_in: Callable[[Page], list[str]]
+) -> None:
+    """Keeps pictures of the page in all looks; it is not wider than the window, and accessible."""
+    for look, width in LOOKS.items():
+        page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+        page.set_viewport_size({"width": width, "height": 844})
+        page.wait_for_timeout(300)
+        picture(page, f"{name}-{look}")
+        assert page.evaluate(WIDER) <= 0, (name, look)
+    assert faults_in(page) == [], name
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_a_passkey_a_recovery_code_and_an_app(
+    home: House,
+    context: BrowserContext,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    debugger = context.new_cdp_session(page)
+    debugger.send("WebAuthn.enable")
+    key = debugger.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})["authenticatorId"]
+
+    type_password(page, home, "/profile/")
+    page.get_by_role("link", name="Set it up").click()
+    looked_at(page, "two-factor-off", picture, accessibility_faults)
+    page.get_by_role("link", name="Add a passkey").click()
+    looked_at(page, "passkey-add", picture, accessibility_faults)
+    page.locator("#id_name").fill("Key ring")
+    page.get_by_role("button", name="Make the passkey").click()
+    codes = page.locator("#recovery-codes code")
+    expect(codes).to_have_count(10)
+    recovery = codes.first.inner_text()
+    looked_at(page, "recovery-codes", picture, accessibility_faults)
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_role("cell", name="Key ring", exact=True)).to_be_visible()
+    assert len(debugger.send("WebAuthn.getCredentials", {"authenticatorId": key})["credentials"]) == 1
+
+    # With the key, into Django's admin.
+    sign_out(page)
+    type_password(page, home, "/admin/")
+    page.wait_for_url("**/login/second/")
+    looked_at(page, "second-step", picture, accessibility_faults)
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url(f"{home.url}/admin/")
+
+    # Without it: the browser's refusal is told in words, and a recovery code opens once.
+    sign_out(page)
+    debugger.send("WebAuthn.clearCredentials", {"authenticatorId": key})
+    debugger.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": key, "enabled": True})
+    type_password(page, home, "/profile/two-factor/")
+    page.evaluate(
+        'document.querySelector(\'form[data-passkey]\').dataset.options = \'{"challenge": "AA", "timeout": 1}\''
+    )
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("The browser stopped", timeout=60_000)
+    page.locator("#id_code").fill(recovery)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/profile/two-factor/")
+    expect(page.get_by_text("spent now. Left: 9")).to_be_visible()
+
+    # An app beside it, then in by its code.
+    page.get_by_role("link", name="Add an app").click()
+    secret = page.locator("#totp-secret").inner_text().replace(" ", "")
+    looked_at(page, "totp-add", picture, accessibility_faults)
+    step = int(time.time()) // STEP_SECONDS
+    page.locator("#id_code").fill(totp_code(secret, step))
+    page.get_by_role("button", name="Add the app").click()
+    expect(page.get_by_text("Your authenticator app is added")).to_be_visible()
+    looked_at(page, "two-factor-on", picture, accessibility_faults)
+    sign_out(page)
+    type_password(page, home, "/profile/")
+    page.wait_for_url("**/login/second/")
+    page.locator("#id_code").fill(totp_code(secret, step + 1))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/profile/")
+    assert errors == []
+
+
+def test_another_browser_is_signed_out(
+    home: House,
+    browser: Browser,
+    context: BrowserContext,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    phone = browser.new_context(user_agent="Mozilla/5.0 (Linux; Android 15) Chrome/142.0.0.0 Mobile Safari/537.36")
+    try:
+        there, page = phone.new_page(), context.new_page()
+        type_password(there, home, "/profile/", email="olivia@acme.example")
+        expect(there.get_by_role("heading", name="Olivia Owner")).to_be_visible()
+        type_password(page, home, "/profile/", email="olivia@acme.example")
+        looked_at(page, "profile-sessions", picture, accessibility_faults)
+        row = page.locator("#sessions tr", has_text="Chrome on Android")
+        expect(page.locator("#sessions tr", has_text="this one")).to_contain_text("Chrome on Linux")
+        row.get_by_role("button").click()
+        expect(page.locator("#confirm")).to_contain_text("Sign out Chrome on Android at 127.0.0.1?")
+        page.locator("#confirm [data-yes]").click()
+        expect(page.get_by_text("That browser is signed out")).to_be_visible()
+        expect(row).to_have_count(0)
+        there.reload()
+        there.wait_for_url("**/login/?next=/profile/")
+    finally:
+        phone.close()
