@@ -13,6 +13,7 @@ from operations.handlers import register
 from operations.run import OperationRun
 
 from . import specs
+from .disks import disks_keep
 from .imaging import image_ensure
 from .models import Disk, Image, Nic, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
@@ -134,6 +135,7 @@ def _disk_end(at: OnHost) -> None:
         return
     with passing_over(ErrorCode.DEVICE_NOT_FOUND, ErrorCode.DOMAIN_NOT_FOUND):
         at.saw(at.agent.disk_detach(at.vm.pk, disk.pk, operation_id=at.run.operation.pk))
+    disks_keep(Disk.objects.filter(pk=disk.pk), name=at.vm.name)  # what cannot be deleted now is not lost
     with passing_over(ErrorCode.VOLUME_NOT_FOUND):
         at.agent.disk_delete(disk.pool, disk.pk)
     disk.delete()
