@@ -117,6 +117,17 @@ class PasswordChangeForm(NewPasswordForm):
     field_order = ["present", "password", "again"]
 
 
+class InvitedForm(NewPasswordForm):
+    """An account of one's own: name, and a password twice."""
+
+    name = forms.CharField(
+        label=_("Your name"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True, "class": "form-control"}),
+    )
+    field_order = ["name", "password", "again"]
+
+
 class NameForm(forms.ModelForm[User]):
     """One's own name."""
 

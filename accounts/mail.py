@@ -29,6 +29,17 @@ def password_mail_send(*, address: str, link: str) -> None:
     _sender.submit(_send, subject, text, address)
 
 
+def invitation_mail_send(*, address: str, inviter: str, link: str, days: int) -> None:
+    """Mails an invitation. It names nothing that its sender could have chosen the words of, such as the project."""
+    subject = _("You are invited to Eve")
+    text = _(
+        "%(inviter)s invites you to work with virtual machines at %(address)s.\n\n"
+        "Open this link within %(days)d days to make your account; it works once:\n\n%(link)s\n\n"
+        "If you do not know what this is, do nothing: there is no account in your name.\n"
+    ) % {"inviter": inviter, "address": settings.PUBLIC_URL, "link": link, "days": days}
+    _sender.submit(_send, subject, text, address)
+
+
 def _send(subject: str, text: str, address: str) -> None:
     try:
         send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [address])

@@ -121,6 +121,34 @@ class Membership(models.Model):
         return f"{self.user} · {self.role} · {self.project}"
 
 
+class Invitation(models.Model):
+    """An e-mail address without an account that a project waits for; only the digest of its link is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="invitations"
+    )
+    email = LowerEmailField(_("e-mail address"))
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    invited_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    """Who owned the project then; with their ownership their invitations go."""
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("invited"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("ends"), db_index=True)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["email", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "email"], name="invitation_unique"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
 class SshKey(models.Model):
     """A public SSH key of a user, for the virtual machines that they make."""
 

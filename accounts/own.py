@@ -1,4 +1,4 @@
-"""What users have of their own, as one kind of table on the profile: sessions, SSH keys, login tokens."""
+"""What people have and may end, as one kind of table: sessions, SSH keys, login tokens; a project's invitations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from .browsers import browser_words
-from .models import LoginSession, LoginToken, SshKey
+from .models import Invitation, LoginSession, LoginToken, SshKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,32 @@ def sessions_table(sessions: Iterable[LoginSession], *, here: str) -> Table:
                 ending=None if session.digest == here else _session_ending(session),
             )
             for session in sessions
+        ],
+    )
+
+
+def invitations_table(invitations: Iterable[Invitation]) -> Table:
+    """A project's open invitations."""
+    return Table(
+        heads=[_("Who"), _("Role"), _("Invited"), _("Ends")],
+        rows=[
+            Row(
+                cells=[
+                    Cell(invitation.email),
+                    Cell(str(invitation.get_role_display())),
+                    Cell(at=invitation.created_at),
+                    Cell(at=invitation.expires_at),
+                ],
+                ending=Ending(
+                    url=reverse("invitation-withdraw", args=[invitation.project_id, invitation.pk]),
+                    button=_("Withdraw…"),
+                    title=_("Withdraw the invitation of %(email)s?") % {"email": invitation.email},
+                    text=_("The link in the mail does not work any more."),
+                    verb=_("Withdraw it"),
+                    keep=_("Keep it"),
+                ),
+            )
+            for invitation in invitations
         ],
     )
 

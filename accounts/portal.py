@@ -19,16 +19,26 @@ from common.errors import EveError, Invalid
 from .callers import caller
 from .errors import PasswordTooWeak
 from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm, SshKeyForm
-from .models import Role, User
-from .own import sessions_table, ssh_keys_table, tokens_table
+from .models import Invitation, Membership, Role, User
+from .own import invitations_table, sessions_table, ssh_keys_table, tokens_table
 from .second_step import default_backend, password_typed
-from .selectors import login_sessions_for, projects_for, role_in, second_factors_of, ssh_keys_for, tokens_for
+from .selectors import (
+    invitations_of,
+    login_sessions_for,
+    projects_for,
+    role_in,
+    second_factors_of,
+    ssh_keys_for,
+    tokens_for,
+)
 from .services import (
+    invitation_withdraw,
     login_check,
     login_session_end,
     logout_everywhere,
     member_invite,
     membership_remove,
+    owner_check,
     password_set,
     project_create,
     ssh_key_add,
@@ -171,15 +181,30 @@ def member_add(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
     if form.is_valid():
         role = Role(form.cleaned_data["role"])
         try:
-            membership = member_invite(project=project, email=form.cleaned_data["email"], role=role, by=caller(request))
+            made = member_invite(project=project, email=form.cleaned_data["email"], role=role, by=caller(request))
         except EveError as error:
             form.add_error("email" if isinstance(error, Invalid) else None, str(error.detail))
         else:
-            words = _("%(user)s is %(role)s of %(project)s now.")
-            names = {"user": membership.user, "role": role.label, "project": project}
-            messages.success(request, words % names)
+            messages.success(request, _taken_in(made))
             return redirect("project-detail", project_id=project_id)
     return _project(request, project_id, form, status=400)
+
+
+@login_required
+@require_POST
+def invitation_end(request: HttpRequest, project_id: uuid.UUID, invitation_id: uuid.UUID) -> HttpResponse:
+    """Withdraws an invitation; owners only. A second click finds it done."""
+    project = get_object_or_404(projects_for(caller(request)), pk=project_id)
+    invitation = invitations_of(project).filter(pk=invitation_id).first()
+    try:
+        owner_check(by=caller(request), project=project)
+    except EveError as error:
+        messages.error(request, str(error.detail))
+        return redirect("project-detail", project_id=project_id)
+    if invitation is not None:
+        invitation_withdraw(invitation=invitation, by=caller(request))
+    messages.success(request, _("The invitation is withdrawn."))
+    return redirect("project-detail", project_id=project_id)
 
 
 @login_required
@@ -199,6 +224,13 @@ def member_remove(request: HttpRequest, project_id: uuid.UUID, user_id: uuid.UUI
     if member == caller(request):
         return redirect("dashboard")
     return redirect("project-detail", project_id=project_id)
+
+
+def _taken_in(made: Membership | Invitation) -> str:
+    if isinstance(made, Invitation):
+        return _("%(email)s has no account yet: an invitation is on its way by mail.") % {"email": made.email}
+    words = _("%(user)s is %(role)s of %(project)s now.")
+    return words % {"user": made.user, "role": made.get_role_display(), "project": made.project}
 
 
 def _profile(
@@ -226,10 +258,12 @@ def _profile(
 
 def _project(request: HttpRequest, project_id: uuid.UUID, form: MemberForm, status: int = 200) -> HttpResponse:
     project = get_object_or_404(projects_for(caller(request)), pk=project_id)
+    is_owner = role_in(caller(request), project) is Role.OWNER
     context = {
         "project": project,
         "members": project.memberships.select_related("user").order_by("created_at"),
         "form": form,
-        "is_owner": role_in(caller(request), project) is Role.OWNER,
+        "is_owner": is_owner,
+        "invitations": invitations_table(invitations_of(project) if is_owner else []),
     }
     return render(request, "accounts/project.html", context, status=status)

@@ -11,14 +11,16 @@ from django.http import HttpRequest
 
 from .middleware import session_note
 from .models import User
+from .services.invitations import invitations_apply
 from .services.users import personal_project_ensure
 
 
 @receiver(post_save, sender=User)
 def on_user_saved(*, instance: User, created: bool, raw: bool, **_: Any) -> None:
-    """Every user has a personal project."""
+    """Every user has a personal project, and is in those that waited for their address."""
     if created and not raw:
         personal_project_ensure(user=instance)
+        invitations_apply(user=instance)
 
 
 @receiver(user_logged_in)

@@ -16,6 +16,7 @@ from common.prepared import Parameter, Prepared
 from .models import (
     AuditEvent,
     FactorKind,
+    Invitation,
     LoginSession,
     LoginToken,
     Membership,
@@ -47,6 +48,11 @@ _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}
 def role_allows(role: Role, least: Role) -> bool:
     """Whether `role` may do what `least` may."""
     return _RANK[role] >= _RANK[least]
+
+
+def invitations_of(project: Project) -> QuerySet[Invitation]:
+    """The project's open invitations, for its owners."""
+    return Invitation.objects.filter(project=project, expires_at__gt=timezone.now())
 
 
 def role_in(user: User, project: Project) -> Role | None:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("logout/", views.logout_view, name="logout"),
     path("password/", views.password_forgotten_view, name="password-reset"),
     path("password/set/", views.password_set_view, name="password-set"),
+    path("invitation/", views.invitation_view, name="invitation"),
     path("profile/", portal.profile, name="profile"),
     path("profile/name/", portal.name_change, name="profile-name"),
     path("profile/password/", portal.password_change, name="profile-password"),
@@ -31,4 +32,9 @@ urlpatterns = [
     path("projects/<uuid:project_id>/", portal.project_detail, name="project-detail"),
     path("projects/<uuid:project_id>/members/", portal.member_add, name="member-add"),
     path("projects/<uuid:project_id>/members/<uuid:user_id>/remove/", portal.member_remove, name="member-remove"),
+    path(
+        "projects/<uuid:project_id>/invitations/<uuid:invitation_id>/withdraw/",
+        portal.invitation_end,
+        name="invitation-withdraw",
+    ),
 ]

@@ -20,12 +20,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from common.errors import EveError
 
-from .errors import LinkSpent, TooManyAttempts
-from .forms import LoginForm, NewPasswordForm, PasswordForgottenForm
+from .errors import LinkSpent, PasswordTooWeak, TooManyAttempts
+from .forms import InvitedForm, LoginForm, NewPasswordForm, PasswordForgottenForm
 from .models import FactorKind, User
 from .second_step import default_backend, password_typed, pending_begin
 from .selectors import second_factors_of
 from .services import (
+    invitation_accept,
+    invitation_of,
     link_user,
     login_check,
     login_end,
@@ -35,6 +37,7 @@ from .services import (
 )
 
 _LINK_IN_SESSION = "password-link"
+_INVITATION_IN_SESSION = "invitation-link"
 
 
 @login_not_required
@@ -116,6 +119,34 @@ def password_set_view(request: HttpRequest) -> HttpResponse:
         form.add_error("password", str(error.detail))
     context = {"form": form, "account": user}
     return render(request, "accounts/password_set.html", context, status=400 if form.errors else 200)
+
+
+@login_not_required
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def invitation_view(request: HttpRequest) -> HttpResponse:
+    """Makes an account by the link of an invitation, which moves into the session as a password's does."""
+    if link := request.GET.get("link"):
+        request.session[_INVITATION_IN_SESSION] = link[:200]
+        return redirect("invitation")
+    link = request.session.get(_INVITATION_IN_SESSION, "")
+    form = InvitedForm(request.POST or None)
+    try:
+        invitation = invitation_of(link)
+        if request.method == "POST" and form.is_valid():
+            name, password = form.cleaned_data["name"], form.cleaned_data["password"]
+            user, project = invitation_accept(link=link, name=name, password=password)
+            sign_in(request, user)
+            messages.success(request, _("Your account is made, and you are in %(project)s.") % {"project": project})
+            return redirect("project-detail", project_id=project.pk)
+    except LinkSpent as error:
+        request.session.pop(_INVITATION_IN_SESSION, None)
+        return render(request, "accounts/invitation_spent.html", {"error": error}, status=error.status)
+    except EveError as error:
+        form.add_error("password" if isinstance(error, PasswordTooWeak) else None, str(error.detail))
+    context = {"form": form, "invitation": invitation}
+    return render(request, "accounts/invitation.html", context, status=400 if form.errors else 200)
 
 
 @login_not_required

@@ -189,6 +189,8 @@ SECOND_FACTOR_LIMIT = env.whole("EVE_SECOND_FACTOR_LIMIT", 5, least=1, most=100)
 """Wrong second factors of one account in EVE_LOGIN_LIMIT_WINDOW_SECONDS."""
 STAFF_SECOND_FACTOR = env.flag("EVE_STAFF_SECOND_FACTOR", default=False)
 """Whether staff without a second factor get no further than to where one is set up."""
+INVITE_STRANGERS = env.flag("EVE_INVITE_STRANGERS", default=True)
+"""Whether owners of projects may invite people without an account, who then make one by a link in a mail."""
 
 # ---------------------------------------------------------------------------------------------- The wire to browsers
 

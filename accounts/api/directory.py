@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
-from accounts.models import Membership, Project, Role, User
-from accounts.selectors import projects_visible_to, users_for
+from accounts.models import Invitation, Membership, Project, Role, User
+from accounts.selectors import invitations_of, projects_visible_to, users_for
 from accounts.services import (
+    invitation_withdraw,
     member_invite,
     membership_remove,
     membership_set,
@@ -34,6 +35,7 @@ from accounts.services import (
 
 from .permissions import UnlimitedStaff
 from .serializers import (
+    InvitationSerializer,
     MemberAddSerializer,
     MemberSerializer,
     PasswordLinkSerializer,
@@ -188,20 +190,53 @@ class MemberListView(generics.ListAPIView[Membership]):
         project = _project(self.request, self.kwargs["project_id"])
         return Membership.objects.filter(project=project).select_related("user")
 
-    @extend_schema(operation_id="member_add", request=MemberAddSerializer, responses={201: MemberSerializer})
+    @extend_schema(
+        operation_id="member_add",
+        request=MemberAddSerializer,
+        responses={201: MemberSerializer, 202: InvitationSerializer},
+    )
     def post(self, request: Request, project_id: uuid.UUID) -> Response:
-        """Takes a user in by e-mail address, or changes their role; owners only."""
+        """Takes a user in by e-mail address, or changes their role; who has no account is invited by mail (202). Owners only."""
         project = _project(request, project_id)
         owner_check(by=caller(request), project=project)
         wanted = MemberAddSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        membership = member_invite(
+        made = member_invite(
             project=project,
             email=wanted.validated_data["email"],
             role=Role(wanted.validated_data["role"]),
             by=caller(request),
         )
-        return Response(MemberSerializer(membership).data, status=status.HTTP_201_CREATED)
+        if isinstance(made, Invitation):
+            return Response(InvitationSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+        return Response(MemberSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class InvitationListView(generics.ListAPIView[Invitation]):
+    """Whom a project waits for; owners only."""
+
+    serializer_class = InvitationSerializer
+    ordering = ("email", "id")
+    queryset = Invitation.objects.none()
+
+    def get_queryset(self) -> QuerySet[Invitation]:
+        """The open invitations of a project that the caller owns."""
+        project = _project(self.request, self.kwargs["project_id"])
+        owner_check(by=caller(self.request), project=project)
+        return invitations_of(project)
+
+
+class InvitationView(APIView):
+    """One open invitation of a project."""
+
+    @extend_schema(operation_id="invitation_withdraw", responses=_GONE)
+    def delete(self, request: Request, project_id: uuid.UUID, invitation_id: uuid.UUID) -> Response:
+        """Withdraws it; owners only."""
+        project = _project(request, project_id)
+        owner_check(by=caller(request), project=project)
+        invitation = get_object_or_404(invitations_of(project), pk=invitation_id)
+        invitation_withdraw(invitation=invitation, by=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class MemberView(APIView):

@@ -9,7 +9,18 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.browsers import browser_words
-from accounts.models import AuditEvent, FactorKind, LoginSession, LoginToken, Membership, Project, Role, SshKey, User
+from accounts.models import (
+    AuditEvent,
+    FactorKind,
+    Invitation,
+    LoginSession,
+    LoginToken,
+    Membership,
+    Project,
+    Role,
+    SshKey,
+    User,
+)
 from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
 
@@ -205,6 +216,15 @@ class MemberSerializer(StrictSerializer, serializers.ModelSerializer[Membership]
         model = Membership
         fields = ["user", "email", "name", "role", "created_at"]
         read_only_fields = ["created_at"]
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """An address without an account that a project waits for."""
+
+    class Meta:
+        model = Invitation
+        fields = ["id", "email", "role", "created_at", "expires_at"]
+        read_only_fields = fields
 
 
 class MemberAddSerializer(StrictSerializer):

@@ -26,4 +26,10 @@ urlpatterns = [
     path("projects/<uuid:project_id>", directory.ProjectView.as_view(), name="api-project"),
     path("projects/<uuid:project_id>/members", directory.MemberListView.as_view(), name="api-members"),
     path("projects/<uuid:project_id>/members/<uuid:user_id>", directory.MemberView.as_view(), name="api-member"),
+    path("projects/<uuid:project_id>/invitations", directory.InvitationListView.as_view(), name="api-invitations"),
+    path(
+        "projects/<uuid:project_id>/invitations/<uuid:invitation_id>",
+        directory.InvitationView.as_view(),
+        name="api-invitation",
+    ),
 ]

@@ -12,6 +12,8 @@ from .factors import (
     totp_add,
     totp_remove,
 )
+from .invitations import invitation_of, invitation_withdraw
+from .joining import invitation_accept
 from .logins import login_check, login_end, login_remember, logout_everywhere
 from .passwords import link_user, password_forgotten, password_link, password_set, password_set_by_link
 from .projects import (
@@ -31,6 +33,9 @@ from .users import user_create, user_delete, user_disable, user_enable, user_upd
 __all__ = [
     "audit_record",
     "code_check",
+    "invitation_accept",
+    "invitation_of",
+    "invitation_withdraw",
     "link_user",
     "login_check",
     "login_end",

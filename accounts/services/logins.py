@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.audit import audit_record
 from accounts.errors import BadLogin, TooManyAttempts
 from accounts.hashing import hashing_slot
-from accounts.models import AuditOutcome, FactorKind, KnownAddress, LoginToken, User
+from accounts.models import AuditOutcome, FactorKind, Invitation, KnownAddress, LoginToken, User
 from accounts.sessions import session_digest
 from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
@@ -95,6 +95,7 @@ def logins_end(*, user: User, reason: str) -> None:
 def _expired_sweep(now: dt.datetime) -> None:
     """Deletes what is over, so that tables do not grow for ever: each sign-in makes rows, and each takes some away."""
     rows_sweep(KnownAddress.objects.filter(last_login_at__lt=now - ADDRESS_REMEMBERED))
+    rows_sweep(Invitation.objects.filter(expires_at__lt=now))
     rows_sweep(LoginToken.objects.filter(expires_at__lt=now))
     login_sessions_sweep()
     counters_sweep()

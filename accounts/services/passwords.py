@@ -83,7 +83,7 @@ def password_set_by_link(*, link: str, password: str) -> User:
         LinkSpent: used, too old, or never valid; also for a disabled user.
         PasswordTooWeak: by Django's validators; the link stays good.
     """
-    encoded = _hash_of(password, link_user(link))
+    encoded = password_hash(password, link_user(link))
     with transaction.atomic():
         user = link_user(link, is_locked=True)
         _store(user, encoded, by=user)
@@ -92,12 +92,12 @@ def password_set_by_link(*, link: str, password: str) -> User:
 
 def password_set(*, user: User, password: str, by: User | None, is_validated: bool = True) -> None:
     """Sets a password, and ends every login session and token of the user. Raises PasswordTooWeak, if validated."""
-    encoded = _hash_of(password, user if is_validated else None)
+    encoded = password_hash(password, user if is_validated else None)
     with transaction.atomic():
         _store(user, encoded, by=by)
 
 
-def _hash_of(password: str, user: User | None) -> str:
+def password_hash(password: str, user: User | None) -> str:
     """Checks (as a password of `user`) and hashes.
 
     Never inside a transaction: on SQLite everybody else's writing would wait for the hash.

@@ -10,12 +10,13 @@ from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import LastOwner, StillOwns
-from accounts.models import Membership, Project, Role, User
+from accounts.models import Invitation, Membership, Project, Role, User
 from accounts.selectors import is_unlimited_staff, role_allows, role_in
 from accounts.throttle import attempt_reserve, attempt_return, limit_of
-from common.errors import Conflict, Invalid, NotAllowed
+from common.errors import Conflict, NotAllowed
 
 from .announce import announce_revoked
+from .invitations import invitation_make
 
 CHANGEABLE_FIELDS = frozenset({"name", "remarks", "is_active"})
 STRANGERS_PER_USER = 20
@@ -89,21 +90,23 @@ def project_delete(*, project: Project, by: User | None) -> None:
         ) from error
 
 
-def member_invite(*, project: Project, email: str, role: Role, by: User) -> Membership:
-    """Makes the user with that e-mail address a member with `role`, or changes the role.
+def member_invite(*, project: Project, email: str, role: Role, by: User) -> Membership | Invitation:
+    """Makes the user with that e-mail address a member with `role`, or changes the role; mails an invitation to who has no account.
 
     Raises:
         NotAllowed: `by` does not own the project.
         TooManyAttempts: too many addresses that nobody has: this is not the place to find out who has an account.
-        Invalid: nobody has it.
+        Invalid: nobody has it, and Eve may or can not mail an invitation.
+        LimitReached: too many invitations are open.
         LastOwner: it would take the last owner's role.
     """
     owner_check(by=by, project=project)
     limit = limit_of("invite", str(by.pk), most=STRANGERS_PER_USER)
     attempt_reserve(limit)
+    email = email.strip().lower()
     user = User.objects.filter(email=email, is_active=True).first()
     if user is None:
-        raise Invalid(_("Nobody with this e-mail address has an account here. Ask staff to make one first."))
+        return invitation_make(project=project, email=email, role=role, by=by)
     attempt_return(limit)
     return membership_set(project=project, user=user, role=role, by=by)
 
@@ -123,6 +126,7 @@ def membership_set(*, project: Project, user: User, role: Role, by: User | None)
         return membership
     if before is Role.OWNER:
         other_owner_check(project=project, user=user)
+        Invitation.objects.filter(project=project, invited_by=user).delete()
     membership.role = role
     membership.save(update_fields=["role"])
     audit_record(action="member.role", actor=by, target=user, project=project, detail={"role": role, "before": before})
@@ -145,6 +149,7 @@ def membership_remove(*, project: Project, user: User, by: User | None) -> None:
         return
     if membership.role == Role.OWNER:
         other_owner_check(project=project, user=user)
+    Invitation.objects.filter(project=project, invited_by=user).delete()
     membership.delete()
     audit_record(action="member.remove", actor=by, target=user, project=project)
     announce_revoked(user_id=user.pk, project_id=project.pk, reason="membership_lost")

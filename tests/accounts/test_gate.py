@@ -20,6 +20,7 @@ OPEN = {
     "/login/",
     "/login/second/",
     "/logout/",
+    "/invitation/",
     "/password/",
     "/password/set/",
     "/healthz",

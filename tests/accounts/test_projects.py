@@ -106,9 +106,6 @@ def test_the_same_on_the_page(cast: Cast) -> None:
     assert role_in(cast.outsider, cast.acme) == Role.OPERATOR
     assert browser.post(f"{page}members/{cast.outsider.pk}/remove/")["Location"] == page
     assert browser.post(f"{page}members/{cast.outsider.pk}/remove/")["Location"] == page, "a second click"
-    answer = browser.post(f"{page}members/", {"email": "nobody@nowhere.example", "role": "operator"})
-    assert answer.status_code == 400
-    assert "Nobody with this e-mail address has an account" in answer.content.decode()
     assert browser.post(f"{page}members/", {"email": "x", "role": "king"}).status_code == 400
     assert cast.pages(cast.viewer).post(f"{page}members/{cast.viewer.pk}/remove/")["Location"] == "/"
     assert role_in(cast.viewer, cast.acme) is None
@@ -247,7 +244,7 @@ def test_an_owner_who_was_demoted_meanwhile(cast: Cast) -> None:
 def test_invitations_are_no_directory_of_accounts(cast: Cast) -> None:
     api, url = cast.api(cast.owner), f"{URL}/{cast.acme.pk}/members"
     codes = [api.post(url, {"email": f"guess{n}@x.example", "role": "viewer"}).status_code for n in range(22)]
-    assert codes == [400] * 20 + [429] * 2
+    assert codes == [202] * 20 + [429] * 2
 
 
 def test_lists_take_the_same_queries_for_many(cast: Cast, django_assert_max_num_queries: Any) -> None:

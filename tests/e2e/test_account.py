@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from accounts.factors.totp import STEP_SECONDS, totp_code
+from tests.services.mail import Mails, mail_server
 
 from .house import ADMIN, PASSWORD, House
 
@@ -29,9 +30,17 @@ WIDER = "() => document.documentElement.scrollWidth - document.documentElement.c
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def mails() -> Iterator[Mails]:
+    """A mail server."""
+    with mail_server() as mails:
+        yield mails
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, mails: Mails) -> Iterator[House]:
     """Eve at ``localhost``: browsers offer passkeys at names only."""
-    house = House(tmp_path_factory.mktemp("named"))
+    settings = {"EVE_EMAIL_URL": f"smtp://127.0.0.1:{mails.port}"}
+    house = House(tmp_path_factory.mktemp("named"), settings=settings)
     house.url = f"http://localhost:{house.port}"
     house.environment["EVE_PUBLIC_URL"] = house.url
     try:
@@ -172,3 +181,46 @@ def test_another_browser_is_signed_out(
         there.wait_for_url("**/login/?next=/profile/")
     finally:
         phone.close()
+
+
+def test_an_owner_invites_an_operator(
+    home: House,
+    mails: Mails,
+    browser: Browser,
+    context: BrowserContext,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = context.new_page()
+    type_password(page, home, "/projects/new/", email="olivia@acme.example")
+    page.locator("#id_name").fill("Shop")
+    page.get_by_role("button", name="Make the project").click()
+    page.locator("#id_email").fill("nina@new.example")
+    page.locator("#id_role").select_option("operator")
+    page.get_by_role("button", name="Take in").click()
+    expect(page.locator("#invitations")).to_contain_text("nina@new.example")
+    looked_at(page, "project-invited", picture, accessibility_faults)
+
+    link = next(word for word in mails.wait_for("nina@new.example").get_content().split() if "/invitation/?" in word)
+    elsewhere = browser.new_context(viewport={"width": 1280, "height": 800})
+    try:
+        nina = elsewhere.new_page()
+        nina.goto(link)
+        nina.wait_for_url(f"{home.url}/invitation/")
+        looked_at(nina, "invitation", picture, accessibility_faults)
+        nina.locator("#id_name").fill("Nina New")
+        nina.locator("#id_password").fill(PASSWORD)
+        nina.locator("#id_again").fill(PASSWORD)
+        nina.get_by_role("button", name="Make the account").click()
+        expect(nina.get_by_text("you are in Shop")).to_be_visible()
+        expect(nina.get_by_role("row", name="Nina New")).to_contain_text("operator")
+        expect(nina.get_by_role("heading", name="Take somebody in")).to_have_count(0)
+        page.reload()
+        expect(page.locator("#invitations")).to_have_count(0)
+        page.get_by_role("row", name="Nina New").get_by_role("button").click()
+        page.locator("#confirm [data-yes]").click()
+        expect(page.get_by_text("is not in Shop any more")).to_be_visible()
+        nina.reload()
+        expect(nina.get_by_role("heading", name="Shop")).to_have_count(0)
+    finally:
+        elsewhere.close()

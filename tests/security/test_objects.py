@@ -17,7 +17,18 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
-from accounts.models import AuditEvent, LoginSession, LoginToken, Membership, Passkey, Project, SshKey, User
+from accounts.models import (
+    AuditEvent,
+    Invitation,
+    LoginSession,
+    LoginToken,
+    Membership,
+    Passkey,
+    Project,
+    Role,
+    SshKey,
+    User,
+)
 from accounts.services import audit_record, token_create
 from consoles.models import ConsoleSession, GuestLink
 from hypervisors.inventory import facts_as_plain
@@ -30,7 +41,7 @@ PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 OPEN_TO_ALL = {"api-login", "api-enrol", "healthz", "readyz", "metrics", "login", "logout", "password-reset", "guest"}
-OPEN_TO_ALL |= {"login-second", "password-set", "jsi18n", "api-schema", "api-docs"}
+OPEN_TO_ALL |= {"login-second", "invitation", "password-set", "jsi18n", "api-schema", "api-docs"}
 FACTS = HostFacts(
     host_name=f"{PREFIX}-fact",
     agent_version="0",
@@ -103,6 +114,14 @@ def world(cast: Cast) -> Cast:
     Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
     Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
     Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
+    Invitation.objects.create(
+        project=cast.acme,
+        email=f"{PREFIX}@new.example",
+        role=Role.VIEWER,
+        invited_by=cast.owner,
+        digest="f",
+        expires_at=timezone.now() + dt.timedelta(days=1),
+    )
     LoginSession.objects.create(user=cast.owner, digest="f", agent=f"{PREFIX}-agent")
     Passkey.objects.create(user=cast.owner, name=f"{PREFIX}-passkey", credential=b"", credential_digest="f")
     SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
@@ -139,6 +158,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "snapshot_id": Snapshot.objects.get().pk,
         "what": "resources",
         "link_id": GuestLink.objects.get().pk,
+        "invitation_id": Invitation.objects.get().pk,
         "login_session_id": LoginSession.objects.get(digest="f").pk,
         "passkey_id": Passkey.objects.get().pk,
         "key_id": SshKey.objects.get().pk,
@@ -210,6 +230,7 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
         Size,
         Quota,
         Passkey,
+        Invitation,
     ):
         rows[model.__name__] = list(model._default_manager.order_by("pk").values())
     rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
