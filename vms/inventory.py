@@ -58,7 +58,10 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
         if change:
             changed.append(vm)
             changes.append(change)
-    Vm.objects.bulk_update(changed, _VM_FIELDS, batch_size=_CHUNK)
+    # An upsert of rows that are there, and locked: with bulk_update a resync of 500 takes four times as long.
+    Vm.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["id"], update_fields=_VM_FIELDS, batch_size=_CHUNK
+    )
     Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.MISSING, VmState.CREATING)).update(last_seen_at=now)
     _discover(host, reported, now)
     live.announce(changes)

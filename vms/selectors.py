@@ -106,5 +106,5 @@ def trouble_first(vms: QuerySet[Vm]) -> QuerySet[Vm]:
 
 def state_counts(vms: QuerySet[Vm]) -> dict[str, int]:
     """How many of these VMs are in each state; states without any are absent."""
-    rows = vms.order_by().values_list("state").annotate(count=Count("pk"))
+    rows = vms.order_by().values_list("state").annotate(count=Count("*"))
     return dict(rows)

@@ -72,10 +72,11 @@ def vendor(package: str, path: str) -> str:
 
 
 @register.simple_tag
+@functools.lru_cache(maxsize=512)
 def icon(name: str, size: int = 18) -> SafeString:
     """An icon of the sprite (names: static/eve/icons.txt), hidden from screen readers: words stand beside it.
 
-    Sizes: 18; 16 in small buttons; 14 in badges; 24 and 40 on their own.
+    Sizes: 18; 16 in small buttons; 14 in badges; 24 and 40 on their own. Made once each: a list has hundreds.
     """
     return format_html(
         '<svg class="ic" width="{0}" height="{0}" aria-hidden="true" focusable="false"><use href="{1}#{2}"></use></svg>',

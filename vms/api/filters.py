@@ -14,7 +14,7 @@ from vms.models import DiscoveredDomain, Disk, Image, ImageKind, ImageState, Vm,
 class VmFilter(django_filters.FilterSet):
     """Query parameters of ``GET /vms``."""
 
-    state = django_filters.MultipleChoiceFilter(choices=VmState.choices)
+    state = django_filters.MultipleChoiceFilter(choices=VmState.choices, distinct=False)
     project = django_filters.UUIDFilter(field_name="project_id")
     hypervisor = django_filters.UUIDFilter(field_name="hypervisor_id")
     site = django_filters.UUIDFilter(field_name="hypervisor__site_id")
