@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("vms", "0004_snapshots")]
+    dependencies = [("vms", "0008_rescue")]
 
     operations = [
         migrations.AddIndex(
