@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
@@ -88,7 +88,8 @@ class Listing:
         page = Paginator(_sorted(found, self.sort).values_list("pk", flat=True), PAGE_SIZE).get_page(number)
         ids = list(page.object_list)
         rows = vms.select_related("project", "hypervisor__site").in_bulk(ids)
-        return Page([rows[vm_id] for vm_id in ids if vm_id in rows], page.number, page.paginator)
+        found_vms = [rows[vm_id] for vm_id in ids if vm_id in rows]
+        return Page(found_vms, page.number, cast(Paginator[Vm], page.paginator))
 
 
 def search_vms(vms: QuerySet[Vm], text: str) -> QuerySet[Vm]:

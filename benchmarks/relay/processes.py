@@ -60,7 +60,7 @@ def running_stub() -> Iterator[StubPorts]:
         yield StubPorts(**json.loads(process.stdout.readline()))
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     """Ends it, by force where it does not want to."""
     if process.poll() is None:
         process.terminate()

@@ -23,7 +23,9 @@ from . import test_objects
 EXAMPLES = 12
 """Of each operation and caller."""
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
-NOT_ASKED = re.compile(r"/(hypervisors/\{hypervisor_id\}/test|vms/\{vm_id\}/(screenshot|guest|guest/\w+))$")
+NOT_ASKED = re.compile(
+    r"/(hypervisors/\{hypervisor_id\}/test|consoles/\{\w+\}/hand-over|vms/\{vm_id\}/(screenshot|console/typing|guest|guest/\w+))$"
+)
 """They ask a host, and there is none: 503, and the steps of a test that fails, are no faults."""
 
 world = test_objects.world

@@ -45,6 +45,7 @@ def queries(get: Callable[[str], Any], address: str) -> int:
 
 @pytest.mark.parametrize("address", [*PAGES, *STAFF_PAGES, *(f"/api/v1/vms{query}" for query in ANSWERS)])
 def test_queries_do_not_grow_with_what_there_is(cast: Cast, address: str):
+    get: Callable[[str], Any]
     if address.startswith("/api/"):
         get = cast.api(cast.owner).get
     else:
