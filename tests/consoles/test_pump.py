@@ -89,7 +89,7 @@ class Bench:
         """All that the viewer gets to the end, and the close frame's code and reason."""
         data = await self.read(self.viewer, 1 << 40)
         tracker = FrameTracker()
-        shown = bytes(tracker.feed(data))
+        shown = tracker.feed(data)
         assert tracker.close_payload is not None, data[-200:]
         return shown, close_words(tracker.close_payload)
 
