@@ -19,6 +19,10 @@ domain_vanished = Signal()
 hypervisor_state_changed = Signal()
 """``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
 
+host_sampled = Signal()
+"""The counters of a host and its domains were read. ``hypervisor_id`` (UUID), ``block`` (hypervisors.metrics.recorder.Block: the
+minute so far, the newest sample in it)."""
+
 host_reached = Signal()
 """Eve reaches the host: whoever wants to ask it for something now and then does so, for a few seconds at most. ``hypervisor_id`` (UUID).
 

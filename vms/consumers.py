@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import structlog
@@ -17,14 +18,19 @@ from django.conf import settings
 from django.db import Error as DatabaseFault
 from eve_agent.wire.close import CloseCode
 
+from accounts.models import User
 from accounts.selectors import projects_for
 from accounts.sessions import session_digest, session_user
 from common.origins import origin_is_good
 from common.publish import LAYER_AWAY
 from common.threads import in_database_thread
-from hypervisors.selectors import sites_for
+from hypervisors.metrics.blocks import find
+from hypervisors.metrics.reading import columns_of
+from hypervisors.metrics.recorder import SAMPLES, STEP_SECONDS
+from hypervisors.selectors import hypervisor_for, sites_for
 
 from . import live
+from .selectors import vm_for
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +49,8 @@ class Audience:
     """For revocation: of the user and of the login session."""
     shared: frozenset[str]
     """Of projects and sites; they come and go with memberships."""
+    sampled: UUID | None = None
+    """Whose samples it hears: a VM's or a host's."""
 
     @property
     def groups(self) -> frozenset[str]:
@@ -61,6 +69,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ``{"type": "operation", "id", "kind", "state", "target"}``  an operation moved
     ``{"type": "viewers", "id"}``                           somebody came to or left a VM's consoles, or got the keyboard
     ``{"type": "host", "id", "state"}``, ``{"type": "drift"}``  for staff
+    ``{"type": "samples", "times", …}``                     columns of the minute so far, for ``?samples=vm:ID`` or ``host:ID``
     ``{"type": "access"}``                                  what one may see has changed: load everything again
     ======================================================  =====================================================
     """
@@ -99,7 +108,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         if not origin_is_good(self.scope["headers"], is_required=True):
             await self.close()
             return
-        audience = await in_database_thread(audience_of)(self._session_key)
+        audience = await in_database_thread(audience_of)(self._session_key, self._wanted_samples)
         if audience is None:
             await self.close()
             return
@@ -127,6 +136,15 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         for each in event["vms"]:
             await self.send_json({"type": "vm", **each})
 
+    async def live_samples(self, event: dict[str, Any]) -> None:
+        """The host of the graphs on the page was sampled: only what the page shows goes out."""
+        if self._audience is None or self._audience.sampled is None:
+            return
+        samples = find(event["payload"], self._audience.sampled, SAMPLES)
+        if samples is not None:
+            times = [event["began_at"] + place * STEP_SECONDS for place in range(SAMPLES)]
+            await self.send_json({"type": "samples", "times": times, **columns_of(samples)})
+
     async def live_message(self, event: dict[str, Any]) -> None:
         """Something else changed."""
         await self.send_json(event["message"])
@@ -149,7 +167,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     async def _check(self) -> None:
         if self._audience is None:
             return
-        now = await in_database_thread(audience_of)(self._session_key)
+        now = await in_database_thread(audience_of)(self._session_key, self._wanted_samples)
         before = self._audience
         if before is None:  # the page left meanwhile
             return
@@ -196,16 +214,47 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         key: str = self.scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME, "")
         return key
 
+    @property
+    def _wanted_samples(self) -> str:
+        query = parse_qs(self.scope.get("query_string", b"").decode("ascii", "replace"))
+        return query.get("samples", [""])[0]
 
-def audience_of(session_key: str) -> Audience | None:
-    """What the login session's user may hear now; None where it is no living session."""
+
+def audience_of(session_key: str, wanted_samples: str = "") -> Audience | None:
+    """What the login session's user may hear now; None where it is no living session.
+
+    Args:
+        wanted_samples: ``vm:ID`` or ``host:ID``; what does not exist for the user is as if nothing were wanted.
+    """
     user = session_user(session_key)
     if user is None:
         return None
     projects = projects_for(user).values_list("pk", flat=True)
     sites = sites_for(user).values_list("pk", flat=True)
+    sampled = _sampled(user, wanted_samples)
+    samples = {live.samples_group(sampled.hypervisor_id)} if sampled else set()
     return Audience(
         user_id=user.pk,
         personal=frozenset({live.user_group(user.pk), live.login_group(session_digest(session_key))}),
-        shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites)}),
+        shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites), *samples}),
+        sampled=sampled.key if sampled else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    hypervisor_id: UUID
+    key: UUID
+
+
+def _sampled(user: User, wanted: str) -> _Sampled | None:
+    kind, _, text = wanted.partition(":")
+    try:
+        key = UUID(text)
+    except ValueError:
+        return None
+    if kind == "vm" and (vm := vm_for(user, key)):
+        return _Sampled(vm.hypervisor_id, key)
+    if kind == "host" and hypervisor_for(user, key):
+        return _Sampled(key, key)
+    return None

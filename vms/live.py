@@ -16,6 +16,8 @@ from uuid import UUID
 from django.db import transaction
 
 from common.publish import publish
+from hypervisors.metrics.blocks import pack
+from hypervisors.metrics.recorder import Block
 
 from .signals import vm_state_changed
 
@@ -38,6 +40,11 @@ def user_group(user_id: UUID) -> str:
 def login_group(session_digest: str) -> str:
     """All open pages of a login session."""
     return f"live.login.{session_digest}"
+
+
+def samples_group(hypervisor_id: UUID) -> str:
+    """All open graphs of a host and of the VMs on it."""
+    return f"live.samples.{hypervisor_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,12 @@ def announce_host(*, hypervisor_id: UUID, site_id: UUID, state: str) -> None:
     """Tells the site's staff about a host."""
     message = {"type": "host", "id": str(hypervisor_id), "state": state}
     transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": message}))
+
+
+def publish_samples(*, hypervisor_id: UUID, block: Block) -> None:
+    """Hands the minute so far to the websockets of open graphs, now: one message a host. Each picks what its page shows."""
+    message = {"type": "live.samples", "began_at": int(block.began_at.timestamp()), "payload": pack(block.series)}
+    publish(samples_group(hypervisor_id), message)
 
 
 def publish_site_change(*site_ids: UUID) -> None:

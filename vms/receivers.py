@@ -14,10 +14,12 @@ from accounts.models import User
 from accounts.selectors import audit_targets, register_audit_scope
 from accounts.signals import access_revoked
 from common.publish import publish
+from hypervisors.metrics.recorder import Block
 from hypervisors.signals import (
     domain_seen,
     domain_vanished,
     host_reached,
+    host_sampled,
     hypervisor_moved,
     hypervisor_state_changed,
     inventory_seen,
@@ -62,6 +64,12 @@ def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
 def on_hypervisor_state_changed(*, hypervisor_id: UUID, state: str, since: dt.datetime, **_: Any) -> None:
     """A host is away, or back."""
     inventory.host_state_apply(hypervisor_id=hypervisor_id, state=state, since=since)
+
+
+@receiver(host_sampled)
+def on_host_sampled(*, hypervisor_id: UUID, block: Block, **_: Any) -> None:
+    """A host was sampled: open graphs go on."""
+    live.publish_samples(hypervisor_id=hypervisor_id, block=block)
 
 
 @receiver(hypervisor_moved)

@@ -41,6 +41,11 @@ PACKAGES = (
     ),
     Package("xterm-fit", "@xterm/addon-fit", {"lib/addon-fit.mjs": "addon-fit.mjs", "LICENSE": "LICENSE"}),
     Package("htmx", "htmx.org", {"dist/htmx.min.js": "htmx.min.js", "LICENSE": "LICENSE"}),
+    Package(
+        "uplot",
+        "uplot",
+        {"dist/uPlot.iife.min.js": "uPlot.iife.min.js", "dist/uPlot.min.css": "uPlot.min.css", "LICENSE": "LICENSE"},
+    ),
     Package("tabler", "@tabler/core", {"dist/css/tabler.min.css": "css/tabler.min.css"}),
     Package(
         "inter",

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,8 +68,12 @@ def metrics_graph(*, hypervisor_id: uuid.UUID, key: uuid.UUID, range_name: str) 
             points[at // span.step_seconds * span.step_seconds].append(sample)
     times = list(range(since, until, span.step_seconds))
     means = [mean(points[at]) if at in points else UNKNOWN for at in times]
-    columns = {name: [_shown(sample[index]) for sample in means] for index, name in enumerate(FIELDS)}
-    return Graph(step_seconds=span.step_seconds, times=times, columns=columns)
+    return Graph(step_seconds=span.step_seconds, times=times, columns=columns_of(means))
+
+
+def columns_of(samples: Sequence[Sample]) -> dict[str, list[float | None]]:
+    """The samples column by column, as graphs show them."""
+    return {name: [_shown(sample[index]) for sample in samples] for index, name in enumerate(FIELDS)}
 
 
 def _shown(value: float) -> float | None:

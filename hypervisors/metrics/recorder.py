@@ -59,6 +59,11 @@ class Recorder:
         self._before, self._counters = stats, counters
         return ended
 
+    @property
+    def minute(self) -> Block | None:
+        """The minute that has not ended, as far as it is known."""
+        return self._block
+
     def end(self) -> Block | None:
         """What there is of a minute that has not ended; nothing follows."""
         block, self._block = self._block, None

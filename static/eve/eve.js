@@ -102,7 +102,7 @@ function refreshAges(root = document) {
 // ------------------------------------------------------------------------------------------------ Wide tables
 
 /** A table that is wider than its place is scrolled by the arrow keys too: then its place takes the focus. */
-function reachWideTables() {
+export function reachWideTables() {
   for (const place of document.querySelectorAll(".scroll-x")) {
     const isWide = place.scrollWidth > place.clientWidth;
     if (isWide === place.hasAttribute("tabindex")) continue;

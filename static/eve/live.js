@@ -4,7 +4,7 @@
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
-import { toast } from "./eve.js";
+import { reachWideTables, toast } from "./eve.js";
 
 const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
@@ -89,6 +89,7 @@ function swap(element, html) {
   keepScreens(element, fresh);
   element.replaceWith(fresh);
   window.htmx?.process(fresh);
+  reachWideTables();
   if (focused !== null) fresh.querySelectorAll("a, button, summary")[focused]?.focus();
 }
 
@@ -155,12 +156,15 @@ const heard = {
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),
+  samples: (detail) => document.dispatchEvent(new CustomEvent("eve:samples", { detail })),
 };
 
 function connect() {
   clearTimeout(retryTimer);
   clearInterval(countTimer);
   const url = new URL(LIVE_URL, location.origin);
+  const { samples } = document.getElementById("graphs")?.dataset ?? {};
+  if (samples) url.searchParams.set("samples", samples);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(url);
   socket.addEventListener("open", () => {
@@ -171,6 +175,7 @@ function connect() {
       toast(config.dataset.back, { kind: "ok", id: "live" });
       refresh(document.querySelectorAll("[data-live]"));
       renewScreens();
+      document.dispatchEvent(new CustomEvent("eve:live-again"));
     } else if (document.querySelector(".op progress")) {
       refresh(document.querySelectorAll("[data-live]")); // it may have ended before this page began to listen
     }

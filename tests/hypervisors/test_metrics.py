@@ -17,6 +17,7 @@ from hypervisors.metrics.reading import metrics_graph
 from hypervisors.metrics.recorder import MOST_SERIES, SAMPLES, Block, Recorder
 from hypervisors.metrics.store import block_store, metrics_sweep
 from hypervisors.models import MetricBlock
+from hypervisors.signals import host_sampled
 from tests.hypervisors.conftest import eventually
 
 MINUTE = dt.datetime(2026, 11, 26, 12, 0, tzinfo=dt.UTC)
@@ -182,11 +183,16 @@ def test_a_real_agent_is_sampled_and_what_was_begun_is_kept_at_the_end(agent, wa
     asked = []
     ask = sampling._ask
     monkeypatch.setattr(sampling, "_ask", lambda host: asked.append(1) or ask(host))
+    announced = []
+    hear = lambda hypervisor_id, block, **_: announced.append((hypervisor_id, sorted(block.series)))  # noqa: E731
+    host_sampled.connect(hear)
     watching = watch()
     eventually(lambda: len(asked) > 2)
     watching.stop()
     row = MetricBlock.objects.filter(is_coarse=False).latest("began_at")
     series = dict(unpack(bytes(row.payload), SAMPLES))
     assert agent.hypervisor.pk in series
+    assert announced
+    assert announced[-1] == (agent.hypervisor.pk, sorted(series))
     assert len(series) > 1
     assert any(not math.isnan(sample[0]) for samples in series.values() for sample in samples)

@@ -23,8 +23,8 @@ def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([node, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs"])
-def test_state_machine_keys_and_uploads(tests):
+@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs"])
+def test_state_machine_keys_uploads_and_figures(tests):
     done = _node("--test", str(HERE / tests))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -80,6 +80,8 @@ def test_scripts_never_write_html_or_read_addresses_from_the_page():
         ROOT / "static/eve/eve.js",
         ROOT / "static/eve/address.js",
         ROOT / "static/eve/theme.js",
+        ROOT / "static/eve/graphs.js",
+        ROOT / "static/eve/figures.js",
     ]:
         text = path.read_text()
         for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):

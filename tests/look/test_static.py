@@ -34,6 +34,16 @@ def test_a_page_stays_within_its_budget(vendored):
     assert _compressed(styles + scripts) < BUDGET_BYTES
 
 
+def test_a_page_with_graphs_stays_within_its_budget(vendored):
+    styles = [
+        vendored["tabler"] / "css/tabler.min.css",
+        vendored["uplot"] / "uPlot.min.css",
+        *(OWN / "css").glob("*.css"),
+    ]
+    scripts = [vendored["htmx"] / "htmx.min.js", vendored["uplot"] / "uPlot.iife.min.js", *OWN.glob("*.js")]
+    assert _compressed(styles + scripts) < BUDGET_BYTES
+
+
 def test_the_console_stays_within_its_budget(vendored):
     styles = [OWN / "css" / f"{name}.css" for name in ("base", "shell", "components", "console")]
     scripts = [*vendored["novnc"].rglob("*.js"), *(OWN / "console").glob("*.js"), OWN / "eve.js", OWN / "theme.js"]

@@ -44,17 +44,17 @@ def login(user):
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def websocket(cookie="", origins=(ORIGIN,)):
+def websocket(cookie="", origins=(ORIGIN,), samples=""):
     headers = [(b"origin", origin.encode()) for origin in origins]
     if cookie:
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-    return WebsocketCommunicator(APPLICATION, "/ws/live", headers=headers)
+    return WebsocketCommunicator(APPLICATION, f"/ws/live?samples={samples}" if samples else "/ws/live", headers=headers)
 
 
-async def listen(user):
+async def listen(user, samples=""):
     """An open websocket of `user`, and the key of its login session."""
     cookie = await database_sync_to_async(login)(user)
-    socket = websocket(cookie)
+    socket = websocket(cookie, samples=samples)
     assert (await socket.connect())[0]
     return socket, cookie
 
@@ -296,12 +296,12 @@ async def test_it_looks_once_at_a_time(cast, monkeypatch):
     monkeypatch.setattr(consumers, "RECHECK_SECONDS", 0.01)
     audience_of, looking, most = consumers.audience_of, [], []
 
-    def slow_audience(session_key):
+    def slow_audience(session_key, wanted_samples):
         looking.append(session_key)
         most.append(len(looking))
         time.sleep(0.05)
         looking.pop()
-        return audience_of(session_key)
+        return audience_of(session_key, wanted_samples)
 
     socket, _cookie = await listen(cast.operator)
     await Membership.objects.filter(user=cast.operator, project=cast.acme).adelete()

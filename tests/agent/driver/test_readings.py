@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
 from eve_agent.driver import machine
+from eve_agent.driver.counters import interface_names, read_domain_stats
 from eve_agent.driver.readings import capacities, clean_words, received, version_text
 from eve_agent.errors import ActionRefused
+from eve_agent.wire.domain import DomainState
 
 
 class Stream:
@@ -67,3 +70,15 @@ def test_bridges_and_kvm(tmp_path: Path):
     assert machine.bridges(tmp_path / "none") == ()
     assert machine.has_kvm(Path("/dev/null"))
     assert not machine.has_kvm(tmp_path)
+
+
+def test_a_card_without_an_end_on_the_host_is_counted_without_a_name():
+    """As libvirt tells of QEMU's user network: the card counts, and has no name and no counters."""
+    stats = {"net.count": 2, "net.1.name": "vnet3", "net.1.rx.bytes": 5}
+    assert interface_names(stats) == {"vnet3"}
+    assert interface_names({}) == frozenset()
+    read = read_domain_stats(uuid.uuid4(), DomainState.RUNNING, stats, macs={"vnet3": "52:54:00:00:00:01"})
+    assert [(nic.mac, nic.interface, nic.received_bytes) for nic in read.nics] == [
+        ("", "", 0),
+        ("52:54:00:00:00:01", "vnet3", 5),
+    ]

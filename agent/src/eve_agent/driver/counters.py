@@ -43,6 +43,12 @@ def read_domain_stats(
     )
 
 
+def interface_names(stats: Mapping[str, Any]) -> frozenset[str]:
+    """The host's ends of a domain's network cards. A card of QEMU's user network has none, and libvirt counts it without a name."""
+    found = (stats.get(f"net.{index}.name", "") for index in range(stats.get("net.count", 0)))
+    return frozenset(name for name in found if name)
+
+
 def read_host_stats(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> HostStats:
     """Of the kernel's own files. What is not readable is 0."""
     busy_ticks, idle_ticks = _cpu_ticks(proc / "stat")

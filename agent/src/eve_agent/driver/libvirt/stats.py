@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from eve_agent.driver.counters import read_domain_stats, read_host_stats
+from eve_agent.driver.counters import interface_names, read_domain_stats, read_host_stats
 from eve_agent.driver.states import state_of
 from eve_agent.driver.xml import DomainDocument, MalformedXml
 from eve_agent.wire.domain import DomainState
@@ -35,7 +35,7 @@ class StatsCalls(GuestCalls):
 
     def _macs_of(self, domain: Any, stats: dict[str, Any]) -> dict[str, str]:
         """MACs by interface; a domain's document is read again only when its interfaces are others."""
-        names = frozenset(stats[f"net.{index}.name"] for index in range(stats.get("net.count", 0)))
+        names = interface_names(stats)
         key = domain.UUID()
         known = self._macs.get(key, {})
         if not names <= known.keys():
