@@ -109,9 +109,21 @@ def test_a_host_enrols_while_redis_is_away(hypervisor, token):
     refused(wish(token), 403, "enrolment_refused", "used already")
 
 
+def made(hypervisor, ago: dt.timedelta) -> None:
+    """Moves the only token's making back in time."""
+    row = hypervisor.enrolment_tokens.get()
+    life = row.expires_at - row.created_at
+    hypervisor.enrolment_tokens.update(created_at=timezone.now() - ago, expires_at=timezone.now() - ago + life)
+
+
 def test_an_expired_token(hypervisor, token):
-    hypervisor.enrolment_tokens.update(expires_at=timezone.now() - dt.timedelta(seconds=1))
+    made(hypervisor, dt.timedelta(hours=1, seconds=1))
     refused(wish(token), 403, "enrolment_refused", "expired")
+
+
+def test_a_token_is_good_for_an_hour(hypervisor, token):
+    made(hypervisor, dt.timedelta(minutes=59))
+    assert enrol(wish(token)).status_code == 200
 
 
 def test_a_newer_line_ends_the_earlier(hypervisor, token):
