@@ -11,7 +11,7 @@ from accounts.selectors import projects_for, role_in
 from hypervisors.models import Site
 from hypervisors.selectors import sites_for
 
-from .models import Image, ImageState, Size
+from .models import Image, ImageKind, ImageState, Size, Vm
 
 
 def images_for(user: User) -> QuerySet[Image]:
@@ -25,6 +25,11 @@ def images_for(user: User) -> QuerySet[Image]:
 def images_usable_by(user: User, project: Project) -> QuerySet[Image]:
     """The ready images that `user` may make VMs of `project` from: public ones, and the project's own."""
     return images_for(user).filter(Q(project=None) | Q(project=project), state=ImageState.READY)
+
+
+def discs_for(user: User, vm: Vm) -> QuerySet[Image]:
+    """The ISOs that `user` may put into the machine's CD drive: those that are usable for its project, at its site."""
+    return images_usable_by(user, vm.project).filter(kind=ImageKind.ISO, site_id=vm.hypervisor.site_id)
 
 
 def image_for(user: User, image_id: UUID) -> Image | None:

@@ -33,10 +33,10 @@ def screen_png(vm: Vm) -> bytes:
         VmHostAway: its host cannot be asked, or too much is being asked just now.
         hypervisors.errors.AgentError: the host did not give one.
     """
-    if vm.state not in _WITH_SCREEN:
-        raise NoPicture(_("%(name)s is not running, so its screen shows nothing.") % {"name": vm.name}, state=vm.state)
     if vm.hypervisor.state != HypervisorState.ONLINE:
         raise VmHostAway(_("Host %(host)s does not answer just now.") % {"host": vm.hypervisor.name})
+    if vm.state not in _WITH_SCREEN:
+        raise NoPicture(_("%(name)s is not running, so its screen shows nothing.") % {"name": vm.name}, state=vm.state)
     key = f"vms.screen.{vm.pk}"
     lock = _one_a_vm[hash(vm.pk) % len(_one_a_vm)]
     if not lock.acquire(timeout=WAIT_SECONDS):

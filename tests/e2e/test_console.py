@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import World
@@ -35,6 +37,25 @@ def test_what_is_typed_runs_in_the_guest(world: World, browse: Browse, picture: 
     page.wait_for_timeout(1000)
     assert lit_pixels(page) > cleared * 3
     picture(page, "console")
+
+
+def test_a_picture_of_the_screen_is_saved(world: World, browse: Browse) -> None:
+    page = browse(VERA, viewport={"width": 760, "height": 400})
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    with page.expect_download() as saving:
+        page.click('#bar [data-do="screenshot"]')
+    assert re.fullmatch(rf"{world.vm_name} [0-9-]{{10}} [0-9.]{{8}}\.png", saving.value.suggested_filename)
+    with Image.open(saving.value.path()) as saved:
+        size = page.locator("#screen canvas").evaluate("canvas => [canvas.width, canvas.height]")
+        assert (saved.format, list(saved.size)) == ("PNG", size), "whole, however small the window"
+    expect(page.locator("#progress")).to_contain_text("is saved")
+    expect(page.locator("#disc-menu")).to_have_count(0)
+    world.house.stop_agent()
+    expect(page.locator("#state")).to_contain_text("Unknown", timeout=20_000)
+    page.click('#bar [data-do="screenshot"]')
+    expect(page.locator("#progress")).to_contain_text("does not answer", timeout=20_000)
+    world.house.start_agent()
 
 
 def test_a_second_viewer_watches_and_cannot_type(world: World, browse: Browse) -> None:

@@ -146,6 +146,8 @@ def test_rescue_reinstallation_and_copies(
     expect(page.get_by_text("ill-01 runs its own system again.")).to_be_visible(timeout=OPERATION_MS)
     assert f"{iso}.img" not in world.sandbox.virsh("domblklist", vm_id)
 
+    the_disc_is_changed_beside_the_screen(world, page, vm_id, iso, picture)
+    page.goto(f"{address}settings/")
     page.select_option("#reinstall-image", label="Rescue disc (ISO)")
     page.fill("#reinstall-keys", "")
     page.get_by_role("button", name="Reinstall…").click()
@@ -173,6 +175,27 @@ def test_rescue_reinstallation_and_copies(
         ended(world, address)
     left = re.findall(r"^ *\S+\.(qcow2|img|part|iso) ", world.sandbox.virsh("vol-list", "default"), re.MULTILINE)
     assert left == ["img", "img"]
+
+
+def the_disc_is_changed_beside_the_screen(
+    world: World, page: Page, vm_id: str, iso: str, picture: Callable[[Page, str], None]
+) -> None:
+    """By the menu in the console's bar."""
+    page.goto(f"{world.house.url}/vms/{vm_id}/console/")
+    menu, said = page.locator("#disc-menu"), page.locator("#progress")
+    menu.locator("summary").click()
+    disc = menu.get_by_role("button", name="Rescue disc")
+    expect(disc).to_have_attribute("aria-pressed", "false")
+    expect(menu.get_by_role("button", name="Eject")).to_be_hidden()
+    disc.click()
+    expect(said).to_have_text("Rescue disc is in the drive.", timeout=OPERATION_MS)
+    assert f"{iso}.img" in world.sandbox.virsh("domblklist", vm_id)
+    menu.locator("summary").click()
+    expect(disc).to_have_attribute("aria-pressed", "true")
+    picture(page, "console-disc")
+    menu.get_by_role("button", name="Eject").click()
+    expect(said).to_have_text("The drive is empty.", timeout=OPERATION_MS)
+    assert f"{iso}.img" not in world.sandbox.virsh("domblklist", vm_id)
 
 
 @pytest.mark.timeout(900)

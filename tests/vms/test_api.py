@@ -235,9 +235,12 @@ def test_hosts_are_not_asked_for_what_cannot_be_there(cast, agent, picture):
     api = cast.api(cast.owner)
     Vm.objects.update(state=VmState.OFF)
     assert api.get(f"/api/v1/vms/{cast.acme_vm.pk}/screenshot").status_code == 409
-    Vm.objects.update(state=VmState.RUNNING)
     Hypervisor.objects.update(state=HypervisorState.OFFLINE)
-    assert api.get(f"/api/v1/vms/{cast.acme_vm.pk}/screenshot").status_code == 503
+    for state in (VmState.RUNNING, VmState.UNKNOWN):  # the latter is what it is when its host is away
+        Vm.objects.update(state=state)
+        answer = api.get(f"/api/v1/vms/{cast.acme_vm.pk}/screenshot")
+        assert answer.status_code == 503
+        assert "does not answer" in answer.json()["detail"]
     assert agent.asked == []
 
 

@@ -227,10 +227,14 @@ def test_discs(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     assert work().state == "succeeded"
     vm.refresh_from_db()
     assert vm.cd_image == iso
+    drive = {"image": {"id": str(iso.pk), "name": "netinst"}, "choices": [{"id": str(iso.pk), "name": "netinst"}]}
+    assert [ask(cast, vm, "get", "cd", who=who).json() for who in ("operator", "viewer", "staff_here")] == [drive] * 3
+    assert ask(cast, vm, "get", "cd", who="outsider").status_code == 404
     ask(cast, vm, "put", "cd", {"image": None})
     work()
     vm.refresh_from_db()
     assert vm.cd_image is None
+    assert ask(cast, vm, "get", "cd").json()["image"] is None
     assert [asked for asked in host.asked if asked.startswith("cdrom")] == [
         f"cdrom_change {iso.pk}",
         "cdrom_change None",

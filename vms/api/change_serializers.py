@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from vms.models import Disk, Nic, Snapshot
+from vms.models import Disk, Image, Nic, Snapshot
 
 from .serializers import NamedSerializer, StrictSerializer
 
@@ -88,6 +88,22 @@ class CdSerializer(StrictSerializer):
     """What is to be in the CD drive."""
 
     image = serializers.UUIDField(allow_null=True, help_text="An ISO; null: the drive is emptied.")
+
+
+class DiscSerializer(serializers.ModelSerializer[Image]):
+    """An ISO, as a disc for a CD drive."""
+
+    class Meta:
+        model = Image
+        fields = ("id", "name")
+        read_only_fields = fields
+
+
+class CdDriveSerializer(serializers.Serializer[Any]):
+    """A CD drive: what is in it, and what may be put into it."""
+
+    image = DiscSerializer(allow_null=True, help_text="Null: the drive is empty.")
+    choices = DiscSerializer(many=True, help_text="The ISOs that the caller may put into it, by name.")
 
 
 class SnapshotMakeSerializer(StrictSerializer):

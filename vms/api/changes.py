@@ -20,7 +20,7 @@ from accounts.callers import caller
 from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
 from vms.disks import kept_disks_for
-from vms.images import images_for
+from vms.images import discs_for, images_for
 from vms.models import Disk, Nic, Snapshot, Vm
 from vms.selectors import boot_order_of
 from vms.services import (
@@ -42,6 +42,7 @@ from vms.services import (
 
 from .change_serializers import (
     BootSerializer,
+    CdDriveSerializer,
     CdSerializer,
     DiskRemoveSerializer,
     DiskSizeSerializer,
@@ -187,6 +188,13 @@ class NicView(APIView):
 
 class CdView(APIView):
     """The CD drive of a machine that Eve made."""
+
+    @extend_schema(operation_id="cd_retrieve", responses=CdDriveSerializer)
+    def get(self, request: Request, vm_id: UUID) -> Response:
+        """What is in it, and what may be."""
+        vm = vm_or_404(request, vm_id)
+        drive = {"image": vm.cd_image, "choices": discs_for(caller(request), vm).order_by("name", "id")}
+        return Response(CdDriveSerializer(drive).data)
 
     @extend_schema(operation_id="cd_change", request=CdSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def put(self, request: Request, vm_id: UUID) -> Response:

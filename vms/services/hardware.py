@@ -11,8 +11,8 @@ from accounts.models import User
 from common.errors import Invalid
 from operations.models import Operation
 from vms.errors import NoRoom, WrongState
-from vms.images import images_usable_by
-from vms.models import Disk, DiskBus, Image, ImageKind, Nic, NicModel, Snapshot, Vm, VmState
+from vms.images import discs_for
+from vms.models import Disk, DiskBus, Image, Nic, NicModel, Snapshot, Vm, VmState
 from vms.placement import facts_of, usable_pools
 from vms.quotas import Amounts
 
@@ -145,11 +145,9 @@ def cd_change(*, vm: Vm, user: User, image: Image | None) -> Operation:
     """Queues another disc in the CD drive; None: it is empty. Raises as :func:`vm_resize`."""
     vm = vm_lock(vm=vm, user=user, action=CD)
     vm_require_no_rescue(vm)
-    if image is not None:
-        fits = images_usable_by(user, vm.project).filter(pk=image.pk, kind=ImageKind.ISO, site_id=vm.hypervisor.site_id)
-        if not fits.exists():
-            detail = _("There is no such CD for project %(name)s at its site.") % {"name": vm.project.name}
-            raise Invalid(detail, errors={"image": [detail]})
+    if image is not None and not discs_for(user, vm).filter(pk=image.pk).exists():
+        detail = _("There is no such CD for project %(name)s at its site.") % {"name": vm.project.name}
+        raise Invalid(detail, errors={"image": [detail]})
     return change_create(kind=CD, vm=vm, user=user, image=str(image.pk) if image else None)
 
 

@@ -21,8 +21,8 @@ from common.errors import EveError
 from vms.cards import card_for
 from vms.disks import attachable_disks
 from vms.forms import project_of
-from vms.images import images_usable_by
-from vms.models import ImageKind, Nic, Vm
+from vms.images import discs_for
+from vms.models import Nic, Vm
 from vms.quotas import shares_of
 from vms.services import (
     NewNic,
@@ -55,7 +55,6 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """What it is made of, and how that is changed."""
     vm = vm_or_404(request, vm_id)
     user = caller(request)
-    isos = images_usable_by(user, vm.project).filter(kind=ImageKind.ISO, site_id=vm.hypervisor.site_id)
     context = {
         **page_context(request, nav="vms"),
         "vm": vm,
@@ -66,7 +65,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "kept_disks": attachable_disks(vm) if vm.is_made_by_eve else (),
         "nics": list(vm.nics.all()),
         "plugs": plugs_of(vm.hypervisor),
-        "isos": isos,
+        "isos": discs_for(user, vm),
         "has_snapshots": vm.snapshots.exists(),
     }
     return render(request, "vms/parts/hardware.html" if _is_part(request) else "vms/hardware.html", context)
@@ -169,7 +168,7 @@ def _nic_remove(request: HttpRequest, vm: Vm, user: User) -> object:
 @_change("cd")
 def _cd(request: HttpRequest, vm: Vm, user: User) -> object:
     wanted = project_of(request.POST.get("image", ""))
-    image = get_object_or_404(images_usable_by(user, vm.project), pk=wanted) if wanted else None
+    image = get_object_or_404(discs_for(user, vm), pk=wanted) if wanted else None
     return cd_change(vm=vm, user=user, image=image)
 
 

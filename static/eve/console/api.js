@@ -13,10 +13,9 @@ export class Refused extends Error {
 
 export class Unreachable extends Error {}
 
-async function request(method, path, body) {
-  let response;
+async function answerTo(method, path, body) {
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       method,
       credentials: "same-origin",
       cache: "no-store",
@@ -32,15 +31,26 @@ async function request(method, path, body) {
   } catch (error) {
     throw new Unreachable(String(error));
   }
-  let answer = {};
+}
+
+async function jsonOf(response) {
   try {
-    answer = await response.json();
+    return await response.json();
   } catch {
-    // Nothing readable: a proxy's own page, perhaps. The status has to do.
+    return {}; // Nothing readable: a proxy's own page, perhaps. The status has to do.
   }
-  if (response.ok) return answer;
+}
+
+async function refusal(response) {
+  const answer = await jsonOf(response);
   const waitSeconds = Number(response.headers.get("Retry-After"));
-  throw new Refused({ retry_after: waitSeconds > 0 ? waitSeconds : 0, ...answer, status: response.status });
+  return new Refused({ retry_after: waitSeconds > 0 ? waitSeconds : 0, ...answer, status: response.status });
+}
+
+async function request(method, path, body) {
+  const response = await answerTo(method, path, body);
+  if (!response.ok) throw await refusal(response);
+  return jsonOf(response);
 }
 
 /** A one-use ticket: {url, session, mode}. `resume` is a session that broke off; with `force` a serial line is taken from who holds it. */
@@ -99,6 +109,27 @@ export function stateOf(path) {
 /** Asks for a power action: {operation} is where its progress can be read. */
 export function changeState(path, action) {
   return request("PATCH", path, { action });
+}
+
+/** The screen as its host has it: a PNG as a Blob. */
+export async function pictureOf(path) {
+  const response = await answerTo("GET", path);
+  if (!response.ok) throw await refusal(response);
+  try {
+    return await response.blob();
+  } catch (error) {
+    throw new Unreachable(String(error));
+  }
+}
+
+/** The CD drive: {image: {id, name}|null, choices: [{id, name}]}. */
+export function driveOf(path) {
+  return request("GET", path);
+}
+
+/** Asks for another disc, or with null for none: {operation} as above. */
+export function changeDisc(path, image) {
+  return request("PUT", path, { image });
 }
 
 /** An operation: {state, error}. Only an address of Eve's own API is followed. */

@@ -2,10 +2,12 @@
 
 import { isAtHome, pointHome } from "../address.js";
 import { ask } from "../eve.js";
-import { Refused, sessionOf, stateOf, ticket } from "./api.js";
+import { changeState, Refused, sessionOf, stateOf, ticket } from "./api.js";
 import { Dictation } from "./dictation.js";
+import { Discs } from "./discs.js";
 import { combination } from "./keys.js";
-import { carryOut } from "./power.js";
+import { carryOut } from "./operation.js";
+import { savePicture } from "./picture.js";
 import { Screen } from "./screen.js";
 import { ConsoleSession } from "./session.js";
 import { Typing } from "./typing.js";
@@ -54,6 +56,8 @@ const viewers = page.viewersUrl
 const dictation = page.typingUrl && mayControl
   ? new Dictation({ url: page.typingUrl, keyboards: page.keyboardUrl, screen, tell: (...words) => view.tell(...words) })
   : null;
+
+if (page.discUrl) new Discs({ url: page.discUrl, tell: (...words) => view.tell(...words) });
 
 let doing = "";
 let waitTimer = 0;
@@ -163,12 +167,24 @@ async function power(action) {
   doing = action;
   watch.isEager = true;
   view.showState(session.vmState, doing);
-  const { ok, detail, isUnknown } = await carryOut(page.stateUrl, action);
+  const { ok, detail, isUnknown } = await carryOut(() => changeState(page.stateUrl, action));
   doing = "";
   view.tell(ok ? `done-${action}` : isUnknown ? "failed-unknown" : "failed", {}, detail);
   await watch.now();
   view.showState(session.vmState);
   dispatch({ type: "vm", state: session.vmState });
+}
+
+async function screenshot(button) {
+  button.disabled = true;
+  try {
+    await savePicture(page.screenshotUrl, name);
+    view.tell("picture-saved");
+  } catch (error) {
+    view.tell("picture-failed", {}, error instanceof Refused ? error.problem.detail : "");
+  } finally {
+    button.disabled = false;
+  }
 }
 
 function setQuality(name) {
@@ -253,6 +269,7 @@ const DO = {
     if (document.activeElement !== field) screen.focus();
   },
   scale: (button) => setScale(button.getAttribute("aria-pressed") !== "true"),
+  screenshot,
   "own-window": ownWindow,
   "full-screen": fullScreen,
   "view-only": (button) => {

@@ -1,6 +1,6 @@
-// Power actions: asking for one, and following the operation that carries it out.
+// Changes of the VM: asking for one, and following the operation that carries it out.
 
-import { changeState, operationOf, Refused, Unreachable } from "./api.js";
+import { operationOf, Refused, Unreachable } from "./api.js";
 
 const POLL_MS = 700;
 const PATIENCE = 8; // answers that may be missed in a row
@@ -8,13 +8,14 @@ const PATIENCE = 8; // answers that may be missed in a row
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Does `action` and follows it to its end.
+ * Asks for a change and follows it to its end.
+ * @param {() => Promise<{operation: string}>} change asks for it
  * @returns {Promise<{ok: boolean, detail: string, isUnknown?: boolean}>} never rejects
  */
-export async function carryOut(stateUrl, action) {
+export async function carryOut(change) {
   let operation;
   try {
-    ({ operation } = await changeState(stateUrl, action));
+    ({ operation } = await change());
   } catch (error) {
     return failure(error);
   }
