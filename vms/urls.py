@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import changes, creating, customers, disks, guests, images, settings, staff, storage, systems
+from .views import auditing, changes, creating, customers, disks, guests, images, settings, staff, storage, systems
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -54,5 +54,6 @@ urlpatterns = [
     path("manage/drift/accept/<uuid:vm_id>/", staff.accept, name="manage-accept"),
     path("manage/drift/forget/<uuid:vm_id>/", staff.forget, name="manage-forget"),
     path("manage/operations/", staff.operations, name="manage-operations"),
-    path("manage/audit/", staff.audit, name="manage-audit"),
+    path("manage/audit/", auditing.audit, name="manage-audit"),
+    path("manage/audit/export/", auditing.audit_export, name="manage-audit-export"),
 ]

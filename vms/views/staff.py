@@ -1,4 +1,4 @@
-"""Staff's pages: the fleet, its hosts and VMs, drift, operations, audit. For others they do not exist."""
+"""Staff's pages: the fleet, its hosts and VMs, drift, operations. For others they do not exist."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.models import AuditOutcome, Project
+from accounts.models import Project
 from accounts.pages import staff_required
-from accounts.selectors import audit_events_for
 from common.errors import EveError
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
@@ -193,32 +192,6 @@ def operations(request: HttpRequest) -> HttpResponse:
         "search": text,
     }
     return render(request, "manage/parts/operations.html" if _is_part(request) else "manage/operations.html", context)
-
-
-@staff_required
-@never_cache
-@require_safe
-def audit(request: HttpRequest) -> HttpResponse:
-    """Who did what: everything for staff of all sites, else oneself, one's sites, their hosts and the VMs there."""
-    found = audit_events_for(caller(request)).select_related("actor", "project")
-    outcome = request.GET.get("outcome", "")
-    if outcome in AuditOutcome.values:
-        found = found.filter(outcome=outcome)
-    if text := search_text(request):
-        found = found.filter(
-            Q(action__istartswith=text)
-            | Q(actor_label__icontains=text)
-            | Q(target_label__icontains=text)
-            | Q(request_id=text)
-        )
-    context = {
-        **manage_context(request, "audit"),
-        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "outcomes": AuditOutcome.choices,
-        "outcome": outcome,
-        "search": text,
-    }
-    return render(request, "manage/audit.html", context)
 
 
 def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:

@@ -1,0 +1,128 @@
+"""The audit: who did what, to read and to take along."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.callers import caller
+from accounts.models import AuditEvent, AuditOutcome
+from accounts.pages import staff_required
+from accounts.selectors import audit_events_for
+from accounts.services import audit_record
+from common.threads import in_database_thread
+
+from .frames import manage_context, search_text
+
+PAGE = 50
+PIECE = 1000
+"""As many events of an export are read at once: none is ever held whole."""
+COLUMNS: Final = (
+    "time",
+    "who",
+    "action",
+    "target_kind",
+    "target_id",
+    "target",
+    "project",
+    "address",
+    "outcome",
+    "request",
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""A spreadsheet takes the full-width ones too."""
+
+
+@staff_required
+@never_cache
+@require_safe
+def audit(request: HttpRequest) -> HttpResponse:
+    """Who did what: everything for staff of all sites, else oneself, one's sites, their hosts and the VMs there."""
+    context = {
+        **manage_context(request, "audit"),
+        "page_obj": Paginator(_found(request), PAGE).get_page(request.GET.get("page")),
+        "outcomes": AuditOutcome.choices,
+        "outcome": request.GET.get("outcome", ""),
+        "search": search_text(request),
+    }
+    return render(request, "manage/audit.html", context)
+
+
+@staff_required
+@never_cache
+@require_safe
+def audit_export(request: HttpRequest) -> StreamingHttpResponse:
+    """What the page with the same address shows, all of it, as CSV in UTF-8. That it was taken is in the audit too."""
+    now = timezone.now()
+    found = _found(request).filter(at__lte=now)
+    audit_record(action="audit.export", actor=caller(request), detail={"query": request.GET.urlencode()[:500]})
+    response = StreamingHttpResponse(_lines(found), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="eve-audit-{now:%Y-%m-%d}.csv"'
+    return response
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: such a text gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def _found(request: HttpRequest) -> QuerySet[AuditEvent]:
+    found = audit_events_for(caller(request)).select_related("actor", "project")
+    outcome = request.GET.get("outcome", "")
+    if outcome in AuditOutcome.values:
+        found = found.filter(outcome=outcome)
+    if text := search_text(request):
+        found = found.filter(
+            Q(action__istartswith=text)
+            | Q(actor_label__icontains=text)
+            | Q(target_label__icontains=text)
+            | Q(request_id=text)
+        )
+    return found
+
+
+async def _lines(found: QuerySet[AuditEvent]) -> AsyncIterator[bytes]:
+    yield _csv([COLUMNS])
+    rest: QuerySet[AuditEvent] | None = found.order_by("-at", "id")
+    while rest is not None:
+        events = await in_database_thread(_piece)(rest)
+        yield _csv(_row(event) for event in events)
+        rest = None
+        if len(events) == PIECE:
+            last = events[-1]
+            rest = found.filter(Q(at__lt=last.at) | Q(at=last.at, id__gt=last.pk)).order_by("-at", "id")
+
+
+def _piece(rest: QuerySet[AuditEvent]) -> list[AuditEvent]:
+    return list(rest[:PIECE])
+
+
+def _row(event: AuditEvent) -> tuple[str, ...]:
+    return (
+        event.at.isoformat(),
+        event.actor_label,
+        event.action,
+        event.target_type,
+        event.target_id,
+        event.target_label,
+        event.project.name if event.project else "",
+        event.address or "",
+        event.outcome,
+        event.request_id,
+    )
+
+
+def _csv(rows: Iterable[tuple[str, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
