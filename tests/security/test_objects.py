@@ -301,7 +301,7 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
             "staff_here",
             {"api-hypervisors", "api-hypervisor", "api-sites", "api-site", "api-discovered-domains", "api-pools"}
             | {"manage-overview", "manage-hypervisor", "manage-vms", "manage-drift", "manage-operations"}
-            | {"manage-audit", "vms_vm_changelist", "hypervisors_hypervisor_change"},
+            | {"manage-audit", "manage-audit-export", "vms_vm_changelist", "hypervisors_hypervisor_change"},
         ),
         ("superuser", {"api-users", "api-user", "accounts_user_changelist", "hypervisors_certificate_changelist"}),
     ],
@@ -314,7 +314,7 @@ def test_the_canary_sings_for_those_who_may_hear_it(world: Cast, who: str, seen:
 
 def tells(answer: Any) -> bool:
     """Whether a name of Acme's is in the answer, its headers included; an address that was asked for is not one."""
-    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    body = b"".join(answer) if answer.streaming else answer.content
     headers = "".join(f"{name}: {value}\n" for name, value in answer.items())
     text = (body.decode(errors="replace") + headers).replace("canary-none", "")
     return PREFIX in text

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
+from asgiref.sync import sync_to_async
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -20,7 +21,6 @@ from accounts.models import AuditEvent, AuditOutcome
 from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from accounts.services import audit_record
-from common.threads import in_database_thread
 
 from .frames import manage_context, search_text
 
@@ -95,7 +95,7 @@ async def _lines(found: QuerySet[AuditEvent]) -> AsyncIterator[bytes]:
     yield _csv([COLUMNS])
     rest: QuerySet[AuditEvent] | None = found.order_by("-at", "id")
     while rest is not None:
-        events = await in_database_thread(_piece)(rest)
+        events = await sync_to_async(_piece)(rest)  # in the request's own thread
         yield _csv(_row(event) for event in events)
         rest = None
         if len(events) == PIECE:
