@@ -315,6 +315,19 @@ async def test_a_hung_qemu_costs_its_own_guest_only(hasty: LibvirtRig):
         assert await receive(connection, 12) == b"RFB 003.008\n"
 
 
+async def test_a_qemu_that_hangs_before_a_list_is_told_as_it_was_seen_last(hasty: LibvirtRig):
+    sick = await hasty.make("sick")
+    await hasty.make("sound")
+    before = await hasty.driver.domain(sick)
+
+    with hasty.sandbox.stopped("qemu/sick"):
+        for _ in range(3):
+            found = {domain.name: domain for domain in await hasty.driver.domains()}
+            assert found.keys() == {"sick", "sound"}
+            assert found["sick"] == before
+        assert await hasty.driver.domain(sick) == before
+
+
 async def test_a_hung_qemu_can_have_its_plug_pulled(hasty: LibvirtRig):
     sick = await hasty.make("sick")
 

@@ -43,6 +43,12 @@ class Code:
     AGENT_UNSYNCED = libvirt.VIR_ERR_AGENT_UNSYNCED
 
 
+class Control:
+    """What ``controlInfo`` of a domain tells first (source: ``virDomainControlState``)."""
+
+    OCCUPIED = libvirt.VIR_DOMAIN_CONTROL_OCCUPIED
+
+
 class Flag:
     """Flags of libvirt's calls, without the prefix that says whose they are."""
 

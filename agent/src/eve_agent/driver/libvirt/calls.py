@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +19,11 @@ from eve_agent.driver.xml import DomainDocument, DomainParts, DomainStatus, Malf
 from eve_agent.errors import ActionRefused, AgentError, DomainOff, LibvirtAway, LibvirtTimeout, NotSupported
 from eve_agent.wire.domain import DomainState, Resources
 
-from .binding import Code, Flag, LibvirtError, words_of
+from .binding import Code, Control, Flag, LibvirtError, words_of
+
+OCCUPIED_MILLISECONDS = 500
+"""A QEMU that has kept a question waiting for so long is not asked another one."""
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +60,8 @@ class Shared:
     """Bytes by disk target."""
     macs: dict[bytes, dict[str, str]] = field(default_factory=dict)
     """MACs by interface."""
+    seen: dict[bytes, tuple[int, DomainParts]] = field(default_factory=dict)
+    """What each running domain was when it was read last, and its number in libvirt then, which is another at each start."""
 
 
 class Calls:
@@ -70,6 +78,7 @@ class Calls:
         self._uri = uri
         self._capacities = shared.capacities
         self._macs = shared.macs
+        self._seen = shared.seen
         self._virtualization = shared.virtualization
 
     def is_alive(self) -> bool:
@@ -88,7 +97,21 @@ class Calls:
         return self._connection.lookupByUUID(domain_uuid.bytes)
 
     def _parts(self, domain: Any) -> DomainParts:
+        """The domain now; while its QEMU hangs, as it was seen last, in the state that libvirt knows without asking."""
         state, reason = state_of(*domain.state())
+        key = domain.UUID()
+        number, seen = self._seen.get(key, (-1, None))
+        if seen is not None and number == domain.ID() and state is not DomainState.OFF and _is_occupied(domain):
+            _log.warning("a domain's QEMU does not answer; telling what was seen last", extra={"domain": domain.name()})
+            return dataclasses.replace(seen, domain=dataclasses.replace(seen.domain, state=state, reason=reason))
+        parts = self._read(domain, state, reason)
+        if state is DomainState.OFF:
+            self._seen.pop(key, None)
+        else:
+            self._seen[key] = domain.ID(), parts
+        return parts
+
+    def _read(self, domain: Any, state: DomainState, reason: str) -> DomainParts:
         status = DomainStatus(
             state=state,
             reason=reason,
@@ -149,6 +172,19 @@ class Calls:
         if code == Code.NO_SUPPORT:
             return NotSupported(f"This host's libvirt cannot do that: {words}")
         return ActionRefused(f"libvirt refused: {words}")
+
+
+def _is_occupied(domain: Any) -> bool:
+    """Whether its QEMU has been silent for a while: from libvirt 11 on, reading the XML would wait for it too.
+
+    What libvirt knows of that is asked without a word to QEMU (source: ``virDomainGetControlInfo``).
+    """
+    try:
+        state, _, milliseconds = domain.controlInfo()
+    except LibvirtError as error:
+        let_go(error)
+        return False  # it stopped meanwhile, or this libvirt cannot tell
+    return bool(state == Control.OCCUPIED and milliseconds >= OCCUPIED_MILLISECONDS)
 
 
 def listed(listing: Callable[[], list[T]]) -> list[T]:

@@ -55,7 +55,10 @@ class LibvirtSession(StatsCalls):
         """All domains by name; one that vanishes meanwhile is left out."""
         connection = self._connection
         found = []
-        for domain in connection.listAllDomains():
+        domains = connection.listAllDomains()
+        for gone in self._seen.keys() - {domain.UUID() for domain in domains}:
+            self._seen.pop(gone, None)
+        for domain in domains:
             try:
                 found.append(self._listed(domain))
             except LibvirtError as error:
