@@ -27,8 +27,9 @@ class OnHost:
         self._asked_at = timezone.now()
 
     def saw(self, domain: Domain) -> None:
-        """Writes down what the host answered."""
+        """Writes down what the host answered, unless it reported something newer since the answer before."""
         domain_apply(hypervisor_id=self.vm.hypervisor_id, domain=domain, unless_seen_since=self._asked_at)
+        self._asked_at = timezone.now()
 
     def argument(self, name: str) -> str:
         """A text among the operation's arguments."""
