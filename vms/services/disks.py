@@ -47,7 +47,7 @@ def disk_attach(*, vm: Vm, disk: Disk, user: User) -> Operation:
     """
     vm = vm_lock(vm=vm, user=user, action=ATTACH)
     vm_require_no_snapshots(vm)
-    kept = Disk.objects.select_for_update().filter(pk=disk.pk, vm=None, project=vm.project).first()
+    kept = Disk.objects.select_for_update(of=("self",)).filter(pk=disk.pk, vm=None, project=vm.project).first()
     if kept is None or kept.hypervisor_id != vm.hypervisor_id:
         detail = _("This is no disk that project %(name)s keeps on the machine's host.") % {"name": vm.project.name}
         raise Invalid(detail, errors={"disk": [detail]})
