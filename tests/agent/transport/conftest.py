@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -74,12 +75,13 @@ class Agent:
         return Display(await asyncio.wait_for(self.driver.displays.get(), 5))
 
 
-async def start_agent(folder: Path, pace: Pace = CALM, address: Address | None = None) -> Agent:
+async def start_agent(folder: Path, pace: Pace = CALM, address: Address | None = None, *, driver: Any = None) -> Agent:
+    """With a :class:`StubDriver`, or with `driver`, which has been started."""
     authority = pki.Authority.make()
     eve = authority.client()
     leaf = authority.issue()
     identity = Identity(pki.write_identity(folder / "identity", authority, leaf, (eve.fingerprint,)))
-    driver = StubDriver()
+    driver = driver or StubDriver()
     server = AgentServer(identity, driver, pace=pace)
     await server.start(address or Address("127.0.0.1", 0))
     return Agent(server, driver, identity, authority, eve, folder)

@@ -10,18 +10,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from eve_agent.config import Address
 from eve_agent.driver.fake import FakeDriver
-from eve_agent.service.identity import Identity
-from eve_agent.transport.server import AgentServer
 from eve_agent.wire import codec, paths
 from eve_agent.wire.guest import PasswordChange
 from eve_agent.wire.spec import DomainSpec
 from eve_agent.wire.storage import ImageState, ImageStatus, SeedSpec
 from eve_agent.wire.typing import TextToType
 
-from tests.agent import pki
-from tests.agent.transport.conftest import CALM, Agent
+from tests.agent.transport.conftest import Agent, start_agent
 
 MIB = 2**20
 VM, IMAGE = uuid.UUID(int=1), uuid.UUID(int=2)
@@ -31,15 +27,11 @@ CANARY = "canary-6f1d"
 @pytest_asyncio.fixture
 async def fake_agent(tmp_path: Path) -> AsyncIterator[Agent]:
     """An agent with a made-up hypervisor."""
-    authority = pki.Authority.make()
-    eve = authority.client()
-    folder = pki.write_identity(tmp_path / "identity", authority, authority.issue(), (eve.fingerprint,))
-    identity, driver = Identity(folder), FakeDriver(domains=0)
+    driver = FakeDriver(domains=0)
     await driver.start()
-    server = AgentServer(identity, driver, pace=CALM)
-    await server.start(Address("127.0.0.1", 0))
-    yield Agent(server, driver, identity, authority, eve, tmp_path)
-    await server.close()
+    running = await start_agent(tmp_path, driver=driver)
+    yield running
+    await running.server.close()
     await driver.close()
 
 

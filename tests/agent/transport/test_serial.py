@@ -9,17 +9,13 @@ from pathlib import Path
 
 import pytest_asyncio
 import websockets
-from eve_agent.config import Address
 from eve_agent.driver.fake import FakeDriver
-from eve_agent.service.identity import Identity
-from eve_agent.transport.server import AgentServer
 from eve_agent.wire import paths
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleMode
 
-from tests.agent import pki
 from tests.agent.driver.rig import until
-from tests.agent.transport.conftest import CALM, VERSION, Agent
+from tests.agent.transport.conftest import VERSION, Agent, start_agent
 from tests.agent.transport.test_console import ended_with
 
 GUEST = "fake-0001"
@@ -28,15 +24,11 @@ GUEST = "fake-0001"
 @pytest_asyncio.fixture
 async def fake_agent(tmp_path: Path) -> AsyncIterator[Agent]:
     """An agent with a made-up hypervisor and one guest."""
-    authority = pki.Authority.make()
-    eve = authority.client()
-    folder = pki.write_identity(tmp_path / "identity", authority, authority.issue(), (eve.fingerprint,))
-    identity, driver = Identity(folder), FakeDriver(domains=1)
+    driver = FakeDriver(domains=1)
     await driver.start()
-    server = AgentServer(identity, driver, pace=CALM)
-    await server.start(Address("127.0.0.1", 0))
-    yield Agent(server, driver, identity, authority, eve, tmp_path)
-    await server.close()
+    running = await start_agent(tmp_path, driver=driver)
+    yield running
+    await running.server.close()
     await driver.close()
 
 
