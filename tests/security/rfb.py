@@ -27,11 +27,17 @@ class Display:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.viewers = 0
+        self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Ends it."""
         self._listener.close()
+
+    def hang_up(self) -> None:
+        """Ends all connections."""
+        for sock in list(self._open):
+            sock.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -41,6 +47,7 @@ class Display:
 
     def _serve(self, sock: socket.socket) -> None:
         self.viewers += 1
+        self._open.add(sock)
         with contextlib.suppress(OSError), sock, sock.makefile("rb") as stream:
             sock.sendall(b"RFB 003.008\n")
             stream.read(12)
@@ -53,6 +60,7 @@ class Display:
                 stream.read(_LENGTHS[kind[0]] - 1)
                 if kind == b"\x04":
                     sock.sendall(BELL)
+        self._open.discard(sock)
         self.viewers -= 1
 
 
