@@ -1,5 +1,6 @@
 """What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
 
+from .bulk import Outcome, vms_change_state, vms_move
 from .copying import vm_clone, vm_template
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
@@ -27,6 +28,7 @@ __all__ = [
     "NewNic",
     "NewSystem",
     "NewVm",
+    "Outcome",
     "boot_order_set",
     "cd_change",
     "disk_add",
@@ -66,4 +68,6 @@ __all__ = [
     "vm_resize",
     "vm_template",
     "vm_update",
+    "vms_change_state",
+    "vms_move",
 ]
