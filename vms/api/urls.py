@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import changes, guests, images, metrics, storage, systems, views
+from . import alerts, changes, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -42,6 +42,7 @@ urlpatterns = [
     path("images/<uuid:image_id>/data", images.ImageDataView.as_view(), name="api-image-data"),
     path("sizes", storage.SizeListView.as_view(), name="api-sizes"),
     path("sizes/<uuid:size_id>", storage.SizeView.as_view(), name="api-size"),
+    path("alerts", alerts.AlertListView.as_view(), name="api-alerts"),
     path("pools", storage.PoolListView.as_view(), name="api-pools"),
     path(
         "hypervisors/<uuid:hypervisor_id>/pools/<str:pool>/volumes",
