@@ -138,8 +138,9 @@ def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
     clean = clean_domain(domain)
     if not vm.is_made_by_eve:
         vm.name = clean.name
-    vm.facts = codec.to_plain(clean)
-    vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
+    if not clean.is_outline:
+        vm.facts = codec.to_plain(clean)
+        vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
     _set_state(vm, state_of(clean), clean.reason[:100], now)
 
 
@@ -238,7 +239,9 @@ def _discovered(host: Hypervisor, domain: Domain, *, is_conflict: bool, now: dt.
 def _update_discovered(row: DiscoveredDomain, domain: Domain, *, is_conflict: bool) -> bool:
     clean = clean_domain(domain)
     before = (row.name, row.facts, row.is_conflict)
-    row.name, row.facts, row.is_conflict = clean.name, codec.to_plain(clean), is_conflict
+    row.name, row.is_conflict = clean.name, is_conflict
+    if not clean.is_outline:
+        row.facts = codec.to_plain(clean)
     return before != (row.name, row.facts, row.is_conflict)
 
 

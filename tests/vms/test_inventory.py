@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 
 import pytest
 from django.utils import timezone
@@ -14,9 +15,12 @@ from hypervisors.signals import domain_seen, domain_vanished, hypervisor_state_c
 from tests.vms.conftest import domain_of_vm, make_domain
 from vms import inventory, live
 from vms.drift import Drift
+from vms.errors import AdoptionRefused
 from vms.models import DiscoveredDomain, Vm, VmState
 from vms.services import vm_adopt
 from vms.signals import vm_state_changed
+
+OTHER = uuid.uuid4()
 
 
 def listed(hypervisor, *domains):
@@ -51,6 +55,21 @@ def test_a_vm_takes_state_reason_and_facts(cast):
     assert vm.facts["disks"][0]["target"] == "vda"
     assert (vm.vcpus, vm.seen_vcpus) == (1, 7)
     assert vm.last_seen_at is not None
+
+
+def test_an_outline_says_the_state_and_leaves_what_was_known(cast):
+    listed(cast.hypervisor_here, domain_of_vm(cast.acme_vm, vcpus=7), make_domain("other", uuid=OTHER))
+    outline = {"vcpus": 0, "memory_bytes": 0, "disks": (), "is_outline": True}
+    hung = domain_of_vm(cast.acme_vm, state=DomainState.PAUSED, reason="ioerror", **outline)
+    listed(cast.hypervisor_here, hung, make_domain("other", uuid=OTHER, **outline), make_domain("new", **outline))
+    vm = Vm.objects.get(pk=cast.acme_vm.pk)
+    assert (vm.state, vm.state_reason, vm.seen_vcpus) == (VmState.PAUSED, "ioerror", 7)
+    assert vm.facts["disks"][0]["target"] == "vda"
+    assert DiscoveredDomain.objects.get(uuid=OTHER).facts["disks"]
+    new = DiscoveredDomain.objects.get(name="new")
+    assert new.facts == {}
+    with pytest.raises(AdoptionRefused, match="may not answer"):
+        vm_adopt(discovered=new, project=cast.acme, user=cast.staff_here)
 
 
 def test_a_state_keeps_its_time_while_it_stays(cast):
