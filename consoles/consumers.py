@@ -174,6 +174,10 @@ async def display_link(admission: Admitted) -> AgentLink:
 def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:
     """What the viewer is told; a fault of Eve's own goes into the log and is named as such."""
     if isinstance(error, ConsoleRefused):
+        if error.for_staff:
+            log.info(
+                "console_refused_by_host", session=str(session.id), code=int(error.close_code), said=error.for_staff
+            )
         return error
     log.error("console failed", session=str(session.id), exc_info=error)
     return ConsoleRefused(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))

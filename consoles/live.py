@@ -105,6 +105,8 @@ class LiveConsole:
 
     async def _forward(self) -> None:
         ending = await self._relay.run()
+        if ending.said:
+            log.info("console_ended_by_host", session=str(self.id), code=ending.code, said=ending.said)
         await self.end(ending.code, ending.reason)
 
     async def _watch(self) -> None:

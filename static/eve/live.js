@@ -186,9 +186,7 @@ function connect() {
       refresh(document.querySelectorAll("[data-live]"));
       renewScreens();
       document.dispatchEvent(new CustomEvent("eve:live-again"));
-    } else if (document.querySelector(".op progress")) {
-      refresh(document.querySelectorAll("[data-live]")); // it may have ended before this page began to listen
-    }
+    } else refresh(document.querySelectorAll("[data-live]:not(article, tr)")); // what changed before this page began to listen
   });
   socket.addEventListener("message", ({ data }) => {
     let message;

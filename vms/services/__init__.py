@@ -14,6 +14,7 @@ from .images import (
     image_take,
     image_update,
     image_upload,
+    uploads_sweep,
 )
 from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
@@ -53,6 +54,7 @@ __all__ = [
     "snapshot_delete",
     "snapshot_make",
     "snapshot_revert",
+    "uploads_sweep",
     "vm_accept_drift",
     "vm_adopt",
     "vm_change_state",
