@@ -20,6 +20,8 @@ class Ending:
     """:class:`eve_agent.wire.close.CloseCode`, or what the viewer's browser said."""
     reason: str = ""
     viewer_is_gone: bool = False
+    is_a_guess: bool = False
+    """The connection to the agent was cut while words of its may have waited behind a viewer that took nothing: it can be asked."""
 
 
 class Relay(Protocol):
