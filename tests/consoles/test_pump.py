@@ -65,8 +65,8 @@ class Bench:
     async def start(self, first: bytes = b"") -> Pump:
         loop = asyncio.get_running_loop()
         self.agent_held.first = first
-        self.viewer, near_viewer = await _tcp_pair()
-        self.agent, near_agent = await _tcp_pair()
+        self.viewer, near_viewer = await tcp_pair()
+        self.agent, near_agent = await tcp_pair()
         await loop.create_connection(lambda: self.viewer_held, sock=near_viewer)
         await loop.create_connection(lambda: self.agent_held, sock=near_agent)
         self.pump = splice(self.viewer_held, cast(AgentLink, self.agent_held))
@@ -95,7 +95,8 @@ class Bench:
         return shown, close_words(tracker.close_payload)
 
 
-async def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+async def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection, for an event loop."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         far = socket.create_connection(server.getsockname())
         near, _address = server.accept()
