@@ -64,7 +64,11 @@ def image_take_back(run: OperationRun, image: Image) -> None:
 def image_not_gone(run: OperationRun) -> None:
     """It could not be deleted everywhere: it is usable again where it still is."""
     image = Image.objects.filter(pk=run.operation.target_id, state=ImageState.REMOVING).first()
-    if image is not None:
+    if image is None:
+        return
+    if run.operation.arguments.get("is_given_up"):
+        Image.objects.filter(pk=image.pk).update(state=ImageState.COMING)  # the next sweep tries again
+    else:
         is_there = image.copies.filter(is_ready=True).exists()
         Image.objects.filter(pk=image.pk).update(
             state=ImageState.READY if is_there else ImageState.FAILED,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -217,7 +218,23 @@ async def test_either_side_may_just_be_gone(bench: Bench, who: str) -> None:
     await bench.start()
     getattr(bench, who).close()
     ending = await bench.ending()
+    assert not ending.is_a_guess
     assert (ending.code, ending.viewer_is_gone) == ((1006, True) if who == "viewer" else (CloseCode.HOST_AWAY, False))
+
+
+async def test_an_agent_that_cuts_while_the_viewer_is_full_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its close frame is lost behind what the viewer does not take: Eve cannot know why, and says so."""
+    monkeypatch.setattr(pump, "TICK_SECONDS", 0.1)
+    await bench.start()
+    sending = asyncio.create_task(send(bench.agent, frame(Opcode.BINARY, bytes(MIB)) * 32))
+    await asyncio.sleep(0.3)
+    sending.cancel()
+    bench.agent.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    bench.agent.close()
+    ending = await bench.ending()
+    assert (ending.code, ending.is_a_guess) == (CloseCode.HOST_AWAY, True)
 
 
 async def test_a_viewer_that_half_closes_and_stops_reading_is_let_go(
