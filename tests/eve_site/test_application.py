@@ -69,7 +69,7 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
     assert len(runs) == 2
 
 
-@pytest.mark.parametrize(("is_embedded", "count"), [(True, 4), (False, 2)])
+@pytest.mark.parametrize(("is_embedded", "count"), [(True, 5), (False, 2)])
 def test_every_server_sweeps_the_consoles_of_killed_ones(settings: Any, is_embedded: bool, count: int) -> None:
     settings.EMBEDDED = is_embedded
     tasks = lifespan._background_tasks()
