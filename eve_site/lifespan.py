@@ -68,8 +68,9 @@ def _background_tasks() -> list[Task]:
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from notifications.courier import deliver_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
+    from vms.sweeper import sweep_forever as sweep_uploads_forever  # noqa: PLC0415
 
-    ours: list[Task] = [sweep_forever, close_when_stopped]
+    ours: list[Task] = [sweep_forever, sweep_uploads_forever, close_when_stopped]
     return [*ours, watch_forever, work_forever, deliver_forever] if settings.EMBEDDED else ours
 
 

@@ -92,7 +92,7 @@ def operation_postpone_undo(*, operation: Operation, error: Exception) -> bool:
     if not passes and operation.attempts >= MAX_UNDO_ATTEMPTS:
         return False
     pause = dt.timedelta(seconds=min(LONGEST_PAUSE_SECONDS, 2 ** min(operation.attempts, 10)))
-    phase = _("Taking back what was begun; waiting to try again")
+    phase = _("Waiting to try again")
     Operation.objects.filter(pk=operation.pk, worker=operation.worker, attempts=operation.attempts).update(
         worker="", lease_until=timezone.now() + pause, phase=phase
     )

@@ -45,7 +45,7 @@ class Drift:
     @cached_property
     def counts(self) -> list[Hypervisor]:
         """Hosts that report another number of domains than Eve has VMs there (``vm_count``)."""
-        here = Count("vms", filter=~Q(vms__state=VmState.MISSING))
+        here = Count("vms", filter=~Q(vms__state__in=(VmState.MISSING, VmState.CREATING)))
         hosts = hypervisors_for(self.user).filter(domain_count__isnull=False).annotate(vm_count=here)
         return list(hosts.exclude(vm_count=F("domain_count")).select_related("site"))
 

@@ -40,6 +40,7 @@ _VM_FIELDS = (
     "seen_memory_bytes",
 )
 _CHUNK = 500
+_ABSENT = (VmState.MISSING, VmState.CREATING)
 
 
 @transaction.atomic
@@ -62,7 +63,7 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
     Vm.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["id"], update_fields=_VM_FIELDS, batch_size=_CHUNK
     )
-    Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.MISSING, VmState.CREATING)).update(last_seen_at=now)
+    Vm.objects.filter(hypervisor=host).exclude(state__in=_ABSENT).update(last_seen_at=now)
     _discover(host, reported, now)
     live.announce(changes)
 
@@ -82,12 +83,16 @@ def domain_apply(*, hypervisor_id: UUID, domain: Domain, unless_seen_since: dt.d
     vm = Vm.objects.select_for_update().filter(pk=domain.uuid).first()
     if vm is None or vm.hypervisor_id != host.pk:
         _discover_one(host, domain, is_conflict=vm is not None, now=now)
+        _recount(host)
         return
     if unless_seen_since and vm.last_seen_at and vm.last_seen_at > unless_seen_since:
         return
+    was_absent = vm.state in _ABSENT
     change = _take_in(vm, domain, host, now)
     vm.last_seen_at = now
     vm.save(update_fields=[*_VM_FIELDS, "last_seen_at"])
+    if was_absent:
+        _recount(host)
     if change:
         live.announce([change])
 
@@ -104,6 +109,7 @@ def domain_remove(*, hypervisor_id: UUID, domain_uuid: UUID) -> None:
         live.announce([change])
     if DiscoveredDomain.objects.filter(hypervisor=host, uuid=domain_uuid).delete()[0]:
         live.announce_drift(host.site_id)
+    _recount(host)
 
 
 @transaction.atomic
@@ -115,7 +121,7 @@ def host_state_apply(*, hypervisor_id: UUID, state: str, since: dt.datetime) -> 
     live.announce_host(hypervisor_id=host.pk, site_id=host.site_id, state=state)
     if state == HypervisorState.ONLINE:
         return
-    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, VmState.MISSING, VmState.CREATING))
+    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, *_ABSENT))
     rows = list(known.select_for_update().values_list("pk", "project_id"))
     known.update(
         state_before=F("state"),
@@ -132,9 +138,17 @@ def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
     clean = clean_domain(domain)
     if not vm.is_made_by_eve:
         vm.name = clean.name
-    vm.facts = codec.to_plain(clean)
-    vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
+    if not clean.is_outline:
+        vm.facts = codec.to_plain(clean)
+        vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
     _set_state(vm, state_of(clean), clean.reason[:100], now)
+
+
+def _recount(host: Hypervisor) -> None:
+    """One came or went: until the host lists all again, it has those that are known of it."""
+    there = Vm.objects.filter(hypervisor=host).exclude(state__in=_ABSENT).count()
+    there += DiscoveredDomain.objects.filter(hypervisor=host).count()
+    Hypervisor.objects.filter(pk=host.pk, domain_count__isnull=False).update(domain_count=there)
 
 
 def _seen(vm: Vm, domain: Domain) -> tuple[int, int]:
@@ -225,7 +239,9 @@ def _discovered(host: Hypervisor, domain: Domain, *, is_conflict: bool, now: dt.
 def _update_discovered(row: DiscoveredDomain, domain: Domain, *, is_conflict: bool) -> bool:
     clean = clean_domain(domain)
     before = (row.name, row.facts, row.is_conflict)
-    row.name, row.facts, row.is_conflict = clean.name, codec.to_plain(clean), is_conflict
+    row.name, row.is_conflict = clean.name, is_conflict
+    if not clean.is_outline:
+        row.facts = codec.to_plain(clean)
     return before != (row.name, row.facts, row.is_conflict)
 
 

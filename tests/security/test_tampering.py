@@ -71,6 +71,7 @@ BODIES: dict[str, Any] = {
     "size_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30, "disk_bytes": 2**30},
     "size_update": {"vcpus": 2},
     "project_quota_set": {"vms": 5},
+    "vms_state_set": {"action": "stop", "vms": ["7f0c63a4-5f7e-4f5e-9f0e-3c1f0a6f2b11"]},
     "vm_create": {"name": "new", "vcpus": 1, "memory_bytes": 2**30},
     "guest_password_set": {"account": "root", "password": "x"},
     "guest_freeze": {"seconds": 5},

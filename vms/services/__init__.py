@@ -1,5 +1,6 @@
 """What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
 
+from .bulk import Outcome, vms_change_state, vms_move
 from .copying import vm_clone, vm_template
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
@@ -13,6 +14,7 @@ from .images import (
     image_take,
     image_update,
     image_upload,
+    uploads_sweep,
 )
 from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
@@ -27,6 +29,7 @@ __all__ = [
     "NewNic",
     "NewSystem",
     "NewVm",
+    "Outcome",
     "boot_order_set",
     "cd_change",
     "disk_add",
@@ -51,6 +54,7 @@ __all__ = [
     "snapshot_delete",
     "snapshot_make",
     "snapshot_revert",
+    "uploads_sweep",
     "vm_accept_drift",
     "vm_adopt",
     "vm_change_state",
@@ -66,4 +70,6 @@ __all__ = [
     "vm_resize",
     "vm_template",
     "vm_update",
+    "vms_change_state",
+    "vms_move",
 ]

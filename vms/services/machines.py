@@ -194,7 +194,9 @@ def _adopt(discovered: DiscoveredDomain, project: Project, user: User | None) ->
     discovered = DiscoveredDomain.objects.select_for_update().select_related("hypervisor").get(pk=discovered.pk)
     domain = domain_of(discovered.facts)
     if domain is None:
-        raise AdoptionRefused(_("The host has not described this domain yet. Try again in a moment."))
+        raise AdoptionRefused(
+            _("The host has not described this domain yet: its QEMU may not answer just now. Try again in a moment.")
+        )
     now = timezone.now()
     vm = Vm(
         pk=discovered.uuid,
