@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ _NGINX_PARTS = (
     r"^    location / \{.*?^    }$",
 )
 _CADDY_PART = rf"^{re.escape(_EXAMPLE_NAME)} \{{.*?^}}$"
+_COMMENT = re.compile(r"\s*#")
 _SETTINGS = re.compile(r"^# Eve needs:\s+(?P<lines>EVE_.*)$", re.MULTILINE)
 
 
@@ -64,5 +66,7 @@ def _named(text: str, name: str, upstream: str) -> str:
 
 
 def _cut(text: str, part: str) -> str:
+    """That part of a file, without comments and columns: a page is narrow."""
     found = re.search(part, text, re.MULTILINE | re.DOTALL)
-    return found[0] if found else ""
+    lines = textwrap.dedent(found[0]).splitlines() if found else []
+    return "\n".join(re.sub(r"(?<=\S) {2,}", " ", line) for line in lines if line.strip() and not _COMMENT.match(line))

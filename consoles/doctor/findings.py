@@ -222,7 +222,7 @@ FINDINGS: Final[dict[str, Finding]] = {
     ),
     # ---------------------------------------------------------------- the host and the VM
     "host_away": Finding(
-        _("Eve does not get through to {host}. It ends at: {step}."),
+        _("Eve does not get through to {host}. What fails is: “{step}”."),
         _("No console on that host opens just now. The VM may well be running, and its disks are untouched."),
         _(
             "Staff see the reason on the host's page, under “Test connection”. The console opens by itself once the host is back."

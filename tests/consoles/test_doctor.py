@@ -298,7 +298,7 @@ def test_why_a_host_is_away_is_for_its_staff(cast: Cast) -> None:
         body = answer.json()
         assert [step["detail"] for step in body["steps"]] == [detail, ""]
         assert [each["code"] for each in body["host_findings"]] == ["host_away"]
-        assert "It ends at: Port." in body["host_findings"][0]["what"]
+        assert "What fails is: “Port”." in body["host_findings"][0]["what"]
         assert body["vm_findings"] == []
 
 

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.services.libvirt import LibvirtSandbox
 from tests.services.nginx import Nginx, write_certificate
 
-from .conftest import PEOPLE
+from .conftest import PEOPLE, SCREENSHOTS
 from .house import PASSWORD, House, free_port
+from .test_pages import LOOKS, WIDER
 
 OLIVIA, OSCAR, VERA, HERA = "olivia@acme.example", "oscar@acme.example", "vera@acme.example", "hera@eve.example"
 VM = "doctors-web"
@@ -182,7 +183,7 @@ def test_without_upgrade(front: Front, visit: Callable[..., Page], picture: Call
     assert codes(page) == ["upgrade_missing"]
     assert "HTTP/1.0: the header Upgrade is missing" in page.locator(".finding").inner_text()
     assert verdict(page) == "It breaks at “A websocket opens”."
-    assert "proxy_set_header Upgrade           $http_upgrade;" in marked(page, "nginx")
+    assert "proxy_set_header Upgrade $http_upgrade;" in marked(page, "nginx")
     expect(page.locator('[data-hop="screen"]')).to_have_attribute("data-outcome", "wait")
     picture(page, "doctor-upgrade")
     front.set()
@@ -243,7 +244,7 @@ def test_the_agent_is_away(front: Front, visit: Callable[..., Page], picture: Ca
             over(page)
             assert outcomes(page, "page", "bytes", "host") == {"page": "ok", "bytes": "ok", "host": "bad"}
             assert codes(page) == ["host_away"]
-            assert "hv1. It ends at: The agent's port is open." in page.locator(".finding").inner_text()
+            assert "hv1. What fails is: “The agent's port is open”." in page.locator(".finding").inner_text()
             assert ("systemctl status eve-agent" in page.locator('[data-hop="host"]').inner_text()) is why
             picture(page, f"doctor-agent-{'staff' if why else 'customer'}")
     finally:
@@ -261,3 +262,66 @@ def test_a_machine_that_is_off(front: Front, visit: Callable[..., Page]) -> None
     finally:
         front.sandbox.virsh("start", front.vm_id)
         front.sandbox.wait_for_serial(VM, ":~#")
+
+
+def test_at_an_address_that_is_not_eves(front: Front, visit: Callable[..., Page]) -> None:
+    page = visit()
+    elsewhere = front.url.replace("127.0.0.1", "localhost")
+    page.goto(f"{elsewhere}/login/")
+    page.fill("input[name=email]", OLIVIA)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url(f"{elsewhere}/")
+    page.goto(f"{elsewhere}/vms/{front.vm_id}/doctor/")
+    over(page)
+    assert codes(page) == ["origin_unknown", "origin_refused"]
+    assert f"Open {front.url}." in page.locator(".finding").first.inner_text()
+
+
+def test_https_that_eve_is_not_told_of(front: Front, visit: Callable[..., Page], picture: Callable[..., None]) -> None:
+    """No page gets through, so Eve says it in place of any; in a browser that was signed in and in one that was not."""
+    signed_in = visit(wrong={"X__Forwarded__Proto": None, "Host": None})
+    stranger = front.browser.new_context(ignore_https_errors=True).new_page()
+    stranger.goto(f"{front.url}/login/")
+    for page in (signed_in, stranger):
+        expect(page.locator("h1")).to_have_text("Something before Eve is set up wrongly")
+        expect(page.locator("main")).to_contain_text("proxy_set_header X-Forwarded-Proto $scheme;")
+    picture(signed_in, "proxy-circles")
+    front.set()
+    stranger.locator("main button").click()
+    expect(stranger.locator("input[name=email]")).to_be_visible()
+    stranger.context.close()
+
+
+def test_a_proxy_that_eve_does_not_trust(front: Front, visit: Callable[..., Page]) -> None:
+    page = visit()
+    trusted = front.house.environment["EVE_TRUSTED_PROXIES"]
+    front.house.stop_eve()
+    front.house.environment["EVE_TRUSTED_PROXIES"] = "192.0.2.1"
+    front.house.start_eve()
+    try:
+        page.reload()
+        expect(page.locator("main")).to_contain_text("add the proxy's address to EVE_TRUSTED_PROXIES")
+        assert '"peer": "127.0.0.1"' in front.house.logs()
+    finally:
+        front.house.stop_eve()
+        front.house.environment["EVE_TRUSTED_PROXIES"] = trusted
+        front.house.start_eve()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_looks_right_while_something_is_broken(
+    visit: Callable[..., Page],
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+    look: str,
+) -> None:
+    faults: list[str] = []
+    page = visit(HERA, wrong={"Upgrade": None, "Host": None}, **LOOKS[look])
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    over(page)
+    assert page.evaluate(WIDER) <= 0
+    page.screenshot(path=SCREENSHOTS / f"doctor-broken-{look}.png", full_page=True)
+    assert [fault for fault in faults if "WebSocket" not in fault] == []
+    assert accessibility_faults(page) == []

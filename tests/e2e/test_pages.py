@@ -22,6 +22,7 @@ PAGES = {
     "vms": ("olivia@acme.example", "/vms/"),
     "vm": ("olivia@acme.example", "/vms/{vm}/"),
     "console": ("olivia@acme.example", "/vms/{vm}/console/"),
+    "doctor": ("vera@acme.example", "/vms/{vm}/doctor/"),
     "vm-new": ("olivia@acme.example", "/vms/new/"),
     "vm-hardware": ("olivia@acme.example", "/vms/{vm}/hardware/"),
     "vm-snapshots": ("olivia@acme.example", "/vms/{vm}/snapshots/"),

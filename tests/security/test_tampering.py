@@ -97,6 +97,8 @@ BODIES: dict[str, Any] = {
     "console_set_mode": {"mode": "view"},
     "console_hand_over": None,
     "console_ticket": {"mode": "view"},
+    "console_doctor_begin": None,
+    "console_doctor_host": None,
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }
 

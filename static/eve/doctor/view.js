@@ -43,7 +43,7 @@ export class View {
     const place = this.#row(hop).querySelector("[data-steps]");
     for (const step of steps.filter(({ outcome }) => outcome !== "skipped")) {
       const item = document.createElement("li");
-      const time = word("ms", { n: step.milliseconds });
+      const time = word("ms", { n: step.milliseconds || "< 1" });
       item.textContent = [`${step.title}: ${word(`step-${step.outcome}`)}, ${time}`, step.detail].filter(Boolean).join(". ");
       place.append(item);
     }
