@@ -10,11 +10,11 @@ from typing import Any, Self
 from django.conf import settings
 from django.http import HttpRequest
 
-PEER = "eve.peer"
-"""Where a scope keeps the address that connected to Eve; whom a trusted proxy speaks for replaces it in ``client``."""
+CONNECTION = "eve.connection"
+"""Where a scope keeps its connection's (peer's address, own address), as the server has them: ``client`` may become whom a trusted proxy speaks for."""
 
 
-class RememberPeer:
+class RememberConnection:
     """Notes who connected, before forwarded headers are believed."""
 
     def __init__(self, application: Any) -> None:
@@ -22,8 +22,9 @@ class RememberPeer:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serves one request or websocket."""
-        if client := scope.get("client"):
-            scope[PEER] = client[0]
+        client, server = scope.get("client"), scope.get("server")
+        if client and server:
+            scope[CONNECTION] = (tuple(client), tuple(server))
         await self.application(scope, receive, send)
 
 
@@ -56,10 +57,11 @@ class Arrival:
             name.decode("latin-1").lower(): value.decode("latin-1")[:200] for name, value in scope.get("headers", [])
         }
         others = (f"{name}: {headers[name]}" for name in _OTHER_PROXIES if name in headers)
-        client = str((scope.get("client") or ("", 0))[0])
+        client = scope.get("client") or ("", 0)
+        peer, _own = scope.get(CONNECTION, (client, None))
         return cls(
-            peer=str(scope.get(PEER, client)),
-            client=client,
+            peer=str(peer[0]),
+            client=str(client[0]),
             is_secure=scope.get("scheme") in ("https", "wss"),
             http_version=str(scope.get("http_version", "")),
             host=headers.get("host", ""),

@@ -297,6 +297,7 @@ SPECTACULAR_SETTINGS = {
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
         "ConsoleKindEnum": "consoles.models.ConsoleKind",
         "NotificationKindEnum": "notifications.models.Kind",
+        "ChosenKindEnum": "notifications.api.serializers.KINDS",
         "NotificationWayEnum": "notifications.models.Way",
         "DeliveryStateEnum": "notifications.models.DeliveryState",
     },

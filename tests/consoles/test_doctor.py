@@ -16,7 +16,7 @@ from eve_agent.wire.domain import Domain, DomainState, Graphics, GraphicsKind
 from eve_agent.wire.errors import ErrorCode
 
 from accounts.models import AuditEvent
-from common.arrival import PEER, Arrival, RememberPeer
+from common.arrival import CONNECTION, Arrival, RememberConnection
 from common.errors import EveError
 from consoles.doctor import echo, host
 from consoles.doctor.examples import examples
@@ -125,8 +125,9 @@ async def test_who_connected_is_remembered() -> None:
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         seen.update(scope)
 
-    await RememberPeer(inner)({"type": "http", "client": ("10.0.0.2", 5)}, None, None)
-    assert seen[PEER] == "10.0.0.2"
+    scope = {"type": "http", "client": ("10.0.0.2", 5), "server": ("10.0.0.1", 80)}
+    await RememberConnection(inner)(scope, None, None)
+    assert seen[CONNECTION] == (("10.0.0.2", 5), ("10.0.0.1", 80))
     assert Arrival.of({**seen, "client": ("198.51.100.7", 0), "scheme": "https"}).peer == "10.0.0.2"
 
 

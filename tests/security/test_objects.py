@@ -313,9 +313,19 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
         (
             "owner",
             {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
-            | {"api-guest-links", "vm-links", "vm-doctor"}
+            | {"api-guest-links", "vm-links"}
             | {"api-projects", "api-project", "api-members", "api-me", "api-tokens", "api-images", "api-image"}
-            | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"}
+            | {
+                "dashboard",
+                "vm-list",
+                "vm-detail",
+                "vm-card",
+                "vm-console",
+                "vm-doctor",
+                "activity",
+                "project-detail",
+                "profile",
+            }
             | {"api-notifications", "api-project-webhooks", "api-webhook"}
             | {"notifications", "project-webhooks", "webhook", "webhook-deliveries"},
         ),

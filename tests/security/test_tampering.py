@@ -102,8 +102,6 @@ BODIES: dict[str, Any] = {
     "console_set_mode": {"mode": "view"},
     "console_hand_over": None,
     "console_ticket": {"mode": "view"},
-    "console_doctor_begin": None,
-    "console_doctor_host": None,
     "notification_update": {"is_read": True},
     "notifications_read": None,
     "notification_choices_set": {"choices": []},
@@ -113,6 +111,8 @@ BODIES: dict[str, Any] = {
     "webhook_update": {"name": "Another"},
     "webhook_secret_renew": None,
     "webhook_test": None,
+    "console_doctor_begin": None,
+    "console_doctor_host": None,
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }
 
