@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-import uuid
 from functools import partial
 from typing import Any, cast
 
 import structlog
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseFault
@@ -17,18 +16,18 @@ from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
 
+from common.arrival import CONNECTION
 from common.context import RequestContext, clean_address, request_context
-from common.errors import EveError
 from common.threads import in_database_thread
-from hypervisors.client import AgentClient
-from vms.models import Vm
 
 from . import metrics
 from .admission import Admission, Admitted, admit
+from .backlog import Backlog
 from .credentials import Handshake
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, LinkLost
 from .frames import FrameRelay
 from .framing import short_reason
+from .leftovers import left_over_end
 from .link import AgentLink, open_link
 from .live import LiveConsole
 from .models import ConsoleSession
@@ -39,9 +38,6 @@ from .switchboard import Position, switchboard
 from .warm import warm_links
 
 log = structlog.get_logger(__name__)
-
-LEFT_OVER_SECONDS = 4.0
-"""How long an agent may take to let go of a session; a close takes two seconds where the other side says nothing."""
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -82,6 +78,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 metrics.SETUP.observe(time.perf_counter() - begun)
             except ConsoleRefused as refusal:
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
+                return
+        if self.frames is None:
+            raise StopConsumer  # the sockets are joined: nothing comes through the server any more
 
     async def dispatch(self, message: Any) -> None:
         """As Channels, but without its visit to a thread with the database before each message: all visits are our own."""
@@ -101,6 +100,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             self.frames.finish(Ending(code, viewer_is_gone=True))
         if self.live is not None:
             await self.live.end(code)
+        self.frames = self.live = (
+            None  # they hold this, and would stay with all their buffers until the collector comes
+        )
 
     async def _open(self, admission: Admission, session_key: str, since: Position) -> None:
         if isinstance(admission, ConsoleRefused):
@@ -137,6 +139,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 link,
                 send_bytes=lambda data: self.send(bytes_data=data),
                 close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
+                backlog=Backlog(cast("dict[str, Any]", self.scope).get(CONNECTION)),
             )
         except (LinkLost, ViewerLeft, ViewerSpokeEarly) as error:
             link.abort()
@@ -190,12 +193,3 @@ def refusal_to_splice(error: Exception) -> ConsoleRefused:
     if isinstance(error, ViewerSpokeEarly):
         return ConsoleRefused(CloseCode.BAD_MESSAGE, _("In this protocol the display speaks first."))
     return ConsoleRefused(CloseCode.NORMAL)
-
-
-def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:
-    """Ends what a killed process of Eve, or a connection that broke, left open at the agent; waits until it is gone there."""
-    until = time.monotonic() + LEFT_OVER_SECONDS
-    with contextlib.suppress(EveError), AgentClient(vm.hypervisor, seconds=LEFT_OVER_SECONDS) as agent:
-        while time.monotonic() < until:
-            agent.console_end(vm.pk, session_id)  # refused once there is none
-            time.sleep(0.1)

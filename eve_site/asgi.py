@@ -15,6 +15,7 @@ from django.conf import settings  # noqa: E402
 from django.utils.translation import gettext as _  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
+from common.arrival import RememberConnection  # noqa: E402
 from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
 from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 
@@ -29,13 +30,15 @@ if _mistakes := mistakes():
 _router = URLRouter([*console_websockets, *vm_websockets])  # type: ignore[list-item] # routes of ASGI applications
 
 application = Lifespan(
-    ProxyHeadersMiddleware(
-        ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
-            {
-                "http": BoundedBodies(_http),
-                "websocket": CookieMiddleware(RejectUnrouted(_router)),
-            }
-        ),
-        trusted_hosts=settings.TRUSTED_PROXIES,
+    RememberConnection(
+        ProxyHeadersMiddleware(
+            ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
+                {
+                    "http": BoundedBodies(_http),
+                    "websocket": CookieMiddleware(RejectUnrouted(_router)),
+                }
+            ),
+            trusted_hosts=settings.TRUSTED_PROXIES,
+        )
     )
 )

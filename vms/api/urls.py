@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import alerts, changes, drift, guests, images, metrics, storage, systems, views
+from . import alerts, bulk, changes, drift, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
+    path("vms/state", bulk.VmsStateView.as_view(), name="api-vms-state"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
     path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),

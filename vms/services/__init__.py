@@ -1,5 +1,6 @@
 """What changes virtual machines. Nothing here talks to a host: that is what operations are for."""
 
+from .bulk import Outcome, vms_change_state, vms_move
 from .copying import vm_clone, vm_template
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
@@ -29,6 +30,7 @@ __all__ = [
     "NewNic",
     "NewSystem",
     "NewVm",
+    "Outcome",
     "boot_order_set",
     "cd_change",
     "disk_add",
@@ -70,4 +72,6 @@ __all__ = [
     "vm_restore",
     "vm_template",
     "vm_update",
+    "vms_change_state",
+    "vms_move",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -117,6 +117,7 @@ def vms(request: HttpRequest) -> HttpResponse:
         "cards": cards_for(user, page),
         "tabs": tabs(state_counts(managed)),
         "sorts": SORTS,
+        "bulk_key": uuid4().hex,
     }
     return render(request, "manage/vms.html", context)
 

@@ -23,10 +23,33 @@ Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
 VIEWER_LOST = "viewer_lost"
 """Reason of a session whose connection broke off without a close."""
+REMEMBERED_SECONDS = 60.0
+"""How long the agent tells why it ended a session."""
+REMEMBERED_SESSIONS = 512
 
 
 class ConsoleSession:
     """One viewer at one display. The relay feeds it and ends with it; a request changes or ends it from outside."""
+
+    __slots__ = (
+        "_clock",
+        "_end_relay",
+        "_ended_early",
+        "_idle_seconds",
+        "_input_at",
+        "_inputs",
+        "_started_at",
+        "_total_seconds",
+        "bytes_from_viewer",
+        "bytes_to_viewer",
+        "closed",
+        "domain_uuid",
+        "ended",
+        "filter",
+        "kind",
+        "opened_at",
+        "session",
+    )
 
     def __init__(self, domain_uuid: uuid.UUID, request: ConsoleRequest, clock: Clock) -> None:
         self.session = request.session
@@ -36,8 +59,10 @@ class ConsoleSession:
         self.opened_at = dt.datetime.now(dt.UTC)
         self.bytes_to_viewer = 0
         self.bytes_from_viewer = 0
-        self.closed = asyncio.Event()
-        """Set once both connections of the session are gone."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once both connections of the session are gone."""
+        self.ended: CloseCode | None = None
+        """Why the agent ended it: set by its relay."""
         self._clock = clock
         self._idle_seconds = request.idle_seconds
         self._total_seconds = request.total_seconds
@@ -88,6 +113,7 @@ class ConsoleSession:
             bytes_to_viewer=self.bytes_to_viewer,
             bytes_from_viewer=self.bytes_from_viewer,
             idle_seconds=round(self._clock() - self._input_at, 3),
+            ended=self.ended,
         )
 
 
@@ -101,6 +127,8 @@ class Consoles:
         """How many sessions ended, by reason."""
         self._driver = driver
         self._sessions: dict[uuid.UUID, ConsoleSession] = {}
+        self._remembered: dict[uuid.UUID, tuple[float, ConsoleStatus]] = {}
+        """The last status of those that the agent ended, the oldest first."""
         self._past_bytes_to_viewer = 0
         self._past_bytes_from_viewer = 0
 
@@ -145,10 +173,16 @@ class Consoles:
         self.ends[reason] += 1
         self._past_bytes_to_viewer += session.bytes_to_viewer
         self._past_bytes_from_viewer += session.bytes_from_viewer
-        session.closed.set()
+        if session.ended is not None:
+            self._remember(session.status())
+        session.closed.set_result(None)
 
     def status(self, domain_uuid: uuid.UUID, session_id: uuid.UUID) -> ConsoleStatus:
-        """Raises ConsoleNotFound."""
+        """Of an open session, or the last one of a session that the agent ended just now. Raises ConsoleNotFound."""
+        self._forget_old()
+        _at, last = self._remembered.get(session_id, (0.0, None))
+        if last is not None and last.domain == domain_uuid and session_id not in self._sessions:
+            return last
         return self._get(domain_uuid, session_id).status()
 
     def change_mode(self, domain_uuid: uuid.UUID, session_id: uuid.UUID, mode: ConsoleMode) -> ConsoleStatus:
@@ -195,11 +229,22 @@ class Consoles:
         return sessions
 
     async def _wait_closed(self, sessions: Iterable[ConsoleSession]) -> None:
-        waits = [asyncio.ensure_future(session.closed.wait()) for session in sessions]
+        waits = [session.closed for session in sessions]
         if waits:
-            _, late = await asyncio.wait(waits, timeout=self.pace.closing_seconds + 0.5)
-            for wait in late:
-                wait.cancel()
+            await asyncio.wait(waits, timeout=self.pace.closing_seconds + 0.5)
+
+    def _remember(self, last: ConsoleStatus) -> None:
+        self._remembered.pop(last.session, None)  # an id that is used again goes to the end
+        self._remembered[last.session] = (self.clock(), last)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        too_old = self.clock() - REMEMBERED_SECONDS
+        while self._remembered:
+            session_id, (at, _last) = next(iter(self._remembered.items()))
+            if at > too_old and len(self._remembered) <= REMEMBERED_SESSIONS:
+                return
+            del self._remembered[session_id]
 
     def _get(self, domain_uuid: uuid.UUID, session_id: uuid.UUID) -> ConsoleSession:
         session = self._sessions.get(session_id)

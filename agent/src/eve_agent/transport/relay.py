@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,9 +46,29 @@ class Ending:
 
 
 class Relay:
-    """One console. Connect both sides, call :meth:`start`, await :attr:`finished`."""
+    """One console. Connect both sides, and call :meth:`start`."""
 
-    def __init__(self, session: ConsoleSession, pace: Pace) -> None:
+    __slots__ = (
+        "_display",
+        "_display_pulse",
+        "_ending",
+        "_frames",
+        "_greeting",
+        "_is_deaf",
+        "_is_display_full",
+        "_is_viewer_full",
+        "_loop",
+        "_on_end",
+        "_pace",
+        "_pong",
+        "_session",
+        "_timer",
+        "_viewer",
+        "_viewer_pulse",
+    )
+
+    def __init__(self, session: ConsoleSession, pace: Pace, on_end: Callable[[Ending], None]) -> None:
+        """`on_end` is told, once, how it ended, when neither side is connected any more."""
         self._session = session
         self._pace = pace
         self._loop = asyncio.get_running_loop()
@@ -64,7 +85,7 @@ class Relay:
         self._greeting = b""
         self._timer: asyncio.TimerHandle | None = None
         self._ending: Ending | None = None
-        self.finished: asyncio.Future[Ending] = self._loop.create_future()
+        self._on_end: Callable[[Ending], None] | None = on_end
 
     def connect_display(self, transport: asyncio.Transport) -> None:
         """The display's side is there; what it says before :meth:`start` is kept, one read at most."""
@@ -133,6 +154,7 @@ class Relay:
         if self._ending is not None:
             return
         self._ending = Ending(code.name.lower(), detail)
+        self._session.ended = code
         self._close_display()
         if self._viewer is None or self._viewer.is_closing():
             self.viewer_lost()
@@ -156,8 +178,9 @@ class Relay:
         if self._timer is not None:
             self._timer.cancel()
         self._viewer = None
-        if not self.finished.done():
-            self.finished.set_result(self._ending)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self._ending)
 
     def display_lost(self) -> None:
         """The display closed."""
@@ -244,15 +267,18 @@ class Relay:
 
     def _abort_viewer(self) -> None:
         if self._viewer is not None:
+            if self._viewer.get_write_buffer_size():
+                _reset_when_closed(self._viewer)
             self._viewer.abort()
 
 
 class ViewerSide(asyncio.Protocol):
     """The viewer's connection, taken over from HTTP after the 101; nothing parses HTTP on it again."""
 
-    def __init__(self, relay: Relay, http: asyncio.Protocol) -> None:
+    __slots__ = ("_relay",)
+
+    def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._http = http
 
     def data_received(self, data: bytes) -> None:
         """As asyncio."""
@@ -267,13 +293,14 @@ class ViewerSide(asyncio.Protocol):
         self._relay.viewer_is_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio; the HTTP server learns of it too, since it counts its connections."""
+        """As asyncio."""
         self._relay.viewer_lost()
-        self._http.connection_lost(exc)
 
 
 class DisplaySide(asyncio.Protocol):
     """The display's socket."""
+
+    __slots__ = ("_relay",)
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -302,6 +329,12 @@ class DisplaySide(asyncio.Protocol):
 def _keep_queue_short(transport: asyncio.BaseTransport) -> None:
     with suppress(OSError, AttributeError):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def _reset_when_closed(transport: asyncio.BaseTransport) -> None:
+    """What the peer has no room for is thrown away, and it learns at once that the connection is gone: an end of stream would come last."""
+    with suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _acknowledged_bytes(transport: asyncio.BaseTransport) -> int:
