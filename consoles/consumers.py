@@ -16,12 +16,13 @@ from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
 
+from common.arrival import CONNECTION
 from common.context import RequestContext, clean_address, request_context
 from common.threads import in_database_thread
 
 from . import metrics
 from .admission import Admission, Admitted, admit
-from .backlog import SOCKET_PAIR, Backlog
+from .backlog import Backlog
 from .credentials import Handshake
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, LinkLost
 from .frames import FrameRelay
@@ -138,7 +139,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 link,
                 send_bytes=lambda data: self.send(bytes_data=data),
                 close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
-                backlog=Backlog(cast("dict[str, Any]", self.scope).get(SOCKET_PAIR)),
+                backlog=Backlog(cast("dict[str, Any]", self.scope).get(CONNECTION)),
             )
         except (LinkLost, ViewerLeft, ViewerSpokeEarly) as error:
             link.abort()
@@ -176,6 +177,10 @@ async def display_link(admission: Admitted) -> AgentLink:
 def refusal_of(error: Exception, session: ConsoleSession) -> ConsoleRefused:
     """What the viewer is told; a fault of Eve's own goes into the log and is named as such."""
     if isinstance(error, ConsoleRefused):
+        if error.for_staff:
+            log.info(
+                "console_refused_by_host", session=str(session.id), code=int(error.close_code), said=error.for_staff
+            )
         return error
     log.error("console failed", session=str(session.id), exc_info=error)
     return ConsoleRefused(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))

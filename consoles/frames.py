@@ -82,7 +82,7 @@ class FrameRelay:
             async with asyncio.timeout(STALLED_SECONDS):
                 await self._link.send(data)
         except LinkLost as loss:
-            self.finish(Ending(loss.close_code, loss.reason))
+            self.finish(Ending(loss.close_code, loss.reason, loss.said))
         except TimeoutError:
             self.finish(Ending(CloseCode.STALLED, _("The host takes no more bytes.")))
 
@@ -124,7 +124,7 @@ class FrameRelay:
                 async with asyncio.timeout(STALLED_SECONDS):
                     await self._send_bytes(data)
         except LinkLost as loss:
-            return Ending(loss.close_code, loss.reason)
+            return Ending(loss.close_code, loss.reason, loss.said)
         except TimeoutError:
             return Ending(CloseCode.STALLED, _("The viewer takes no more bytes."))
         except OSError:  # the server says so when the viewer is gone; its disconnect message follows

@@ -105,6 +105,8 @@ class LiveConsole:
     # ------------------------------------------------------------------------------------------ its end
 
     def _relay_ended(self, ending: Ending) -> None:
+        if ending.said:
+            log.info("console_ended_by_host", session=str(self.id), code=ending.code, said=ending.said)
         if ending.is_a_guess:
             self._begin_end(ending.code, ending.reason, ask=True)
         else:

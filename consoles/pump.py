@@ -284,5 +284,5 @@ def _keep_queues_short(viewer: asyncio.Transport, agent: asyncio.Transport) -> N
 
 
 def _agents_ending(payload: bytes) -> Ending:
-    code, reason = close_words(payload)
-    return Ending(code if 1000 <= code < 5000 else CloseCode.INTERNAL_ERROR, clean_words(reason))
+    code, said = close_words(payload)
+    return Ending(code if 1000 <= code < 5000 else CloseCode.INTERNAL_ERROR, said=clean_words(said))

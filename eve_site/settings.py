@@ -73,10 +73,12 @@ INSTALLED_APPS = [
     "hypervisors",
     "vms",
     "consoles",
+    "notifications",
 ]
 
 MIDDLEWARE = [
     "common.middleware.RequestContextMiddleware",
+    "eve_site.loops.RedirectLoopMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -203,7 +205,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_AGE = 14 * DAY_SECONDS
 SECURE_SSL_REDIRECT = _is_https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^static/"]
+"""Styles too: a page that says why https does not arrive here has to look like one."""
 SECURE_HSTS_SECONDS = env.whole(
     "EVE_HSTS_SECONDS", 365 * DAY_SECONDS if _is_https else 0, least=0, most=3650 * DAY_SECONDS
 )
@@ -293,6 +296,10 @@ SPECTACULAR_SETTINGS = {
         "ImageStateEnum": "vms.models.ImageState",
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
         "ConsoleKindEnum": "consoles.models.ConsoleKind",
+        "NotificationKindEnum": "notifications.models.Kind",
+        "ChosenKindEnum": "notifications.api.serializers.KINDS",
+        "NotificationWayEnum": "notifications.models.Way",
+        "DeliveryStateEnum": "notifications.models.DeliveryState",
     },
 }
 
@@ -321,6 +328,8 @@ QUOTA = {
 """Of a project that has no limits of its own; 0: any amount."""
 IMAGE_MAX_BYTES = env.whole("EVE_IMAGE_MAX_GIB", 64, least=1, most=16_384) * 2**30
 """The longest file that an image may be."""
+UPLOAD_HOURS = env.whole("EVE_UPLOAD_HOURS", 24, least=0, most=8760)
+"""After that long without a piece, an upload is given up and what has arrived is deleted; 0: never."""
 IMAGE_ALLOW_PRIVATE = env.flag("EVE_IMAGE_ALLOW_PRIVATE", default=False)
 """Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
 DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")
@@ -340,6 +349,21 @@ HOST_MEMORY_BYTES = env.whole("EVE_HOST_MEMORY_MIB", 1024, least=0, most=1_048_5
 
 LIVE_SOCKETS_PER_USER = env.whole("EVE_LIVE_SOCKETS_PER_USER", 64, least=1, most=1000)
 """Of open pages, in one process; further ones go on without being live."""
+
+# ---------------------------------------------------------------------------------------------- Notifications
+
+NOTIFY_AWAY_SECONDS = env.whole("EVE_NOTIFY_AWAY_SECONDS", 60, least=0, most=DAY_SECONDS)
+"""As long a host has to be away, short returns included, before that is told."""
+NOTIFY_BACK_SECONDS = env.whole("EVE_NOTIFY_BACK_SECONDS", 300, least=0, most=DAY_SECONDS)
+"""As long it has to be back without a break before that is told."""
+NOTIFY_QUOTA_PERCENT = env.whole("EVE_NOTIFY_QUOTA_PERCENT", 80, least=1, most=99)
+"""From this share of a limit on it counts as nearly used up."""
+NOTIFICATION_DAYS = env.whole("EVE_NOTIFICATION_DAYS", 90, least=1, most=3650)
+"""As long notifications and deliveries are kept."""
+WEBHOOK_ALLOW_PRIVATE = env.flag("EVE_WEBHOOK_ALLOW_PRIVATE", default=False)
+"""Whether webhooks may lead to loopback, link-local and private addresses: any owner of a project could then send requests there."""
+WEBHOOK_CA_BUNDLE = env.text("EVE_WEBHOOK_CA_BUNDLE")
+"""Certificates of authorities that are trusted beside the system's, in PEM."""
 
 # ---------------------------------------------------------------------------------------------- Consoles
 

@@ -42,6 +42,7 @@ def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, se
         return False
     with AgentClient(hypervisor, seconds=seconds) as client:
         facts = client.host_facts()
+        offset = facts.time - timezone.now()
         domains = client.domains()
         contract_version = client.contract_version
     rows = Hypervisor.objects.filter(pk=hypervisor_id, enrolled_at=enrolled_at).exclude(state=HypervisorState.REVOKED)
@@ -49,6 +50,7 @@ def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, se
         facts=facts_as_plain(facts),
         domain_count=len(domains),
         contract_version=contract_version,
+        clock_offset_seconds=round(offset.total_seconds()),
         last_seen_at=timezone.now(),
     )
     if not is_present:

@@ -76,8 +76,10 @@ class Hypervisor(models.Model):
     facts = models.JSONField(_("facts"), default=dict, blank=True, editable=False)
     """:class:`eve_agent.wire.host.HostFacts` as plain JSON; empty until first seen."""
     domain_count = models.PositiveIntegerField(_("domains"), null=True, blank=True, editable=False)
-    """How many domains the host reported last."""
+    """How many domains the host has, as it listed them last and said since."""
     contract_version = models.PositiveSmallIntegerField(_("contract"), null=True, blank=True, editable=False)
+    clock_offset_seconds = models.BigIntegerField(_("clock's offset"), null=True, blank=True, editable=False)
+    """How far its clock was ahead of Eve's when the facts came; below zero, behind."""
     certificate_serial = models.CharField(_("certificate's serial"), max_length=40, blank=True, editable=False)
     certificate_fingerprint = models.CharField(
         _("certificate's fingerprint"), max_length=64, blank=True, editable=False

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import os
 import resource
 import signal
+import threading
 import warnings
 
 from PIL import Image, UnidentifiedImageError
@@ -16,10 +19,19 @@ CPU_SECONDS = 4
 MEMORY_BYTES = 1024**3
 
 
-def bound_memory() -> None:
-    """To be called once, first thing in the process."""
+def settle_in() -> None:
+    """To be called once, first thing in the process: it takes no more memory than it may, and ends with Eve, also where she is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """The pool's queue never ends, since this process holds both its ends; and the server of forks lives as long as this."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 def reencode_in_time(data: bytes, width: int | None) -> bytes | None:

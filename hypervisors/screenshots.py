@@ -50,7 +50,7 @@ def _current_pool() -> ProcessPoolExecutor:
             _pool = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=multiprocessing.get_context("forkserver"),
-                initializer=picture.bound_memory,
+                initializer=picture.settle_in,
                 max_tasks_per_child=PICTURES_PER_PROCESS,
             )
         return _pool

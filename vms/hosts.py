@@ -1,9 +1,8 @@
-"""Hypervisors as staff's pages show them: capacity, VMs, what to mind."""
+"""Hypervisors as staff's pages show them: capacity and VMs. What to mind is in :mod:`vms.alerts`."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,13 +10,11 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts
 
 from accounts.models import User
-from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.models import Hypervisor
 from hypervisors.selectors import hypervisors_for
 
 from .models import VmState
@@ -42,19 +39,6 @@ class Share:
     def tone(self) -> str:
         """The bar's colour: ``w`` from 80 %, ``b`` from 90 %."""
         return "b" if self.percent >= 90 else "w" if self.percent >= 80 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Something that staff should look at."""
-
-    icon: str
-    tone: str
-    title: str
-    text: str
-    since: dt.datetime | None
-    url_name: str = ""
-    url_id: object = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +74,11 @@ class Host:
         return Share(total - sum(pool.available_bytes for pool in pools), total) if total else None
 
     @property
+    def clock_behind_seconds(self) -> int:
+        """How far its clock is behind Eve's."""
+        return -(self.row.clock_offset_seconds or 0)
+
+    @property
     def certificate_days(self) -> int | None:
         """How long its certificate is still good; below zero once it ended."""
         end = self.row.certificate_expires_at
@@ -116,40 +105,6 @@ def total_of(shares: Iterable[Share | None]) -> Share | None:
     """All of them together; None where none is known."""
     known = [share for share in shares if share]
     return Share(sum(share.used for share in known), sum(share.total for share in known)) if known else None
-
-
-def alerts_of(hosts: Sequence[Host]) -> list[Alert]:
-    """What to mind, the worst first."""
-    found = [alert for host in hosts for alert in _alerts_of(host)]
-    order = {"bad": 0, "away": 1, "warn": 2}
-    return sorted(found, key=lambda alert: order[alert.tone])
-
-
-def _alerts_of(host: Host) -> Iterable[Alert]:
-    row = host.row
-    here = {"since": row.state_since, "url_name": "manage-hypervisor", "url_id": row.pk}
-    vms = ngettext("%d VM is shown as unknown.", "%d VMs are shown as unknown.", row.unknown_count) % row.unknown_count
-    if row.state == HypervisorState.OFFLINE:
-        title = _("%(host)s does not answer") % {"host": row.name}
-        yield Alert("cloud-off", "away", title, f"{row.state_reason} {vms}".strip(), **here)
-    elif row.state == HypervisorState.LIBVIRT_DOWN:
-        title = _("libvirt on %(host)s does not answer") % {"host": row.name}
-        yield Alert("plug-connected-x", "warn", title, f"{row.state_reason} {vms}".strip(), **here)
-    elif row.state == HypervisorState.REJECTED:
-        title = _("%(host)s is not trusted") % {"host": row.name}
-        yield Alert("fingerprint", "bad", title, f"{row.state_reason} {vms}".strip(), **here)
-    elif row.state == HypervisorState.REVOKED:
-        title = _("%(host)s is shut out") % {"host": row.name}
-        yield Alert("lock", "bad", title, _("Its certificate was revoked. Enrol it again to bring it back."), **here)
-    days = host.certificate_days
-    if days is not None and host.is_certificate_short and row.state != HypervisorState.REVOKED:
-        if days < 0:
-            title = _("The certificate of %(host)s has ended") % {"host": row.name}
-        else:
-            title = _("The certificate of %(host)s was not renewed") % {"host": row.name}
-        left = ngettext("Valid for %d day.", "Valid for %d days.", max(days, 0)) % max(days, 0)
-        text = f"{left} {_('Running VMs are not affected.')}"
-        yield Alert("certificate", "warn", title, text, None, "manage-hypervisor", row.pk)
 
 
 def _counted(hypervisors: QuerySet[Hypervisor]) -> QuerySet[Hypervisor]:

@@ -20,7 +20,8 @@ from eve_agent.wire.domain import Domain
 from hypervisors.models import Hypervisor, HypervisorState
 
 from . import live
-from .facts import clean_domain
+from .comparing import compared
+from .facts import clean_domain, domain_of
 from .models import DiscoveredDomain, Lifecycle, Vm, VmState
 from .states import state_of
 
@@ -38,8 +39,10 @@ _VM_FIELDS = (
     "facts",
     "seen_vcpus",
     "seen_memory_bytes",
+    "differences",
 )
 _CHUNK = 500
+_ABSENT = (VmState.MISSING, VmState.CREATING)
 
 
 @transaction.atomic
@@ -52,7 +55,8 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
     reported = {domain.uuid: domain for domain in domains}
     changed: list[Vm] = []
     changes: list[live.VmChange] = []
-    for vm in Vm.objects.select_for_update().filter(hypervisor=host).order_by("pk"):
+    locked = Vm.objects.select_for_update().filter(hypervisor=host).order_by("pk")
+    for vm in locked.prefetch_related("disks", "nics"):
         domain = reported.pop(vm.pk, None)
         change = _take_in(vm, domain, host, now) if domain else _lose(vm, host, now)
         if change:
@@ -62,7 +66,7 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
     Vm.objects.bulk_create(
         changed, update_conflicts=True, unique_fields=["id"], update_fields=_VM_FIELDS, batch_size=_CHUNK
     )
-    Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.MISSING, VmState.CREATING)).update(last_seen_at=now)
+    Vm.objects.filter(hypervisor=host).exclude(state__in=_ABSENT).update(last_seen_at=now)
     _discover(host, reported, now)
     live.announce(changes)
 
@@ -82,12 +86,16 @@ def domain_apply(*, hypervisor_id: UUID, domain: Domain, unless_seen_since: dt.d
     vm = Vm.objects.select_for_update().filter(pk=domain.uuid).first()
     if vm is None or vm.hypervisor_id != host.pk:
         _discover_one(host, domain, is_conflict=vm is not None, now=now)
+        _recount(host)
         return
     if unless_seen_since and vm.last_seen_at and vm.last_seen_at > unless_seen_since:
         return
+    was_absent = vm.state in _ABSENT
     change = _take_in(vm, domain, host, now)
     vm.last_seen_at = now
     vm.save(update_fields=[*_VM_FIELDS, "last_seen_at"])
+    if was_absent:
+        _recount(host)
     if change:
         live.announce([change])
 
@@ -104,6 +112,7 @@ def domain_remove(*, hypervisor_id: UUID, domain_uuid: UUID) -> None:
         live.announce([change])
     if DiscoveredDomain.objects.filter(hypervisor=host, uuid=domain_uuid).delete()[0]:
         live.announce_drift(host.site_id)
+    _recount(host)
 
 
 @transaction.atomic
@@ -115,7 +124,7 @@ def host_state_apply(*, hypervisor_id: UUID, state: str, since: dt.datetime) -> 
     live.announce_host(hypervisor_id=host.pk, site_id=host.site_id, state=state)
     if state == HypervisorState.ONLINE:
         return
-    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, VmState.MISSING, VmState.CREATING))
+    known = Vm.objects.filter(hypervisor=host).exclude(state__in=(VmState.UNKNOWN, *_ABSENT))
     rows = list(known.select_for_update().values_list("pk", "project_id"))
     known.update(
         state_before=F("state"),
@@ -132,17 +141,37 @@ def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
     clean = clean_domain(domain)
     if not vm.is_made_by_eve:
         vm.name = clean.name
-    vm.facts = codec.to_plain(clean)
-    vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
+    if not clean.is_outline:
+        vm.facts = codec.to_plain(clean)
+        vm.seen_vcpus, vm.seen_memory_bytes = _seen(clean)
+        vm.differences = compared(vm, clean)
     _set_state(vm, state_of(clean), clean.reason[:100], now)
 
 
-def _seen(vm: Vm, domain: Domain) -> tuple[int, int]:
-    """vCPUs and memory as the host has them. What is agreed and waits for the next start is no difference."""
-    then = domain.next_start
-    if then is not None and (then.vcpus, then.memory_bytes) == (vm.vcpus, vm.memory_bytes):
-        return then.vcpus, then.memory_bytes
-    return domain.vcpus, domain.memory_bytes
+@transaction.atomic
+def differences_refresh(vm_id: UUID) -> None:
+    """A change of it has ended, so that other disks and cards may be agreed than when its host reported it last."""
+    vm = Vm.objects.select_for_update(of=("self",)).select_related("hypervisor").filter(pk=vm_id).first()
+    domain = domain_of(vm.facts) if vm else None
+    if vm is None or domain is None or vm.state == VmState.MISSING:
+        return
+    before, vm.differences = vm.differences, compared(vm, domain)
+    if vm.differences != before:
+        vm.save(update_fields=["differences"])
+        live.announce_drift(vm.hypervisor.site_id)
+
+
+def _recount(host: Hypervisor) -> None:
+    """One came or went: until the host lists all again, it has those that are known of it."""
+    there = Vm.objects.filter(hypervisor=host).exclude(state__in=_ABSENT).count()
+    there += DiscoveredDomain.objects.filter(hypervisor=host).count()
+    Hypervisor.objects.filter(pk=host.pk, domain_count__isnull=False).update(domain_count=there)
+
+
+def _seen(domain: Domain) -> tuple[int, int]:
+    """vCPUs and memory as the host has them for good: what a running guest gets at its next start counts, not what it has now."""
+    then = domain.next_start or domain
+    return then.vcpus, then.memory_bytes
 
 
 def _take_in(vm: Vm, domain: Domain, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:
@@ -157,6 +186,7 @@ def _lose(vm: Vm, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:
     before = _picture(vm)
     _set_state(vm, VmState.MISSING, "", now)
     vm.seen_vcpus = vm.seen_memory_bytes = None
+    vm.differences = []
     return _change(vm, host, before)
 
 
@@ -225,7 +255,9 @@ def _discovered(host: Hypervisor, domain: Domain, *, is_conflict: bool, now: dt.
 def _update_discovered(row: DiscoveredDomain, domain: Domain, *, is_conflict: bool) -> bool:
     clean = clean_domain(domain)
     before = (row.name, row.facts, row.is_conflict)
-    row.name, row.facts, row.is_conflict = clean.name, codec.to_plain(clean), is_conflict
+    row.name, row.is_conflict = clean.name, is_conflict
+    if not clean.is_outline:
+        row.facts = codec.to_plain(clean)
     return before != (row.name, row.facts, row.is_conflict)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.urls import NoReverseMatch, reverse
 from eve_agent.wire.storage import Volume
 
 from accounts.models import User
@@ -31,6 +33,13 @@ class PoolOfHost:
     def site(self) -> Site:
         """Where its host is."""
         return self.hypervisor.site
+
+    @property
+    def url(self) -> str:
+        """Its page; the list where a host gives it a name that no pool can have."""
+        with contextlib.suppress(NoReverseMatch):
+            return reverse("manage-pool", args=[self.hypervisor.pk, self.name])
+        return reverse("manage-pools")
 
     @property
     def is_usable(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.errors import ErrorCode
 
@@ -49,7 +50,7 @@ def piece_send(*, image: Image, user: User, offset: int, length: int, data: Iter
         )
     try:
         with AgentClient(copy.hypervisor) as agent:
-            return agent.image_send(copy.pool, image.pk, data, offset=offset).size_bytes
+            received = agent.image_send(copy.pool, image.pk, data, offset=offset).size_bytes
     except AgentRefused as refusal:
         if refusal.agent_code is ErrorCode.OFFSET_MISMATCH:
             received = upload_received(image=image, user=user)
@@ -62,6 +63,8 @@ def piece_send(*, image: Image, user: User, offset: int, length: int, data: Iter
                 agent_code=refusal.agent_code.value,
             ) from refusal
         raise
+    Image.objects.filter(pk=image.pk).update(received_at=timezone.now())
+    return received
 
 
 def _waiting_copy(image: Image) -> ImageCopy:

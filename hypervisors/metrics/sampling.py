@@ -32,8 +32,9 @@ PAUSE_SECONDS = 60.0
 
 
 async def sample_forever(host: Assignment, workers: Workers) -> None:
-    """Until cancelled. What goes wrong leaves a gap in the graphs, and nothing else."""
+    """Until cancelled. What goes wrong leaves a gap in the graphs and a warning at its begin, and nothing else."""
     recorder = Recorder(host.hypervisor_id)
+    is_failing = False
     try:
         while True:
             await asyncio.sleep(STEP_SECONDS - (time.time() - _offset(host)) % STEP_SECONDS)
@@ -43,8 +44,11 @@ async def sample_forever(host: Assignment, workers: Workers) -> None:
                 await workers.sample_host(_announce, host, recorder.minute)
                 if ended is not None:
                     await workers.write(block_store, hypervisor_id=host.hypervisor_id, block=ended)
+                is_failing = False
             except (EveError, DatabaseFault) as error:
-                log.info("not_sampled", hypervisor=host.name, why=str(error))
+                tell = log.info if is_failing else log.warning
+                tell("not_sampled", hypervisor=host.name, why=str(error))
+                is_failing = True
                 await asyncio.sleep(PAUSE_SECONDS)
             except Exception:  # whatever a host answers, the counting goes on
                 log.exception("sampling_failed", hypervisor=host.name)

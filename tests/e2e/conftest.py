@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.services.mail import Mails, mail_server
+
 from .house import PASSWORD, House, house
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class World:
 
     house: House
     sandbox: LibvirtSandbox
+    mails: Mails
     vm_id: str
     vm_name: str
     acme: str
@@ -87,10 +90,17 @@ def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSand
     """Everything, running."""
     name = "acme-web"
     vm_id = libvirt_sandbox.start_demo(name)
-    with house(tmp_path_factory.mktemp("house"), libvirt_uri=libvirt_sandbox.uri) as home:
+    with (
+        mail_server() as mails,
+        house(
+            tmp_path_factory.mktemp("house"),
+            libvirt_uri=libvirt_sandbox.uri,
+            settings={"EVE_EMAIL_URL": f"smtp://127.0.0.1:{mails.port}"},
+        ) as home,
+    ):
         people = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])
         home.manage("vm_adopt", vm_id, "--project", people["acme"])
-        yield World(house=home, sandbox=libvirt_sandbox, vm_id=vm_id, vm_name=name, acme=people["acme"])
+        yield World(house=home, sandbox=libvirt_sandbox, mails=mails, vm_id=vm_id, vm_name=name, acme=people["acme"])
 
 
 @pytest.fixture(scope="session")

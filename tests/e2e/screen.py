@@ -33,8 +33,13 @@ def lit_pixels(page: Page) -> int:
 
 
 def type_line(page: Page, text: str) -> None:
-    """Types `text` and Enter at the guest, with Shift held where the key needs it: noVNC sends scan codes."""
+    """Clicks the guest's screen, and types `text` and Enter."""
     page.locator("#screen canvas").click()
+    press_line(page, text)
+
+
+def press_line(page: Page, text: str) -> None:
+    """Types `text` and Enter at what has the focus, with Shift held where the key needs it: noVNC sends scan codes."""
     for letter in text:
         if letter in SHIFTED:
             page.keyboard.press(f"Shift+{SHIFTED[letter]}")

@@ -15,6 +15,7 @@ from consoles.sweeper import sweep_forever
 from eve_site import lifespan
 from eve_site.asgi import application
 from tests.cast import Cast
+from vms.sweeper import sweep_forever as sweep_uploads_forever
 
 
 def test_health_needs_nothing(client: Client) -> None:
@@ -69,9 +70,9 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
     assert len(runs) == 2
 
 
-@pytest.mark.parametrize(("is_embedded", "count"), [(True, 4), (False, 2)])
-def test_every_server_sweeps_the_consoles_of_killed_ones(settings: Any, is_embedded: bool, count: int) -> None:
+@pytest.mark.parametrize(("is_embedded", "count"), [(True, 6), (False, 3)])
+def test_every_server_sweeps(settings: Any, is_embedded: bool, count: int) -> None:
     settings.EMBEDDED = is_embedded
     tasks = lifespan._background_tasks()
-    assert sweep_forever in tasks
+    assert {sweep_forever, sweep_uploads_forever} <= set(tasks)
     assert len(tasks) == count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import math
 import uuid
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from eve_agent.wire.domain import DomainState
 from eve_agent.wire.stats import DiskStats, DomainStats, HostStats, NicStats, Stats
 
+from hypervisors.errors import HostAway
 from hypervisors.metrics import sampling
 from hypervisors.metrics.blocks import FIELDS, UNKNOWN, find, pack, unpack
 from hypervisors.metrics.reading import metrics_graph
@@ -196,3 +198,32 @@ def test_a_real_agent_is_sampled_and_what_was_begun_is_kept_at_the_end(agent, wa
     assert announced[-1] == (agent.hypervisor.pk, sorted(series))
     assert len(series) > 1
     assert any(not math.isnan(sample[0]) for samples in series.values() for sample in samples)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_cannot_be_counted_is_warned_of_once_until_it_was_counted_again(agent, watch, monkeypatch, caplog):
+    monkeypatch.setattr(sampling, "STEP_SECONDS", 0.2)
+    monkeypatch.setattr(sampling, "PAUSE_SECONDS", 0.1)
+    answers = [HostAway("away"), HostAway("still away"), None, HostAway("away again"), HostAway("still away")]
+    ask = sampling._ask
+
+    def answer(host):
+        if answers and (error := answers.pop(0)) is not None:
+            raise error
+        return ask(host)
+
+    monkeypatch.setattr(sampling, "_ask", answer)
+    caplog.set_level(logging.INFO)
+    watch()
+
+    def told() -> list[tuple[str, str]]:
+        events = [(record.levelname, record.msg) for record in caplog.records if isinstance(record.msg, dict)]
+        return [(level, event["why"]) for level, event in events if event["event"] == "not_sampled"]
+
+    eventually(lambda: len(told()) == 4)
+    assert told() == [
+        ("WARNING", "away"),
+        ("INFO", "still away"),
+        ("WARNING", "away again"),
+        ("INFO", "still away"),
+    ]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,6 +17,20 @@ from PIL import Image
 from hypervisors import picture
 from hypervisors.errors import BadAnswer
 from hypervisors.screenshots import screenshot_png
+from tests.hypervisors.conftest import eventually
+
+DECODES_AND_WAITS = """
+import io, sys
+from PIL import Image
+from hypervisors.screenshots import screenshot_png
+
+if __name__ == "__main__":
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG")
+    screenshot_png("image/png", out.getvalue())
+    print("decoded", flush=True)
+    sys.stdin.read()
+"""
 
 
 def image(kind: str, size: tuple[int, int] = (64, 48)) -> bytes:
@@ -86,3 +105,40 @@ def test_a_child_that_dies_is_replaced(monkeypatch):
     with pytest.raises(BadAnswer, match="takes too much"):
         screenshot_png("image/png", image("PNG"))
     assert screenshot_png("image/png", image("PNG")).startswith(b"\x89PNG")
+
+
+def test_no_helper_outlives_an_eve_that_was_killed(tmp_path: Path):
+    program = tmp_path / "decodes.py"
+    program.write_text(DECODES_AND_WAITS)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=env,
+        text=True,
+        start_new_session=True,
+    ) as eve:
+        assert eve.stdout is not None
+        assert eve.stdout.readline() == "decoded\n"
+        assert len(of_session(eve.pid)) >= 3  # Eve, the server of forks and the decoder
+        eve.kill()
+        eve.wait()
+    try:
+        eventually(lambda: not of_session(eve.pid), seconds=20)
+    finally:
+        for left in of_session(eve.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def of_session(leader: int) -> list[int]:
+    """The processes that began in the session of that one, as far as they live."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _parent, _group, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == leader and state != "Z":
+            found.append(int(folder.name))
+    return found

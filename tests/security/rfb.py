@@ -29,11 +29,17 @@ class Display:
         self.viewers = 0
         self.is_flooding = threading.Event()
         """Set: each key is answered by bells without end."""
+        self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Ends it."""
         self._listener.close()
+
+    def hang_up(self) -> None:
+        """Ends all connections."""
+        for sock in list(self._open):
+            sock.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -43,6 +49,7 @@ class Display:
 
     def _serve(self, sock: socket.socket) -> None:
         self.viewers += 1
+        self._open.add(sock)
         with contextlib.suppress(OSError), sock, sock.makefile("rb") as stream:
             sock.sendall(b"RFB 003.008\n")
             stream.read(12)
@@ -57,6 +64,7 @@ class Display:
                     sock.sendall(BELL)
                 while self.is_flooding.is_set():
                     sock.sendall(BELL * 65536)
+        self._open.discard(sock)
         self.viewers -= 1
 
 

@@ -137,9 +137,15 @@ class LibvirtSandbox:
         raise LookupError(f"No QEMU runs the guest {who}.")
 
     def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
-        """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own."""
+        """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own.
+
+        Raises RuntimeError with what it complained of.
+        """
         nsenter = [*as_root(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
-        return subprocess.run([*nsenter, *command], input=data, capture_output=True, check=True, timeout=30).stdout
+        done = subprocess.run([*nsenter, *command], input=data, capture_output=True, check=False, timeout=30)
+        if done.returncode != 0:
+            raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
 
     @property
     def small_folder(self) -> Path:

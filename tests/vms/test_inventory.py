@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import uuid
 
 import pytest
 from django.utils import timezone
 from eve_agent.wire.domain import DomainState
 
-from hypervisors.models import HypervisorState
+from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.signals import domain_seen, domain_vanished, hypervisor_state_changed, inventory_seen
 from tests.vms.conftest import domain_of_vm, make_domain
 from vms import inventory, live
+from vms.drift import Drift
+from vms.errors import AdoptionRefused
 from vms.models import DiscoveredDomain, Vm, VmState
+from vms.services import vm_adopt
 from vms.signals import vm_state_changed
+
+OTHER = uuid.uuid4()
 
 
 def listed(hypervisor, *domains):
@@ -23,6 +29,10 @@ def listed(hypervisor, *domains):
 
 def seen(hypervisor, domain):
     domain_seen.send(sender=None, hypervisor_id=hypervisor.pk, domain=domain)
+
+
+def vanished(hypervisor, domain_uuid):
+    domain_vanished.send(sender=None, hypervisor_id=hypervisor.pk, domain_uuid=domain_uuid)
 
 
 def away(hypervisor, state=HypervisorState.OFFLINE, since=None):
@@ -45,6 +55,21 @@ def test_a_vm_takes_state_reason_and_facts(cast):
     assert vm.facts["disks"][0]["target"] == "vda"
     assert (vm.vcpus, vm.seen_vcpus) == (1, 7)
     assert vm.last_seen_at is not None
+
+
+def test_an_outline_says_the_state_and_leaves_what_was_known(cast):
+    listed(cast.hypervisor_here, domain_of_vm(cast.acme_vm, vcpus=7), make_domain("other", uuid=OTHER))
+    outline = {"vcpus": 0, "memory_bytes": 0, "disks": (), "is_outline": True}
+    hung = domain_of_vm(cast.acme_vm, state=DomainState.PAUSED, reason="ioerror", **outline)
+    listed(cast.hypervisor_here, hung, make_domain("other", uuid=OTHER, **outline), make_domain("new", **outline))
+    vm = Vm.objects.get(pk=cast.acme_vm.pk)
+    assert (vm.state, vm.state_reason, vm.seen_vcpus) == (VmState.PAUSED, "ioerror", 7)
+    assert vm.facts["disks"][0]["target"] == "vda"
+    assert DiscoveredDomain.objects.get(uuid=OTHER).facts["disks"]
+    new = DiscoveredDomain.objects.get(name="new")
+    assert new.facts == {}
+    with pytest.raises(AdoptionRefused, match="may not answer"):
+        vm_adopt(discovered=new, project=cast.acme, user=cast.staff_here)
 
 
 def test_a_state_keeps_its_time_while_it_stays(cast):
@@ -100,14 +125,14 @@ def test_another_hosts_vm_is_a_conflict_and_never_moves(cast, how):
 
 
 def test_another_host_cannot_make_a_vm_vanish(cast):
-    domain_vanished.send(sender=None, hypervisor_id=cast.hypervisor_there.pk, domain_uuid=cast.acme_vm.pk)
+    vanished(cast.hypervisor_there, cast.acme_vm.pk)
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.RUNNING
 
 
 def test_one_event_changes_one_vm(cast):
     seen(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF, reason="destroyed"))
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.OFF
-    domain_vanished.send(sender=None, hypervisor_id=cast.hypervisor_here.pk, domain_uuid=cast.acme_vm.pk)
+    vanished(cast.hypervisor_here, cast.acme_vm.pk)
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.MISSING
 
 
@@ -116,8 +141,31 @@ def test_an_event_of_an_unknown_domain_is_kept_until_it_vanishes(cast):
     seen(cast.hypervisor_here, domain)
     seen(cast.hypervisor_here, domain)
     assert DiscoveredDomain.objects.get().uuid == domain.uuid
-    domain_vanished.send(sender=None, hypervisor_id=cast.hypervisor_here.pk, domain_uuid=domain.uuid)
+    vanished(cast.hypervisor_here, domain.uuid)
     assert not DiscoveredDomain.objects.exists()
+
+
+def count_of(hypervisor):
+    return Hypervisor.objects.get(pk=hypervisor.pk).domain_count
+
+
+def test_what_comes_and_goes_between_two_listings_is_counted(cast):
+    """Else the page of drift tells of a difference that there is none, until the next listing."""
+    Hypervisor.objects.filter(pk=cast.hypervisor_here.pk).update(domain_count=1)
+    domain = make_domain("legacy-dns")
+    seen(cast.hypervisor_here, domain)
+    seen(cast.hypervisor_here, domain)
+    assert count_of(cast.hypervisor_here) == 2
+    vm_adopt(discovered=DiscoveredDomain.objects.get(), project=cast.acme, user=cast.superuser)
+    assert Drift(cast.superuser).counts == []
+    vanished(cast.hypervisor_here, domain.uuid)
+    assert count_of(cast.hypervisor_here) == 1
+    assert Drift(cast.superuser).counts == []
+    seen(cast.hypervisor_here, domain)
+    assert count_of(cast.hypervisor_here) == 2
+    Vm.objects.filter(pk=domain.uuid).delete()
+    vanished(cast.hypervisor_here, domain.uuid)
+    assert Drift(cast.superuser).counts == []
 
 
 @pytest.mark.parametrize("state", [DomainState.OFF, DomainState.PAUSED])

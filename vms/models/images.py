@@ -67,6 +67,8 @@ class Image(models.Model):
         settings.AUTH_USER_MODEL, verbose_name=_("who"), on_delete=models.SET_NULL, null=True, related_name="+"
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    received_at = models.DateTimeField(default=timezone.now, editable=False)
+    """Of an upload: when something of it came last."""
 
     class Meta:
         verbose_name = _("image")

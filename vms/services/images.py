@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_URL, check_object_name, check_sha256
 
@@ -15,8 +18,10 @@ from accounts.models import Project, Role, User
 from accounts.selectors import role_in
 from accounts.services import audit_record
 from common.errors import Invalid
-from hypervisors.models import Hypervisor, Site
+from common.sweeping import MOST_AT_ONCE
+from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for, sites_for
+from operations.errors import OperationRunning
 from operations.models import Operation
 from operations.services import operation_create
 from vms.errors import ActionNotAllowed, ImageInUse, ImageNotReady
@@ -100,6 +105,7 @@ def image_check(*, image: Image, user: User) -> Operation:
     require_manager(user, image)
     if image.state != ImageState.COMING or image.source_url:
         raise ImageNotReady(_("Image %(name)s waits for no upload.") % {"name": image.name})
+    Image.objects.filter(pk=image.pk).update(received_at=timezone.now())
     return _queue(CHECK, image, user)
 
 
@@ -137,6 +143,34 @@ def image_delete(*, image: Image, user: User) -> Operation:
     operation = _queue(DELETE, image, user)
     Image.objects.filter(pk=image.pk).update(state=ImageState.REMOVING, state_reason="")
     return operation
+
+
+def uploads_sweep() -> int:
+    """Gives up uploads of which nothing came for :data:`settings.UPLOAD_HOURS`: they are deleted, on their hosts too. Returns how many.
+
+    One whose host is away is left for later: else its bytes would stay there.
+    """
+    if not settings.UPLOAD_HOURS:
+        return 0
+    before = timezone.now() - dt.timedelta(hours=settings.UPLOAD_HOURS)
+    waiting = Image.objects.filter(state=ImageState.COMING, source_url="", received_at__lt=before)
+    here = waiting.filter(copies__hypervisor__state=HypervisorState.ONLINE)
+    return sum(_upload_give_up(key, before) for key in here.values_list("pk", flat=True)[:MOST_AT_ONCE])
+
+
+@transaction.atomic
+def _upload_give_up(image_id: UUID, before: dt.datetime) -> bool:
+    """False where it went on meanwhile, or is being checked or made."""
+    waiting = Image.objects.filter(pk=image_id, state=ImageState.COMING, received_at__lt=before)
+    image = waiting.select_for_update(skip_locked=True).first()
+    if image is None:
+        return False
+    try:
+        _queue(DELETE, image, None, is_given_up=True)
+    except OperationRunning:
+        return False
+    Image.objects.filter(pk=image.pk).update(state=ImageState.REMOVING, state_reason="")
+    return True
 
 
 def image_hold(image: Image) -> None:
@@ -220,7 +254,7 @@ def _require_maker(user: User, wanted: NewImage) -> None:
         )
 
 
-def _queue(kind: str, image: Image, user: User, **arguments: Any) -> Operation:
+def _queue(kind: str, image: Image, user: User | None, **arguments: Any) -> Operation:
     return operation_create(kind=kind, target=image, project=image.project, user=user, arguments=arguments)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -18,21 +18,25 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.callers import caller
 from accounts.models import Project
 from accounts.pages import staff_required
+from accounts.selectors import audit_events_for
 from common.errors import EveError
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
+from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
-from vms.drift import Drift, rightful_vms
+from vms.drift import Drift, entries_of, rightful_vms
 from vms.facts import display_warnings, domain_of, exposed_displays
-from vms.hosts import alerts_of, host_for, hosts_for, total_of
+from vms.hosts import host_for, hosts_for, total_of
 from vms.listing import SORTS, Listing, tabs
 from vms.models import Vm, VmState
 from vms.selectors import discovered_for, state_counts, vms_managed_by
-from vms.services import vm_accept_drift, vm_adopt, vm_forget
+from vms.services import vm_accept_drift, vm_adopt, vm_forget, vm_restore
+from vms.storage import pools_of
 
 from .frames import manage_context, search_text
 
 PAGE = 50
+EVENTS = 8
 
 
 @staff_required
@@ -44,12 +48,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     hosts = hosts_for(user)
     known = [host for host in hosts if host.facts]
     counts = state_counts(vms_managed_by(user))
+    frame = manage_context(request, "overview")
     context = {
-        **manage_context(request, "overview"),
+        **frame,
         "sites": [(site, list(rows)) for site, rows in groupby(hosts, key=lambda host: host.row.site)],
         "hosts": hosts,
         "online": [host for host in hosts if host.row.state == "online"],
-        "alerts": alerts_of(hosts),
+        "alerts": fleet_alerts(hosts, crashed=counts.get(VmState.CRASHED, 0), drift=frame["drift_total"]),
+        "vcpus": total_of(host.vcpus for host in known),
         "memory": total_of(host.memory for host in known),
         "storage": total_of(host.storage for host in known),
         "vm_total": sum(counts.values()),
@@ -84,7 +90,13 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         "alerts": alerts_of([host]),
         "page_obj": page,
         "cards": cards_for(user, page),
+        "pools": pools_of(host.row),
         "discovered": list(discovered_for(user).filter(hypervisor=host.row)[:PAGE]),
+        "events": list(
+            audit_events_for(user)
+            .filter(target_type="hypervisor", target_id=str(host.row.pk))
+            .order_by("-at", "id")[:EVENTS]
+        ),
     }
     return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
 
@@ -105,6 +117,7 @@ def vms(request: HttpRequest) -> HttpResponse:
         "cards": cards_for(user, page),
         "tabs": tabs(state_counts(managed)),
         "sorts": SORTS,
+        "bulk_key": uuid4().hex,
     }
     return render(request, "manage/vms.html", context)
 
@@ -121,8 +134,8 @@ def drift(request: HttpRequest) -> HttpResponse:
     context = {
         **manage_context(request, "drift"),
         "drift": found,
-        "changed": list(found.changed[:PAGE]),
-        "missing": list(found.missing[:PAGE]),
+        "changed": entries_of(found.changed[:PAGE]),
+        "missing": entries_of(found.missing[:PAGE]),
         "counts": found.counts,
         "page_obj": unknown,
         "unknown": [(row, domain_of(row.facts), bool(exposed_displays(domain_of(row.facts)))) for row in unknown],
@@ -155,8 +168,24 @@ def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
 def accept(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Agrees to what the host has."""
     vm = _managed_or_404(request, vm_id)
-    vm_accept_drift(vm=vm, user=caller(request))
-    messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
+    try:
+        vm_accept_drift(vm=vm, user=caller(request))
+        messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect("manage-drift")
+
+
+@staff_required
+@require_POST
+def restore(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Has the host given again what is agreed."""
+    vm = _managed_or_404(request, vm_id)
+    try:
+        vm_restore(vm=vm, user=caller(request))
+        messages.success(request, _("%(name)s is being restored on its host.") % {"name": vm.name})
+    except EveError as error:
+        messages.error(request, str(error.detail))
     return redirect("manage-drift")
 
 

@@ -51,7 +51,7 @@ class Session(Protocol):
     def facts(self) -> HostFacts: ...
 
     def domains(self) -> tuple[Domain, ...]:
-        """All domains; one whose QEMU hangs as it was seen last, disks as last measured."""
+        """All domains; one whose QEMU hangs as it was seen last, or in outline; disks as last measured."""
 
     def domain(self, domain_uuid: uuid.UUID) -> Domain:
         """As :meth:`domains`, of one."""

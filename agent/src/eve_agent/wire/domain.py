@@ -136,6 +136,9 @@ class Domain:
     """Whether it bears the mark of Eve's making. Since version 2."""
     next_start: Resources | None = None
     """Of a running domain: what it will start with, where that is not what it has. Since version 2."""
+    is_outline: bool = False
+    """Whether nothing is known just now but id, name, state and reason, because its QEMU does not answer or its description cannot be
+    read: of the rest, what was said before still holds. Since version 2."""
 
 
 @dataclass(frozen=True, slots=True)

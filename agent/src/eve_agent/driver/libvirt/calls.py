@@ -6,23 +6,30 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from eve_agent.driver.kvm import Virtualization
+from eve_agent.driver.patience import PatientReader
 from eve_agent.driver.readings import let_go
 from eve_agent.driver.rules import not_found
 from eve_agent.driver.states import state_of
 from eve_agent.driver.xml import DomainDocument, DomainParts, DomainStatus, MalformedXml, read_domain
 from eve_agent.errors import ActionRefused, AgentError, DomainOff, LibvirtAway, LibvirtTimeout, NotSupported
-from eve_agent.wire.domain import DomainState, Resources
+from eve_agent.wire.domain import Domain, DomainState, Resources
 
 from .binding import Code, Control, Flag, LibvirtError, words_of
 
 OCCUPIED_MILLISECONDS = 500
 """A QEMU that has kept a question waiting for so long is not asked another one."""
+POLL_SECONDS = 0.02
+READ_SECONDS = 1.0
+"""What one domain may hold up a list for, where libvirt did not know that its QEMU hangs."""
+MOST_HANGING = 6
+"""With READ_SECONDS and the time for disks, a list still ends in time."""
 _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -62,6 +69,10 @@ class Shared:
     """MACs by interface."""
     seen: dict[bytes, tuple[int, DomainParts]] = field(default_factory=dict)
     """What each running domain was when it was read last, and its number in libvirt then, which is another at each start."""
+    reader: PatientReader[tuple[Domain, ...]] = field(
+        default_factory=lambda: PatientReader(seconds=READ_SECONDS, most_hanging=MOST_HANGING)
+    )
+    """For lists."""
 
 
 class Calls:
@@ -79,6 +90,7 @@ class Calls:
         self._capacities = shared.capacities
         self._macs = shared.macs
         self._seen = shared.seen
+        self._reader = shared.reader
         self._virtualization = shared.virtualization
 
     def is_alive(self) -> bool:
@@ -97,19 +109,54 @@ class Calls:
         return self._connection.lookupByUUID(domain_uuid.bytes)
 
     def _parts(self, domain: Any) -> DomainParts:
-        """The domain now; while its QEMU hangs, as it was seen last, in the state that libvirt knows without asking."""
+        """The domain now; while its QEMU hangs, as it was seen last, in the state that libvirt knows without asking.
+
+        Raises:
+            LibvirtTimeout: its QEMU hangs, and was not seen in this run of the guest.
+        """
         state, reason = state_of(*domain.state())
-        key = domain.UUID()
-        number, seen = self._seen.get(key, (-1, None))
-        if seen is not None and number == domain.ID() and state is not DomainState.OFF and _is_occupied(domain):
-            _log.warning("a domain's QEMU does not answer; telling what was seen last", extra={"domain": domain.name()})
+        if state is not DomainState.OFF and _is_occupied(domain):
+            seen = self._seen_last(domain)
+            if seen is None:
+                raise LibvirtTimeout(f"The QEMU of “{domain.name()}” does not answer.")
             return dataclasses.replace(seen, domain=dataclasses.replace(seen.domain, state=state, reason=reason))
         parts = self._read(domain, state, reason)
         if state is DomainState.OFF:
-            self._seen.pop(key, None)
+            self._seen.pop(domain.UUID(), None)
         else:
-            self._seen[key] = domain.ID(), parts
+            self._seen[domain.UUID()] = domain.ID(), parts
         return parts
+
+    def _domain(self, domain: Any) -> Domain:
+        """As :meth:`_parts`; an outline where that is all there is to tell."""
+        try:
+            return self._parts(domain).domain
+        except LibvirtTimeout:
+            return _outline(domain, *state_of(*domain.state()), is_persistent=bool(domain.isPersistent()))
+
+    def _listed(self, domain: Any) -> tuple[Domain, ...]:
+        """As :meth:`_domain`, also where its XML cannot be read: it must not hide everybody else's. Nothing where it vanished."""
+        try:
+            return (self._domain(domain),)
+        except MalformedXml as error:
+            _log.warning("a domain's XML is unreadable", extra={"domain": domain.name(), "reason": str(error)})
+            return (_outline(domain, *state_of(*domain.state())),)
+        except LibvirtError as error:
+            if error.get_error_code() != Code.NO_DOMAIN:
+                raise
+            return ()
+
+    def _unread(self, domain: Any) -> Domain:
+        """What is to be told of a domain that could not be read in time: libvirt is asked nothing at all."""
+        seen = self._seen_last(domain)
+        return seen.domain if seen is not None else _outline(domain, DomainState.UNKNOWN, "")
+
+    def _seen_last(self, domain: Any) -> DomainParts | None:
+        """What this run of the guest was seen as."""
+        number, seen = self._seen.get(domain.UUID(), (-1, None))
+        known = "what was seen last" if seen is not None and number == domain.ID() else "its name and state"
+        _log.warning("a domain's QEMU does not answer; telling %s", known, extra={"domain": domain.name()})
+        return seen if number == domain.ID() else None
 
     def _read(self, domain: Any, state: DomainState, reason: str) -> DomainParts:
         status = DomainStatus(
@@ -175,16 +222,33 @@ class Calls:
 
 
 def _is_occupied(domain: Any) -> bool:
-    """Whether its QEMU has been silent for a while: from libvirt 11 on, reading the XML would wait for it too.
+    """Whether its QEMU has been silent for a while: from libvirt 11 on, reading the XML waits until a question to it is answered.
 
     What libvirt knows of that is asked without a word to QEMU (source: ``virDomainGetControlInfo``).
     """
-    try:
-        state, _, milliseconds = domain.controlInfo()
-    except LibvirtError as error:
-        let_go(error)
-        return False  # it stopped meanwhile, or this libvirt cannot tell
-    return bool(state == Control.OCCUPIED and milliseconds >= OCCUPIED_MILLISECONDS)
+    while True:
+        try:
+            state, _, milliseconds = domain.controlInfo()
+        except LibvirtError as error:
+            let_go(error)
+            return False  # it stopped meanwhile, or this libvirt cannot tell
+        if state != Control.OCCUPIED or milliseconds >= OCCUPIED_MILLISECONDS:
+            return bool(state == Control.OCCUPIED)
+        time.sleep(POLL_SECONDS)
+
+
+def _outline(domain: Any, state: DomainState, reason: str, *, is_persistent: bool = True) -> Domain:
+    """What is known of a domain without its description."""
+    return Domain(
+        uuid=uuid.UUID(bytes=domain.UUID()),
+        name=domain.name(),
+        state=state,
+        reason=reason,
+        vcpus=0,
+        memory_bytes=0,
+        is_persistent=is_persistent,
+        is_outline=True,
+    )
 
 
 def listed(listing: Callable[[], list[T]]) -> list[T]:

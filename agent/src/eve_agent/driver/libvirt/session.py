@@ -8,6 +8,7 @@ import logging
 import socket
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from eve_agent.driver.base import Screenshot
@@ -22,7 +23,6 @@ from eve_agent.driver.rules import (
     vnc_display,
 )
 from eve_agent.driver.states import state_of
-from eve_agent.driver.xml import MalformedXml
 from eve_agent.errors import ActionRefused, ConsoleBusy, NoDisplay
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 from eve_agent.wire.host import HostFacts
@@ -54,22 +54,19 @@ class LibvirtSession(StatsCalls):
     def domains(self) -> tuple[Domain, ...]:
         """All domains by name; one that vanishes meanwhile is left out."""
         connection = self._connection
-        found = []
+        found: list[Domain] = []
         domains = connection.listAllDomains()
         for gone in self._seen.keys() - {domain.UUID() for domain in domains}:
             self._seen.pop(gone, None)
-        for domain in domains:
-            try:
-                found.append(self._listed(domain))
-            except LibvirtError as error:
-                if error.get_error_code() != Code.NO_DOMAIN:
-                    raise
+        readings = self._reader.read_all([(domain.UUID(), partial(self._listed, domain)) for domain in domains])
+        for domain, told in zip(domains, readings, strict=True):
+            found += (self._unread(domain),) if told is None else told
         return tuple(sorted(found, key=lambda domain: (domain.name, domain.uuid)))
 
     @translating
     def domain(self, domain_uuid: uuid.UUID) -> Domain:
         """One domain."""
-        return self._parts(self._lookup(domain_uuid)).domain
+        return self._domain(self._lookup(domain_uuid))
 
     @translating
     def measure_disks(self, domain_uuid: uuid.UUID | None) -> None:
@@ -88,21 +85,11 @@ class LibvirtSession(StatsCalls):
             if found:  # nothing is known just now of a domain that is busy
                 self._capacities[domain.UUID()] = found
 
-    def _listed(self, domain: Any) -> Domain:
-        """The domain; where its XML cannot be read, what is known without: it must not hide everybody else's."""
-        try:
-            return self._parts(domain).domain
-        except MalformedXml as error:
-            name, (state, reason) = domain.name(), state_of(*domain.state())
-            _log.warning("a domain's XML is unreadable", extra={"domain": name, "reason": str(error)})
-            found = uuid.UUID(bytes=domain.UUID())
-            return Domain(uuid=found, name=name, state=state, reason=reason, vcpus=0, memory_bytes=0)
-
     @translating
     def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         """The domain after `action`; nothing is done where it is already so, also when somebody else was faster."""
         domain = self._lookup(domain_uuid)
-        before = self._parts(domain).domain
+        before = self._domain(domain)
         if is_already(action, before):
             return before
         refuse_impossible(action, before)
@@ -121,7 +108,7 @@ class LibvirtSession(StatsCalls):
     def _after(self, domain: Any, before: Domain) -> Domain:
         """What it is now; of a transient domain that ended, what is left to tell."""
         try:
-            return self._parts(domain).domain
+            return self._domain(domain)
         except LibvirtError as error:
             if error.get_error_code() != Code.NO_DOMAIN or before.is_persistent:
                 raise
