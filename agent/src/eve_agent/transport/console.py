@@ -34,6 +34,12 @@ class ConsoleEndpoint:
         """`observe_setup` is told how many seconds each took from its request to its 101."""
         self._consoles = consoles
         self._observe_setup = observe_setup
+        self._viewers: dict[ConsoleSession, asyncio.Transport] = {}
+
+    @property
+    def connections(self) -> list[asyncio.Transport]:
+        """Those of open consoles: the HTTP server knows nothing of them any more."""
+        return list(self._viewers.values())
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         """Opens the console and returns: it goes on without HTTP. Raises AgentError for what is refused."""
@@ -47,13 +53,14 @@ class ConsoleEndpoint:
             response = await self._upgrade(call.request, accept)
             self._observe_setup(time.monotonic() - started_at)
             _log(session, "console_opened")
-            _take_over(call.request, relay)
+            self._take_over(call.request, session, relay)
         except BaseException:
             relay.abort()
             raise
         return response
 
     def _ended(self, session: ConsoleSession, started_at: float, ending: Ending) -> None:
+        self._viewers.pop(session, None)
         self._consoles.closed(session, ending.reason)
         _log(
             session,
@@ -64,6 +71,23 @@ class ConsoleEndpoint:
             bytes_to_viewer=session.bytes_to_viewer,
             bytes_from_viewer=session.bytes_from_viewer,
         )
+
+    def _take_over(self, request: web.BaseRequest, session: ConsoleSession, relay: Relay) -> None:
+        """Makes the connection the relay's, and starts that; where it is gone already, ends it.
+
+        To the HTTP server the connection is lost from here on: it lets go of all that it keeps for one.
+        """
+        http = request.protocol
+        transport, http.transport = http.transport, None
+        if transport is None or transport.is_closing():
+            relay.viewer_lost()
+            return
+        tail = _Tail()
+        http.set_parser(tail)  # type: ignore[arg-type] # it needs feed_data and feed_eof only
+        transport.set_protocol(ViewerSide(relay))
+        http.connection_lost(None)
+        self._viewers[session] = transport
+        relay.start(transport, tail.data)
 
     @staticmethod
     async def _upgrade(request: web.BaseRequest, accept: str) -> web.StreamResponse:
@@ -120,23 +144,6 @@ async def _connect(relay: Relay, display: socket.socket) -> None:
     except OSError as error:
         display.close()
         raise ActionRefused(f"the display closed while it was being opened: {error}") from error
-
-
-def _take_over(request: web.BaseRequest, relay: Relay) -> None:
-    """Makes the connection the relay's, and starts that; where it is gone already, ends it.
-
-    To the HTTP server the connection is lost from here on: it lets go of all that it keeps for one.
-    """
-    http = request.protocol
-    transport, http.transport = http.transport, None
-    if transport is None or transport.is_closing():
-        relay.viewer_lost()
-        return
-    tail = _Tail()
-    http.set_parser(tail)  # type: ignore[arg-type] # it needs feed_data and feed_eof only
-    transport.set_protocol(ViewerSide(relay))
-    http.connection_lost(None)
-    relay.start(transport, tail.data)
 
 
 def _log(session: ConsoleSession, event: str, **fields: object) -> None:
