@@ -73,8 +73,8 @@ def sessions_table(sessions: Iterable[LoginSession], *, here: str) -> Table:
     )
 
 
-def invitations_table(invitations: Iterable[Invitation]) -> Table:
-    """A project's open invitations."""
+def invitations_table(invitations: Iterable[Invitation], *, withdraw: str = "invitation-withdraw") -> Table:
+    """A project's open invitations; `withdraw` names the address that withdraws one."""
     return Table(
         heads=[_("Who"), _("Role"), _("Invited"), _("Ends")],
         rows=[
@@ -86,7 +86,7 @@ def invitations_table(invitations: Iterable[Invitation]) -> Table:
                     Cell(at=invitation.expires_at),
                 ],
                 ending=Ending(
-                    url=reverse("invitation-withdraw", args=[invitation.project_id, invitation.pk]),
+                    url=reverse(withdraw, args=[invitation.project_id, invitation.pk]),
                     button=_("Withdraw…"),
                     title=_("Withdraw the invitation of %(email)s?") % {"email": invitation.email},
                     text=_("The link in the mail does not work any more."),

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.views.generic.base import View
 
 from .models import User
+from .selectors import is_unlimited_staff
 
 P = ParamSpec("P")
 
@@ -41,3 +42,17 @@ class StaffRequiredMixin(LoginRequiredMixin, View):
         if isinstance(request.user, User) and not request.user.is_staff:
             raise Http404
         return super().dispatch(request, *args, **kwargs)
+
+
+def unlimited_staff_required(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """A page for staff of every site: for everybody else who is signed in it is not there."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if isinstance(request.user, User) and not is_unlimited_staff(request.user):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return staff_required(checked)

@@ -24,9 +24,11 @@ class EveError(Exception):
     retryable: ClassVar[bool] = False
     """Whether the same request may succeed later without anybody changing it."""
 
-    def __init__(self, detail: str | Promise = "", **members: Any) -> None:
-        super().__init__(str(detail or self.title))
+    def __init__(self, detail: str | Promise = "", *, for_staff: str = "", **members: Any) -> None:
         self.detail = detail or self.title
+        super().__init__(f"{self.detail} ({for_staff})" if for_staff else str(self.detail))
+        self.for_staff = for_staff
+        """What a host or library said itself: not translated, and no customer's business. For logs and staff."""
         self.members = members
         """Further members of the problem details, such as ``limit``."""
 

@@ -52,6 +52,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         error = Unavailable(_("Eve's database does not answer. Nothing was changed; try again in a moment."))
     if isinstance(error, EveError):
         body = from_error(error)
+        if error.for_staff and getattr(getattr(context.get("request"), "user", None), "is_staff", False):
+            body["for_staff"] = error.for_staff
         if error.challenge:
             headers["WWW-Authenticate"] = error.challenge
     elif isinstance(error, Http404 | ObjectDoesNotExist):

@@ -27,6 +27,7 @@ from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
 from common.errors import Conflict, EveError, Invalid, LimitReached, NotAllowed
+from hypervisors.refusals import refusal_words
 
 
 class BadCredential(Exception):
@@ -40,8 +41,8 @@ class ConsoleRefused(EveError):
     code = "console_refused"
     title = _("No console just now")
 
-    def __init__(self, close_code: CloseCode, detail: str | Promise = "") -> None:
-        super().__init__(detail, close_code=int(close_code))
+    def __init__(self, close_code: CloseCode, detail: str | Promise = "", *, for_staff: str = "") -> None:
+        super().__init__(detail, for_staff=for_staff, close_code=int(close_code))
         self.close_code = close_code
 
 
@@ -69,10 +70,12 @@ _CLOSE_CODE_OF = {
 
 
 class DisplayRefused(ConsoleRefused):
-    """The agent refused to open the display; `agent_code` is its word for why."""
+    """The agent refused to open the display; `agent_code` is its word for why, `said` its sentence."""
 
-    def __init__(self, agent_code: ErrorCode, message: str) -> None:
-        super().__init__(_CLOSE_CODE_OF.get(agent_code, CloseCode.INTERNAL_ERROR), message)
+    def __init__(self, agent_code: ErrorCode, said: str) -> None:
+        super().__init__(
+            _CLOSE_CODE_OF.get(agent_code, CloseCode.INTERNAL_ERROR), refusal_words(agent_code), for_staff=said
+        )
         self.agent_code = agent_code
 
 
@@ -141,9 +144,10 @@ class CharactersMissing(Invalid):
 
 
 class LinkLost(Exception):
-    """The link to the agent ended."""
+    """The link to the agent ended. `reason` is Eve's sentence for it, where she has one; `said` the agent's."""
 
-    def __init__(self, close_code: int, reason: str = "") -> None:
-        super().__init__(reason or str(close_code))
+    def __init__(self, close_code: int, reason: str = "", *, said: str = "") -> None:
+        super().__init__(reason or said or str(close_code))
         self.close_code = close_code
         self.reason = reason
+        self.said = said

@@ -299,7 +299,7 @@ class AgentLink(asyncio.Protocol):
 
     def _loss(self) -> LinkLost:
         if self._websocket.close_rcvd is not None:
-            return LinkLost(self._websocket.close_rcvd.code, clean_words(self._websocket.close_rcvd.reason))
+            return LinkLost(self._websocket.close_rcvd.code, said=clean_words(self._websocket.close_rcvd.reason))
         if self._websocket.close_sent is not None:
             return LinkLost(self._websocket.close_sent.code, self._websocket.close_sent.reason)
         return LinkLost(CloseCode.HOST_AWAY, _("The connection to the host broke."))

@@ -19,7 +19,12 @@ class Ending:
     code: int
     """:class:`eve_agent.wire.close.CloseCode`, or what the viewer's browser said."""
     reason: str = ""
+    """A sentence of Eve's for the viewer. Of an end that the agent made, the code says why."""
+    said: str = ""
+    """What the agent said of it: for the log."""
     viewer_is_gone: bool = False
+    is_a_guess: bool = False
+    """The connection to the agent was cut while words of its may have waited behind a viewer that took nothing: it can be asked."""
 
 
 class Relay(Protocol):

@@ -73,7 +73,7 @@ def connection_test(hypervisor: Hypervisor) -> list[Step]:
             try:
                 outcome, detail = Outcome.OK, action()
             except EveError as error:
-                outcome, detail, has_failed = Outcome.FAILED, str(error.detail), True
+                outcome, detail, has_failed = Outcome.FAILED, str(error), True
             steps.append(Step(code, _TITLES[code], outcome, round((time.monotonic() - begun) * 1000), detail))
     return steps
 

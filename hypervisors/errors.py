@@ -21,13 +21,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 
 from common.errors import Conflict, EveError, Invalid, NotAllowed, Unavailable
+
+from .refusals import refusal_words
 
 
 class AgentError(EveError):
@@ -96,16 +95,14 @@ class LibvirtTimeout(LibvirtAway):
 
 
 class AgentRefused(AgentError):
-    """The agent refused; `agent_code` says why, `detail` has its words."""
+    """The agent refused; `agent_code` says why, `detail` says it in Eve's words, `for_staff` has the agent's own."""
 
     status = 409
     code = "agent_refused"
     title = _("The host refused")
 
-    def __init__(
-        self, detail: str | Promise = "", *, agent_code: ErrorCode = ErrorCode.UNKNOWN, **members: Any
-    ) -> None:
-        super().__init__(detail, agent_code=agent_code.value, **members)
+    def __init__(self, said: str = "", *, agent_code: ErrorCode = ErrorCode.UNKNOWN) -> None:
+        super().__init__(refusal_words(agent_code), for_staff=said, agent_code=agent_code.value)
         self.agent_code = agent_code
 
 

@@ -214,7 +214,7 @@ class HostLink:
         try:
             await self._list_in_lane()
         except LibvirtAway as error:
-            await self._state(HypervisorState.LIBVIRT_DOWN, str(error.detail))
+            await self._state(HypervisorState.LIBVIRT_DOWN, str(error))
             return False
         self._delay = FIRST_DELAY_SECONDS
         await self._maintain()

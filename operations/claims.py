@@ -26,7 +26,7 @@ from . import handlers
 from .errors import OperationCancelled, OperationExpired, OperationInterrupted, UnknownKind
 from .models import CLAIMED_STATES, Operation, OperationState
 from .run import lease_end
-from .signals import operation_changed
+from .signals import operation_changed, operation_ended
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ def operation_postpone_undo(*, operation: Operation, error: Exception) -> bool:
     if not passes and operation.attempts >= MAX_UNDO_ATTEMPTS:
         return False
     pause = dt.timedelta(seconds=min(LONGEST_PAUSE_SECONDS, 2 ** min(operation.attempts, 10)))
-    phase = _("Taking back what was begun; waiting to try again")
+    phase = _("Waiting to try again")
     Operation.objects.filter(pk=operation.pk, worker=operation.worker, attempts=operation.attempts).update(
         worker="", lease_until=timezone.now() + pause, phase=phase
     )
@@ -138,6 +138,7 @@ def end_if(operation: Operation, problem: Mapping[str, Any] | None, *, result: A
             outcome=_outcome(problem),
             detail={"operation": str(operation.pk), **({"error": problem["code"]} if problem else {})},
         )
+        operation_ended.send(sender=Operation, operation=operation)
         announce(operation)
     return True
 

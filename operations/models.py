@@ -23,6 +23,8 @@ class OperationState(models.TextChoices):
 
 ACTIVE_STATES = (OperationState.QUEUED, OperationState.RUNNING, OperationState.CANCELLING)
 """Of operations that are not over; a target has at most one of them."""
+FOR_STAFF = "for_staff"
+"""Member of an operation's error that has a host's own words: shown to staff only."""
 CLAIMED_STATES = (OperationState.RUNNING, OperationState.CANCELLING)
 """Of operations that a worker has, or had when it was killed."""
 

@@ -34,7 +34,7 @@ from .claims import (
     operation_postpone_undo,
 )
 from .errors import OperationCancelled, OperationLost
-from .models import Operation
+from .models import FOR_STAFF, Operation
 from .run import LEASE_SECONDS, OperationRun
 from .services import operations_sweep
 
@@ -89,7 +89,7 @@ def _handle(run: OperationRun) -> Mapping[str, Any] | None:
         return cancelled()
     except EveError as error:
         log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code)
-        return from_error(error)
+        return {**from_error(error), **({FOR_STAFF: error.for_staff} if error.for_staff else {})}
     except Exception:
         log.exception("operation failed unexpectedly", operation=str(operation.pk), kind=operation.kind)
         return _internal()

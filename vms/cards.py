@@ -15,6 +15,7 @@ from eve_agent.wire.guest import GuestInfo
 
 from accounts.models import Role, User
 from accounts.selectors import role_allows
+from hypervisors.models import HypervisorState
 from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
 
@@ -131,16 +132,17 @@ class VmCard:
         """What is special about its state, what that means and what to do; empty where all is well."""
         vm, host = self.vm, self.vm.hypervisor
         if vm.state == VmState.UNKNOWN:
-            return str(
-                _("Host %(host)s does not answer. The virtual machine may well be running.") % {"host": host.name}
-            )
+            words = _("Host %(host)s does not answer. The virtual machine may well be running.")
+            if vm.state_reason == HypervisorState.LIBVIRT_DOWN:
+                words = _("libvirt on host %(host)s does not answer. The virtual machine may well be running.")
+            return str(words % {"host": host.name})
         if vm.state == VmState.MISSING:
             return str(_("Host %(host)s no longer has it. Ask the staff to look for it.") % {"host": host.name})
         if vm.state == VmState.CRASHED:
             return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
         if vm.state == VmState.PAUSED and vm.state_reason == "ioerror":
             return str(
-                _("Its disk could not be written: the storage may be full. It waits, and goes on once there is space.")
+                _("Its disk could not be written: the storage may be full. It waits. Resume it once there is space.")
             )
         if vm.state == VmState.PAUSED and vm.state_reason == "watchdog":
             return str(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import transaction
@@ -9,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import CdromSlot, DiskSize
 
+from hypervisors.errors import AgentRefused
 from operations.handlers import register
 from operations.run import OperationRun
 
@@ -21,9 +23,15 @@ from .services.hardware import CD, DISK_ADD, DISK_GROW, DISK_REMOVE, NIC_ADD, NI
 
 
 def unresize(run: OperationRun) -> None:
-    """What was agreed before is agreed again."""
+    """What was agreed before is agreed again, and the host told so: it may have done a part."""
     vcpus, memory_bytes = run.operation.arguments["before"]
     Vm.objects.filter(pk=run.operation.target_id).update(vcpus=vcpus, memory_bytes=memory_bytes)
+    with undone_on_host(run) as at:
+        if at is not None:
+            change = specs.resources_change(vcpus, memory_bytes, operation_id=run.operation.pk)
+            with suppress(AgentRefused):  # what it has then is told as a difference
+                at.agent.resources_change(at.vm.pk, change)
+                at.saw(at.agent.domain(at.vm.pk))
 
 
 @register(RESIZE, is_idempotent=True, undo=unresize)

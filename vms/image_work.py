@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.jobs import JobState
 from eve_agent.wire.storage import ImageCopy as CopyRequest
@@ -24,6 +22,7 @@ from common.errors import EveError
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
 from hypervisors.errors import AgentError, AgentRefused
+from hypervisors.refusals import refusal_words
 from operations.errors import OperationCancelled
 from operations.handlers import register
 from operations.run import OperationRun
@@ -38,23 +37,6 @@ AWAY_SECONDS = 120.0
 """So long a host may be away in the middle before the work fails."""
 END_SECONDS = 30.0
 """So long a job is waited for that was asked to end."""
-
-_WORDS: Final = {
-    ErrorCode.CHECKSUM_MISMATCH: gettext_lazy(
-        "The checksum is wrong: this is another file than was announced, or it was damaged on its way. Nothing was kept."
-    ),
-    ErrorCode.IMAGE_INVALID: gettext_lazy(
-        "This is no image that Eve takes. It has to be of the declared format, whole, and without a backing or data file: "
-        "convert it with qemu-img convert, then send it again."
-    ),
-    ErrorCode.NO_SPACE: gettext_lazy("There is not enough space for it. Delete images or disks, or ask the staff."),
-    ErrorCode.ADDRESS_REFUSED: gettext_lazy(
-        "Eve does not fetch from that address: it is, or leads to, a private one. Ask the staff, or upload the file."
-    ),
-    ErrorCode.FETCH_FAILED: gettext_lazy("The server with the file failed, or does not have it. Check the address."),
-    ErrorCode.VOLUME_NOT_FOUND: gettext_lazy("The file is not in the pool any more."),
-    ErrorCode.IMAGE_NOT_FOUND: gettext_lazy("What was sent is not on the host any more. Begin again."),
-}
 
 
 def image_not_come(run: OperationRun) -> None:
@@ -198,7 +180,7 @@ def image_carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentCl
                 status = _follow(run, agent, copy, begin)
             break
         except AgentRefused as refusal:
-            raise refused(Problem(code=refusal.agent_code, message=str(refusal.detail))) from refusal
+            raise refused(Problem(code=refusal.agent_code, message=refusal.for_staff)) from refusal
         except AgentError as error:
             away_since = away_since or time.monotonic()
             if not error.retryable or time.monotonic() - away_since > AWAY_SECONDS:
@@ -233,9 +215,9 @@ def _follow(
 
 def refused(problem: Problem) -> EveError:
     """What the host said, in Eve's words."""
-    words = _WORDS.get(problem.code)
-    said = clean_words(problem.message)
-    return ImageRefused(f"{words} ({said})" if words and said else str(words or said), agent_code=problem.code.value)
+    return ImageRefused(
+        refusal_words(problem.code), for_staff=clean_words(problem.message), agent_code=problem.code.value
+    )
 
 
 def job_end(run: OperationRun, agent: AgentClient, job_id: UUID) -> None:

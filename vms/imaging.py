@@ -14,6 +14,7 @@ from hypervisors.client.core import clean_words
 from hypervisors.client.storage import MAX_PIECE_BYTES
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.refusals import refusal_words
 from operations.run import OperationRun
 
 from .errors import ImageNotReady
@@ -89,7 +90,7 @@ def _copy(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, sent: int, 
     agent.image_finish(copy.pool, image.pk, wanted)
     job = job_wait(run, agent, since_percent=until, until_percent=until)
     if job.state is JobState.FAILED and job.problem is not None:
-        raise ImageNotReady(clean_words(job.problem.message))
+        raise ImageNotReady(refusal_words(job.problem.code), for_staff=clean_words(job.problem.message))
 
 
 def _read(other: AgentClient, source: ImageCopy, offset: int) -> bytes:

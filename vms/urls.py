@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import auditing, changes, creating, customers, disks, guests, images, settings, staff, storage, systems
+from .views import (
+    auditing,
+    bulk,
+    changes,
+    creating,
+    customers,
+    disks,
+    guests,
+    images,
+    projects,
+    settings,
+    staff,
+    storage,
+    systems,
+    users,
+)
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
@@ -46,12 +61,36 @@ urlpatterns = [
     path("manage/sizes/<uuid:size_id>/end/", storage.size_end, name="manage-size-end"),
     path("manage/quotas/", storage.quotas, name="manage-quotas"),
     path("manage/quotas/<uuid:project_id>/", storage.quota, name="manage-quota"),
+    path("manage/users/", users.users, name="manage-users"),
+    path("manage/users/new/", users.user_new, name="manage-user-new"),
+    path("manage/users/<uuid:user_id>/", users.user, name="manage-user"),
+    path("manage/users/<uuid:user_id>/access/", users.user_access, name="manage-user-access"),
+    path("manage/users/<uuid:user_id>/link/", users.user_link, name="manage-user-link"),
+    path("manage/users/<uuid:user_id>/second-factors/", users.user_factors, name="manage-user-factors"),
+    path("manage/projects/", projects.projects, name="manage-projects"),
+    path("manage/projects/new/", projects.project_new, name="manage-project-new"),
+    path("manage/projects/<uuid:project_id>/", projects.project, name="manage-project"),
+    path("manage/projects/<uuid:project_id>/access/", projects.project_access, name="manage-project-access"),
+    path("manage/projects/<uuid:project_id>/members/", projects.member_set, name="manage-member-set"),
+    path(
+        "manage/projects/<uuid:project_id>/members/<uuid:user_id>/remove/",
+        projects.member_end,
+        name="manage-member-end",
+    ),
+    path(
+        "manage/projects/<uuid:project_id>/invitations/<uuid:invitation_id>/withdraw/",
+        projects.invitation_end,
+        name="manage-invitation-end",
+    ),
+    path("manage/projects/<uuid:project_id>/transfer/", projects.transfer, name="manage-project-transfer"),
     path("manage/", staff.overview, name="manage-overview"),
     path("manage/hypervisors/<uuid:hypervisor_id>/", staff.hypervisor, name="manage-hypervisor"),
     path("manage/vms/", staff.vms, name="manage-vms"),
+    path("manage/vms/power/", bulk.vms_power, name="manage-vms-power"),
     path("manage/drift/", staff.drift, name="manage-drift"),
     path("manage/drift/adopt/<int:discovered_id>/", staff.adopt, name="manage-adopt"),
     path("manage/drift/accept/<uuid:vm_id>/", staff.accept, name="manage-accept"),
+    path("manage/drift/restore/<uuid:vm_id>/", staff.restore, name="manage-restore"),
     path("manage/drift/forget/<uuid:vm_id>/", staff.forget, name="manage-forget"),
     path("manage/operations/", staff.operations, name="manage-operations"),
     path("manage/audit/", auditing.audit, name="manage-audit"),

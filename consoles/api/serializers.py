@@ -13,7 +13,7 @@ from rest_framework import serializers
 from accounts.api.serializers import StrictSerializer
 from consoles.keyboard import LAYOUTS
 from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
-from hypervisors.client import clean_words
+from hypervisors.refusals import refusal_words
 
 
 class TicketRequestSerializer(StrictSerializer):
@@ -140,8 +140,8 @@ class TypingSerializer(serializers.Serializer[Any]):
     problem = serializers.SerializerMethodField(help_text="Why it failed.")
 
     def get_problem(self, status: Any) -> str:
-        """The host's words, or nothing."""
-        return clean_words(status.problem.message) if status.problem else ""
+        """In a sentence, or nothing."""
+        return str(refusal_words(status.problem.code)) if status.problem else ""
 
 
 class KeyboardRequestSerializer(StrictSerializer):

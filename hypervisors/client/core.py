@@ -7,6 +7,7 @@ import uuid
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import structlog
 from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain
@@ -17,6 +18,8 @@ from hypervisors.errors import AgentRefused, BadAnswer, ContractMismatch, Libvir
 from hypervisors.models import Hypervisor
 from hypervisors.tls import AgentTls, agent_tls
 from hypervisors.transport import MAX_BODY_BYTES, MAX_LIST_BYTES, AgentSession, Answer, Body, session_for
+
+log = structlog.get_logger(__name__)
 
 MAX_WORDS = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -107,14 +110,17 @@ class Requests:
     def _refusal(self, answer: Answer) -> Exception:
         problem = self._decoded(Problem, answer)
         words = clean_words(problem.message)
+        log.info("agent_refused", hypervisor=self._name, code=problem.code.value, said=words)
         if problem.code is ErrorCode.LIBVIRT_AWAY:
             return LibvirtAway(
-                _("libvirt on %(name)s does not answer (%(words)s). Look at it there: systemctl status libvirtd.")
-                % {"name": self._name, "words": words}
+                _("libvirt on %(name)s does not answer. Look at it there: systemctl status libvirtd.")
+                % {"name": self._name},
+                for_staff=words,
             )
         if problem.code is ErrorCode.LIBVIRT_TIMEOUT:
             return LibvirtTimeout(
-                _("libvirt on %(name)s takes too long (%(words)s).") % {"name": self._name, "words": words}
+                _("libvirt on %(name)s takes too long. What was asked for may still happen.") % {"name": self._name},
+                for_staff=words,
             )
         if problem.code is ErrorCode.CONTRACT_UNSUPPORTED:
             return contract_mismatch(self._name, self.contract_version)
@@ -141,8 +147,7 @@ class Requests:
 
     def _nonsense(self, error: codec.DecodeError) -> BadAnswer:
         return BadAnswer(
-            _("The answer of %(name)s is not understood (%(why)s).")
-            % {"name": self._name, "why": clean_words(str(error))}
+            _("The answer of %(name)s is not understood.") % {"name": self._name}, for_staff=clean_words(str(error))
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from operations.models import Operation, OperationState
+from operations.models import FOR_STAFF, Operation, OperationState
 
 
 class TargetSerializer(serializers.Serializer[Any]):
@@ -34,6 +34,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     retryable = serializers.BooleanField(required=False)
+    for_staff = serializers.CharField(required=False, help_text="What the host itself said, in its words. Staff only.")
     request_id = serializers.CharField()
 
 
@@ -67,5 +68,8 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
 
     @extend_schema_field(ProblemSerializer(allow_null=True))
     def get_error(self, operation: Operation) -> dict[str, Any] | None:
-        """Its problem details."""
-        return operation.error
+        """Its problem details; what the host itself said of it is told to staff only."""
+        request = self.context.get("request")
+        if operation.error is None or (request is not None and request.user.is_staff):
+            return operation.error
+        return {name: value for name, value in operation.error.items() if name != FOR_STAFF}

@@ -1,6 +1,6 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", several apart by spaces) and where it
+// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
@@ -87,8 +87,10 @@ function swap(element, html) {
   if (!fresh || fresh.id !== element.id) return;
   const focused = element.contains(document.activeElement) ? place(element, document.activeElement) : null;
   keepScreens(element, fresh);
+  keepChosen(element, fresh);
   element.replaceWith(fresh);
   window.htmx?.process(fresh);
+  document.dispatchEvent(new CustomEvent("eve:part"));
   reachWideTables();
   if (focused !== null) fresh.querySelectorAll("a, button, summary")[focused]?.focus();
 }
@@ -97,6 +99,14 @@ function swap(element, html) {
 function place(element, focused) {
   const at = [...element.querySelectorAll("a, button, summary")].indexOf(focused);
   return at < 0 ? null : at;
+}
+
+/** A box that is ticked stays ticked. */
+function keepChosen(element, fresh) {
+  for (const box of element.querySelectorAll("input[data-keep]:checked")) {
+    const next = fresh.querySelector(`input[data-keep][name="${CSS.escape(box.name)}"][value="${CSS.escape(box.value)}"]`);
+    if (next) next.checked = true;
+  }
 }
 
 /** A picture that is there stays until the next one has come, instead of flashing. */
@@ -155,6 +165,7 @@ const heard = {
   viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
+  notification: () => refresh(parts(["notifications"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),
   samples: (detail) => document.dispatchEvent(new CustomEvent("eve:samples", { detail })),
 };

@@ -51,9 +51,9 @@ class StubLink:
         """The display says something."""
         self._incoming.put_nowait(data)
 
-    def lose(self, code: int, reason: str = "") -> None:
+    def lose(self, code: int, said: str = "") -> None:
         """The agent ends the link."""
-        self._incoming.put_nowait(LinkLost(code, reason))
+        self._incoming.put_nowait(LinkLost(code, said=said))
 
 
 @pytest.fixture

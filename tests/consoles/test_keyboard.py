@@ -13,6 +13,7 @@ from accounts.models import AuditEvent
 from consoles import keyboard
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.refusals import refusal_words
 from tests.cast import Cast
 from vms.models import Vm, VmState
 
@@ -165,11 +166,11 @@ def test_the_host_refuses(cast: Cast, agent: StubAgent, refused_with: ErrorCode,
     assert not AuditEvent.objects.filter(action__startswith="console.type").exists()
 
 
-def test_the_hosts_words_are_made_fit_to_be_shown(cast: Cast, agent: StubAgent):
+def test_why_the_host_stopped_is_said_in_eves_words(cast: Cast, agent: StubAgent):
     agent.status = TypingStatus(
         state=TypingState.FAILED, typed=3, total=9, problem=Problem(ErrorCode.DOMAIN_OFF, "it is\u202e\noff")
     )
-    assert cast.api(cast.owner).get(address(cast)).json()["problem"] == "it is off"
+    assert cast.api(cast.owner).get(address(cast)).json()["problem"] == str(refusal_words(ErrorCode.DOMAIN_OFF))
 
 
 def test_keyboards(cast: Cast):

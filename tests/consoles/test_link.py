@@ -20,6 +20,7 @@ from websockets.http11 import Response
 from consoles import link as link_module
 from consoles.errors import DisplayRefused, HostUnreachable, LinkLost
 from consoles.link import HIGH_WATER_BYTES, AgentLink, open_link
+from hypervisors.refusals import refusal_words
 from hypervisors.tls import AgentTls
 from tests.agent.stub import DOMAIN, OFF_DOMAIN
 from tests.agent.transport.conftest import Agent, agent
@@ -83,15 +84,15 @@ async def test_each_refusal_has_its_close_code(agent: Agent, failure: errors.Age
     with pytest.raises(DisplayRefused) as refusal:
         await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
     assert refusal.value.close_code is code
-    assert str(refusal.value.detail) == str(failure)
+    assert refusal.value.detail == refusal_words(failure.code)
+    assert refusal.value.for_staff == str(failure)
 
 
-@pytest.mark.parametrize("side", ["consoles.link", "eve_agent.transport.console"])
 @pytest.mark.parametrize("version", [CONTRACT_VERSION - 1, CONTRACT_VERSION + 1])
-async def test_a_peer_one_version_apart_is_welcome(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch, side: str, version: int
+async def test_an_agent_takes_an_eve_one_version_apart(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    monkeypatch.setattr(f"{side}.CONTRACT_VERSION", version)
+    monkeypatch.setattr(link_module, "CONTRACT_VERSION", version)
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
     link.start()
     display = await agent.display()
@@ -102,17 +103,19 @@ async def test_a_peer_one_version_apart_is_welcome(
 
 async def test_a_peer_two_versions_apart_is_refused_in_words(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "CONTRACT_VERSION", CONTRACT_VERSION + 2)
-    with pytest.raises(DisplayRefused, match=f"not {CONTRACT_VERSION + 2}; update the older side"):
+    with pytest.raises(DisplayRefused, match="Update the older of the two") as refusal:
         await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+    assert f"not {CONTRACT_VERSION + 2}; update the older side" in refusal.value.for_staff
 
 
-async def test_what_a_newer_agent_refuses_for_is_shown_in_its_words() -> None:
+async def test_what_a_newer_agent_refuses_for_is_kept_for_staff() -> None:
     body = codec.encode(Problem(ErrorCode.NO_DISPLAY, "The display is on holiday."))
     newer = body.replace(ErrorCode.NO_DISPLAY.value.encode(), b"DISPLAY_ON_HOLIDAY")
     assert newer != body
     refusal = link_module._refusal(Response(409, "Conflict", Headers(), newer))
     assert isinstance(refusal, DisplayRefused)
-    assert str(refusal) == "The display is on holiday."
+    assert refusal.detail == refusal_words(ErrorCode.UNKNOWN)
+    assert refusal.for_staff == "The display is on holiday."
 
 
 async def test_a_host_that_is_away_says_so(agent: Agent) -> None:
@@ -158,6 +161,8 @@ async def test_what_a_host_says_of_an_end_is_fit_to_be_kept_and_shown() -> None:
     refusal = link_module._refusal(
         Response(409, "Conflict", Headers(), codec.encode(Problem(ErrorCode.DOMAIN_OFF, said.replace("\x00", "\x01"))))
     )
-    assert loss.reason == str(refusal)
-    assert loss.reason.startswith("out of order")
-    assert len(loss.reason) <= 300
+    assert isinstance(refusal, DisplayRefused)
+    assert loss.reason == "", "the code says why, and the page in its reader's language"
+    assert loss.said == refusal.for_staff
+    assert loss.said.startswith("out of order")
+    assert len(loss.said) <= 300

@@ -22,9 +22,14 @@ PAGES = {
     "vms": ("olivia@acme.example", "/vms/"),
     "vm": ("olivia@acme.example", "/vms/{vm}/"),
     "console": ("olivia@acme.example", "/vms/{vm}/console/"),
+    "console-serial": ("olivia@acme.example", "/vms/{vm}/console/serial/"),
     "vm-new": ("olivia@acme.example", "/vms/new/"),
     "vm-hardware": ("olivia@acme.example", "/vms/{vm}/hardware/"),
     "vm-snapshots": ("olivia@acme.example", "/vms/{vm}/snapshots/"),
+    "vm-links": ("olivia@acme.example", "/vms/{vm}/links/"),
+    "vm-settings": ("olivia@acme.example", "/vms/{vm}/settings/"),
+    "disks": ("olivia@acme.example", "/disks/"),
+    "activity": ("olivia@acme.example", "/activity/"),
     "profile": ("olivia@acme.example", "/profile/"),
     "project": ("olivia@acme.example", "/projects/{acme}/"),
     "project-new": ("olivia@acme.example", "/projects/new/"),
@@ -32,11 +37,20 @@ PAGES = {
     "image": ("olivia@acme.example", "/images/{image}/"),
     "image-new": ("olivia@acme.example", "/images/new/"),
     "image-new-address": ("olivia@acme.example", "/images/new/?how=address"),
+    "vms-nothing-found": ("olivia@acme.example", "/vms/?search=no-such-machine"),
+    "viewers-vm": ("vera@acme.example", "/vms/{vm}/"),
+    "viewers-console": ("vera@acme.example", "/vms/{vm}/console/"),
     "not-found": ("otto@otto.example", "/vms/{vm}/"),
     "empty-dashboard": ("otto@otto.example", "/"),
     "manage": (ADMIN, "/manage/"),
     "manage-host": (ADMIN, "/manage/hypervisors/{host}/"),
     "manage-vms": (ADMIN, "/manage/vms/"),
+    "manage-users": (ADMIN, "/manage/users/"),
+    "manage-user-new": (ADMIN, "/manage/users/new/"),
+    "manage-projects": (ADMIN, "/manage/projects/"),
+    "manage-project": (ADMIN, "/manage/projects/{acme}/"),
+    "manage-project-new": (ADMIN, "/manage/projects/new/"),
+    "manage-consoles": (ADMIN, "/manage/consoles/"),
     "manage-drift": (ADMIN, "/manage/drift/"),
     "manage-operations": (ADMIN, "/manage/operations/"),
     "manage-audit": (ADMIN, "/manage/audit/"),
@@ -44,12 +58,16 @@ PAGES = {
     "manage-pools": (ADMIN, "/manage/pools/"),
     "manage-pool": (ADMIN, "/manage/pools/{host}/default/"),
     "manage-sizes": (ADMIN, "/manage/sizes/"),
+    "manage-size": (ADMIN, "/manage/sizes/{size}/"),
     "manage-quotas": (ADMIN, "/manage/quotas/"),
     "manage-quota": (ADMIN, "/manage/quotas/{acme}/"),
     "admin": (ADMIN, "/admin/"),
     "admin-hypervisors": (ADMIN, "/admin/hypervisors/hypervisor/"),
     "admin-hypervisor": (ADMIN, "/admin/hypervisors/hypervisor/{host}/change/"),
     "admin-hypervisor-add": (ADMIN, "/admin/hypervisors/hypervisor/add/"),
+    "admin-sites": (ADMIN, "/admin/hypervisors/site/"),
+    "admin-certificates": (ADMIN, "/admin/hypervisors/certificate/"),
+    "admin-audit": (ADMIN, "/admin/accounts/auditevent/"),
     "admin-users": (ADMIN, "/admin/accounts/user/"),
 }
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -67,6 +85,7 @@ def test_pages(
     host = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["id"]
     wanted = {"name": f"Debian 12 ({look})", "size_bytes": 3 * 2**30, "project": world.acme}
     image = world.house.api("POST", "/images", token=token, json=wanted).json()["image"]["id"]
+    size = world.house.api("GET", "/sizes", token=token).json()["results"][0]["id"]
     faults: list[str] = []
     for email in sorted({email for email, _path in PAGES.values()}):
         page = browse(email, **LOOKS[look])
@@ -75,10 +94,11 @@ def test_pages(
         for name, (whose, path) in PAGES.items():
             if whose != email:
                 continue
-            answer = page.goto(world.house.url + path.format(vm=world.vm_id, acme=world.acme, host=host, image=image))
+            where = path.format(vm=world.vm_id, acme=world.acme, host=host, image=image, size=size)
+            answer = page.goto(world.house.url + where)
             assert answer is not None
             assert answer.status == (404 if name == "not-found" else 200), f"{name}: {answer.status}"
-            if name == "console":
+            if name in ("console", "viewers-console"):
                 wait_for_screen(page)
             page.wait_for_timeout(400)
             if page.evaluate(WIDER) > 0:

@@ -228,7 +228,8 @@ def test_problems_become_errors(code, status, error, hypervisor, serve: Serve):
     serve(answering(http(json.dumps({"code": code, "message": words}).encode(), status=status)))
     with pytest.raises(error) as caught:
         facts(hypervisor)
-    said = str(caught.value.detail)
+    said = caught.value.for_staff
+    assert said.startswith("it  [31mhurts")
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert len(said) < 600

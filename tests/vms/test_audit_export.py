@@ -96,3 +96,35 @@ def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text):
 @pytest.mark.parametrize("text", ["", "web", "2026-11-26T12:00:00+00:00", "a=b", "::1"])
 def test_what_is_plain_stays(text):
     assert auditing.harmless(text) == text
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("from=2026-03-02&to=2026-03-02", {"canary.second", "canary.night"}),
+        ("from=2026-03-02", {"canary.second", "canary.night", "canary.third"}),
+        ("to=2026-03-01", {"canary.first"}),
+        ("from=2026-03-04", set()),
+        ("from=yesterday&to=9999-12-31", {"canary.first", "canary.second", "canary.night", "canary.third"}),
+        ("from=0001-01-01", {"canary.first", "canary.second", "canary.night", "canary.third"}),
+    ],
+)
+async def test_page_and_export_keep_to_whole_days(cast, query, found):
+    at = {
+        "canary.first": "2026-03-01T23:59:59Z",
+        "canary.second": "2026-03-02T00:00:00Z",
+        "canary.night": "2026-03-02T23:59:59Z",
+        "canary.third": "2026-03-03T12:00:00Z",
+    }
+    await record(*at)
+    for action, moment in at.items():
+        await AuditEvent.objects.filter(action=action).aupdate(at=moment)
+    _response, rows = await export(cast.superuser, f"?q=canary&{query}")
+    assert {row["action"] for row in rows} == found
+    client = AsyncClient()
+    await client.aforce_login(cast.superuser)
+    html = (await client.get(f"/manage/audit/?q=canary&{query}")).content.decode()
+    assert {action for action in at if f"<code>{action}</code>" in html} == found
+    assert f'{URL}?q=canary&amp;{query.replace("&", "&amp;")}"' in html
+    if query == "from=2026-03-02":
+        assert 'name="from" value="2026-03-02"' in html

@@ -156,7 +156,7 @@ def test_an_open_display_is_warned_of(cast):
     assert "open to the network" in page(cast, cast.viewer, f"/vms/{cast.acme_vm.pk}/")
 
 
-@pytest.mark.parametrize(("address", "queries"), [("/", 10), ("/vms/", 9)])
+@pytest.mark.parametrize(("address", "queries"), [("/", 11), ("/vms/", 10)])
 def test_a_list_costs_the_same_however_long_it_is(cast, address, queries, django_assert_max_num_queries):
     browser = cast.pages(cast.owner)
     browser.get(address)
@@ -263,6 +263,16 @@ def test_while_its_host_is_away_the_page_says_since_when_and_what_it_means(cast)
     assert "since 5 March, 14:07" in html
     assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/vms/"))
     assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/"))
+    Vm.objects.update(state_reason=HypervisorState.LIBVIRT_DOWN)
+    assert "libvirt on host hv-here does not answer." in words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
+
+
+def test_while_a_change_is_taken_back_the_page_says_why(cast):
+    end_operation(cast, status_code=409, code="refused", title="The host refused", detail="No slot is free.")
+    Operation.objects.update(state="running", finished_at=None, is_undoing=True, phase="Waiting")
+    html = words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
+    assert "The host refused. No slot is free." in html
+    assert "Taking back what was begun. Waiting" in html
 
 
 # ------------------------------------------------------------------------------------------------ Remarks, projects

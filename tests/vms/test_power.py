@@ -35,12 +35,21 @@ def test_the_host_is_asked_and_its_answer_written_down_at_once(cast, agent):
     assert (event.actor, event.outcome, event.target_label) == (cast.owner, AuditOutcome.SUCCESS, "acme-web")
 
 
-def test_a_refusal_of_the_hosts_is_told_in_its_words(cast, agent):
-    agent.answer = AgentRefused("Requested operation is not valid.", agent_code=ErrorCode.ACTION_REFUSED)
+def test_a_refusal_of_the_hosts_is_told_in_eves_words_and_to_staff_in_its_own(cast, agent, client):
+    agent.answer = AgentRefused("Canary is not valid.", agent_code=ErrorCode.ACTION_REFUSED)
     operation = do(cast)
     assert operation.state == OperationState.FAILED
-    assert operation.error["code"] == "agent_refused"
-    assert "not valid" in operation.error["detail"]
+    assert (operation.error["code"], operation.error["agent_code"]) == ("agent_refused", "action_refused")
+    assert operation.error["detail"].startswith("The host's libvirt refused.")
+    for user in (cast.owner, cast.viewer, cast.staff_here):
+        client.force_login(user)
+        told = [
+            cast.api(user).get(f"/api/v1/operations/{operation.pk}").content,
+            client.get(f"/vms/{cast.acme_vm.pk}/").content,
+        ]
+        assert all(b"libvirt refused" in body for body in told)
+        assert [b"Canary" in body for body in told] == [user.is_staff] * 2
+    assert b"The host says: Canary" in client.get("/manage/operations/").content
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.RUNNING
     assert AuditEvent.objects.get(action="vm.stop").outcome == AuditOutcome.FAILURE
 

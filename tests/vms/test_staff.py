@@ -301,11 +301,11 @@ def test_a_search_that_finds_nothing_leads_back_to_everything(cast, address):
 
 
 def test_a_row_that_is_fetched_again_is_the_row_of_its_list(cast):
-    for user, address, shape in ((cast.owner, "/vms/", "row"), (cast.superuser, "/manage/vms/", "managed")):
+    for user, address, shape in ((cast.owner, "/vms/", "row"), (cast.superuser, "/manage/vms/", "bulk")):
         page = cast.pages(user).get(address).content.decode()
         part = f"{reverse('vm-card', args=[cast.acme_vm.pk])}?as={shape}"
         assert f'data-part="{part}"' in page
         row = cast.pages(user).get(part).content.decode()
         assert f'data-part="{part}"' in row
-        assert ("hv-here" in row) == (shape == "managed")
+        assert ("hv-here" in row) == (shape == "bulk")
         assert f"?as={shape}" in row.split("<form")[1]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import alerts, changes, guests, images, metrics, storage, systems, views
+from . import alerts, bulk, changes, drift, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
+    path("vms/state", bulk.VmsStateView.as_view(), name="api-vms-state"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
     path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),
@@ -50,6 +51,10 @@ urlpatterns = [
         name="api-pool-volumes",
     ),
     path("projects/<uuid:project_id>/quota", storage.ProjectQuotaView.as_view(), name="api-project-quota"),
+    path("drift", drift.DriftListView.as_view(), name="api-drift"),
+    path("vms/<uuid:vm_id>/drift/accept", drift.DriftAcceptView.as_view(), name="api-drift-accept"),
+    path("vms/<uuid:vm_id>/drift/restore", drift.DriftRestoreView.as_view(), name="api-drift-restore"),
+    path("vms/<uuid:vm_id>/drift/forget", drift.DriftForgetView.as_view(), name="api-drift-forget"),
     path("discovered-domains", views.DiscoveredDomainListView.as_view(), name="api-discovered-domains"),
     path("discovered-domains/<int:discovered_id>/adopt", views.AdoptView.as_view(), name="api-discovered-domain-adopt"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
@@ -39,6 +40,7 @@ COLUMNS: Final = (
     "outcome",
     "request",
 )
+FIRST_YEAR: Final = 1970
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """A spreadsheet takes the full-width ones too."""
 
@@ -54,6 +56,8 @@ def audit(request: HttpRequest) -> HttpResponse:
         "outcomes": AuditOutcome.choices,
         "outcome": request.GET.get("outcome", ""),
         "search": search_text(request),
+        "first_day": _day(request, "from"),
+        "last_day": _day(request, "to"),
     }
     return render(request, "manage/audit.html", context)
 
@@ -81,6 +85,10 @@ def _found(request: HttpRequest) -> QuerySet[AuditEvent]:
     outcome = request.GET.get("outcome", "")
     if outcome in AuditOutcome.values:
         found = found.filter(outcome=outcome)
+    if first := _day(request, "from"):
+        found = found.filter(at__gte=_midnight(first))
+    if last := _day(request, "to"):
+        found = found.filter(at__lt=_midnight(last + dt.timedelta(days=1)))
     if text := search_text(request):
         found = found.filter(
             Q(action__istartswith=text)
@@ -89,6 +97,20 @@ def _found(request: HttpRequest) -> QuerySet[AuditEvent]:
             | Q(request_id=text)
         )
     return found
+
+
+def _day(request: HttpRequest, name: str) -> dt.date | None:
+    """The day that the address names; None for none, and for what is no day that Eve can know of."""
+    try:
+        day = dt.date.fromisoformat(request.GET.get(name, ""))
+    except ValueError:
+        return None
+    return day if FIRST_YEAR <= day.year < dt.MAXYEAR else None
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    """When the day begins, by the clock that pages show."""
+    return timezone.make_aware(dt.datetime.combine(day, dt.time()))
 
 
 async def _lines(found: QuerySet[AuditEvent]) -> AsyncIterator[bytes]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import Promise
 
 from accounts.callers import caller
 from accounts.selectors import is_unlimited_staff
@@ -28,3 +30,8 @@ def manage_context(request: HttpRequest, part: str) -> dict[str, Any]:
 def search_text(request: HttpRequest) -> str:
     """What is searched for."""
     return request.GET.get("q", "").replace("\0", "").strip()[:200]
+
+
+def choices_of(named: Mapping[str, tuple[Promise, object]]) -> list[tuple[str, Promise]]:
+    """What can be chosen, for a select box."""
+    return [(key, label) for key, (label, _what) in named.items()]

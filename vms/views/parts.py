@@ -22,6 +22,8 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "card": "vms/parts/card.html",
     "row": "vms/parts/row.html",
     "managed": "vms/parts/row.html",
+    "bulk": "vms/parts/row.html",
+    "state": "vms/parts/state.html",
     "header": "vms/parts/header.html",
     "screen": "vms/parts/screen_card.html",
     "overview": "vms/parts/overview.html",

@@ -7,13 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from eve_agent.wire.errors import ErrorCode
+from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageStatus
 from eve_agent.wire.storage import ImageState as HostState
 
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor
+from hypervisors.refusals import refusal_words
 from tests.cast import Cast
 from tests.factories import make_hypervisor
 from vms import imaging
@@ -104,6 +105,17 @@ def test_another_vm_that_has_it_sent_as_well_is_no_fault(image: Image, hosts: di
     hosts["second"].faults = [fault, fault]
     ensure(image, hosts)
     assert hosts["second"].whole[image.pk] == DATA
+
+
+def test_a_host_that_finds_it_damaged_is_told_in_eves_words(
+    image: Image, hosts: dict[str, Host], monkeypatch: pytest.MonkeyPatch
+):
+    damaged = Problem(ErrorCode.CHECKSUM_MISMATCH, "/srv/pool/canary.part differs")
+    monkeypatch.setattr(Host, "job", lambda _host, key: Job(operation_id=key, state=JobState.FAILED, problem=damaged))
+    with pytest.raises(ImageNotReady) as refusal:
+        ensure(image, hosts)
+    assert refusal.value.detail == refusal_words(ErrorCode.CHECKSUM_MISMATCH)
+    assert refusal.value.for_staff == damaged.message
 
 
 def test_a_host_without_space_is_said(image: Image, hosts: dict[str, Host]):

@@ -1,0 +1,79 @@
+"""Staff at work in a browser: many machines at once, a new user who signs in by the link, a host's troubles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from .conftest import World
+from .house import ADMIN, PASSWORD
+
+
+def test_chosen_machines_are_paused_and_resumed_by_one_request(
+    world: World,
+    browse: Callable[..., Page],
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = browse(ADMIN)
+    page.goto(f"{world.house.url}/manage/vms/")
+    start = page.locator('#bulk button[value="start"]')
+    expect(start).to_be_disabled()
+    page.get_by_label("Choose all on this page").check()
+    expect(page.locator("#bulk [data-count]")).to_have_text("1 chosen")
+    page.locator("#bulk summary").click()
+    page.get_by_role("button", name="Pause…").click()
+    expect(page.locator("#confirm")).to_contain_text("Pause the chosen machines?")
+    page.locator("#confirm [data-yes]").click()
+    expect(page.locator("main")).to_contain_text("1 asked for")
+    state = page.locator(f"#state-{world.vm_id}")
+    expect(state).to_have_text("Paused", timeout=20_000)  # live: nobody loads the page again
+    picture(page, "manage-outcomes-light")
+    assert accessibility_faults(page) == []
+    page.get_by_role("link", name="Back").click()
+    page.get_by_label(f"Choose {world.vm_name}").check()
+    page.locator("#bulk summary").click()
+    page.locator('#bulk button[value="resume"]').click()
+    expect(page.locator(f"#state-{world.vm_id}")).to_have_text("Running", timeout=20_000)
+
+
+def test_a_box_stays_ticked_while_its_machine_changes(world: World, browse: Callable[..., Page]) -> None:
+    page = browse(ADMIN)
+    page.goto(f"{world.house.url}/manage/vms/")
+    box = page.get_by_label(f"Choose {world.vm_name}")
+    box.check()
+    page.locator("h1").click()  # the focus leaves the box: a part that is in use would wait
+    token = world.house.token()
+    for action, word in (("suspend", "Paused"), ("resume", "Running")):
+        world.house.api("PATCH", f"/vms/{world.vm_id}/state", token=token, json={"action": action})
+        expect(page.locator(f"#vm-{world.vm_id} .st")).to_have_text(word, timeout=20_000)
+        expect(box).to_be_checked()
+    expect(page.locator("#bulk [data-count]")).to_have_text("1 chosen")
+
+
+def test_a_new_user_gets_a_link_and_signs_in(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    staff = browse(ADMIN)
+    staff.goto(f"{world.house.url}/manage/users/")
+    staff.get_by_role("link", name="New user").click()
+    staff.fill("input[name=email]", "nora@acme.example")
+    staff.fill("input[name=name]", "Nora New")
+    staff.get_by_role("button", name="Make the user").click()
+    staff.get_by_role("button", name="Show a set-password link").click()
+    link = staff.inner_text("#password-link")
+    picture(staff, "manage-user-link-light")
+    new = staff.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    new.goto(link)
+    for field in ("password", "again"):
+        new.fill(f"input[name={field}]", PASSWORD)
+    new.click("main button[type=submit]")
+    expect(new.locator("body")).not_to_contain_text("does not work any more")
+    new.context.close()
+    nora = browse("nora@acme.example")
+    expect(nora.locator("h1")).to_have_text("Your virtual machines")
+    staff.get_by_role("button", name="Disable…").click()
+    staff.locator("#confirm [data-yes]").click()
+    expect(staff.locator("main")).to_contain_text("is shut out, everywhere")
+    nora.wait_for_url("**/login/**", timeout=20_000)
