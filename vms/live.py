@@ -81,7 +81,7 @@ def _announce(changes: tuple[VmChange, ...]) -> None:
 
 
 def announce_drift(site_id: UUID) -> None:
-    """Tells the site's staff that the list of discovered domains is another."""
+    """Tells the site's staff that something differs from what is agreed, or no longer."""
     transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": {"type": "drift"}}))
 
 

@@ -92,6 +92,9 @@ BODIES: dict[str, Any] = {
     "snapshot_revert": None,
     "vms_partial_update": {"remarks": "Another"},
     "vms_state_partial_update": {"action": "start"},
+    "drift_accept": None,
+    "drift_restore": None,
+    "drift_forget": None,
     "discovered_domains_adopt_create": {"project": "{acme}"},
     "operation_cancel": None,
     "console_type": {"text": "ls"},
@@ -108,6 +111,8 @@ BODIES: dict[str, Any] = {
     "webhook_update": {"name": "Another"},
     "webhook_secret_renew": None,
     "webhook_test": None,
+    "console_doctor_begin": None,
+    "console_doctor_host": None,
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -35,45 +36,34 @@ class ConsoleEndpoint:
         self._observe_setup = observe_setup
 
     async def __call__(self, call: Call) -> web.StreamResponse:
-        """Opens the console and returns when it is over. Raises AgentError for what is refused."""
+        """Opens the console and returns: it goes on without HTTP. Raises AgentError for what is refused."""
         started_at = time.monotonic()
         accept = accept_key(call.request.headers)
         wanted = parse_query(call.request)
         session, display = await self._consoles.open(call.ids["uuid"], wanted)
-        ending = Ending("internal_error")
+        relay = Relay(session, self._consoles.pace, partial(self._ended, session, started_at))
         try:
-            relay = await self._connect(session, display)
-            try:
-                response = await self._upgrade(call.request, accept)
-                self._observe_setup(time.monotonic() - started_at)
-                _log(session, "console_opened")
-                early = _take_over(call.request, relay)
-                if early is None:
-                    relay.viewer_lost()
-                ending = await relay.finished
-            finally:
-                relay.abort()
-        finally:
-            self._consoles.closed(session, ending.reason)
-            _log(
-                session,
-                "console_ended",
-                reason=ending.reason,
-                detail=ending.detail,
-                seconds=round(time.monotonic() - started_at, 1),
-                bytes_to_viewer=session.bytes_to_viewer,
-                bytes_from_viewer=session.bytes_from_viewer,
-            )
+            await _connect(relay, display)
+            response = await self._upgrade(call.request, accept)
+            self._observe_setup(time.monotonic() - started_at)
+            _log(session, "console_opened")
+            _take_over(call.request, relay)
+        except BaseException:
+            relay.abort()
+            raise
         return response
 
-    async def _connect(self, session: ConsoleSession, display: socket.socket) -> Relay:
-        relay = Relay(session, self._consoles.pace)
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: DisplaySide(relay), sock=display)
-        except OSError as error:
-            display.close()
-            raise ActionRefused(f"the display closed while it was being opened: {error}") from error
-        return relay
+    def _ended(self, session: ConsoleSession, started_at: float, ending: Ending) -> None:
+        self._consoles.closed(session, ending.reason)
+        _log(
+            session,
+            "console_ended",
+            reason=ending.reason,
+            detail=ending.detail,
+            seconds=round(time.monotonic() - started_at, 1),
+            bytes_to_viewer=session.bytes_to_viewer,
+            bytes_from_viewer=session.bytes_from_viewer,
+        )
 
     @staticmethod
     async def _upgrade(request: web.BaseRequest, accept: str) -> web.StreamResponse:
@@ -124,18 +114,29 @@ class _Tail:
         """As aiohttp's websocket reader."""
 
 
-def _take_over(request: web.BaseRequest, relay: Relay) -> bytes | None:
-    """Makes the connection the relay's, and starts that; None where the connection is gone already."""
+async def _connect(relay: Relay, display: socket.socket) -> None:
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: DisplaySide(relay), sock=display)
+    except OSError as error:
+        display.close()
+        raise ActionRefused(f"the display closed while it was being opened: {error}") from error
+
+
+def _take_over(request: web.BaseRequest, relay: Relay) -> None:
+    """Makes the connection the relay's, and starts that; where it is gone already, ends it.
+
+    To the HTTP server the connection is lost from here on: it lets go of all that it keeps for one.
+    """
     http = request.protocol
-    transport = http.transport
+    transport, http.transport = http.transport, None
     if transport is None or transport.is_closing():
-        return None
+        relay.viewer_lost()
+        return
     tail = _Tail()
-    http.keep_alive(False)
     http.set_parser(tail)  # type: ignore[arg-type] # it needs feed_data and feed_eof only
-    transport.set_protocol(ViewerSide(relay, http))
+    transport.set_protocol(ViewerSide(relay))
+    http.connection_lost(None)
     relay.start(transport, tail.data)
-    return tail.data
 
 
 def _log(session: ConsoleSession, event: str, **fields: object) -> None:
