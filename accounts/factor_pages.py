@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -27,13 +25,12 @@ from .factors.totp import totp_address, totp_picture, totp_secret_new
 from .forms import CodeForm, PasskeyForm, PasswordForm
 from .models import FactorKind, TotpDevice, User
 from .second_step import (
-    password_is_recent,
+    password_recent,
     password_typed,
     pending_end,
     pending_user,
     question_keep,
     question_take,
-    to_password,
 )
 from .selectors import passkeys_for, second_factor_is_due, second_factors_of
 from .services import (
@@ -49,21 +46,6 @@ from .services import (
 from .views import safe_next, sign_in, with_retry
 
 _BEING_ADDED = "totp-new"
-P = ParamSpec("P")
-
-
-def password_recent(
-    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page that asks for the password first, unless it was typed a moment ago."""
-
-    @wraps(view)
-    def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if password_is_recent(request):
-            return view(request, *args, **kwargs)
-        return to_password(request.path if request.method in ("GET", "HEAD") else reverse("two-factor"))
-
-    return checked
 
 
 @login_not_required
@@ -115,7 +97,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_safe
-@password_recent
+@password_recent("two-factor")
 def two_factor(request: HttpRequest) -> HttpResponse:
     """One's second factors."""
     user = caller(request)
@@ -134,7 +116,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@password_recent
+@password_recent("two-factor")
 def totp_new(request: HttpRequest) -> HttpResponse:
     """Shows a new secret as a picture, and takes the app once it shows the right code."""
     user, form = caller(request), CodeForm(request.POST or None)
@@ -156,7 +138,7 @@ def totp_new(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@password_recent
+@password_recent("two-factor")
 def passkey_new(request: HttpRequest) -> HttpResponse:
     """Has the browser make a passkey, and takes it."""
     if not passkeys_possible():
@@ -178,7 +160,7 @@ def passkey_new(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-@password_recent
+@password_recent("two-factor")
 def totp_forget(request: HttpRequest) -> HttpResponse:
     """Removes one's authenticator app; a second click finds it done."""
     return _removed(request, lambda: totp_remove(user=caller(request)), _("The authenticator app is removed."))
@@ -186,7 +168,7 @@ def totp_forget(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-@password_recent
+@password_recent("two-factor")
 def passkey_forget(request: HttpRequest, passkey_id: uuid.UUID) -> HttpResponse:
     """Removes one of one's passkeys; a second click finds it done."""
     passkey = passkeys_for(caller(request)).filter(pk=passkey_id).first()
@@ -199,7 +181,7 @@ def passkey_forget(request: HttpRequest, passkey_id: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 @require_POST
-@password_recent
+@password_recent("two-factor")
 def recovery_renew(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
     try:

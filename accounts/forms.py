@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .factors.passkeys import LONGEST_ANSWER
 from .models import Project, Role, User
+from .services.tokens import MOST_TTL_SECONDS
 
 
 class LoginForm(forms.Form):
@@ -168,6 +169,30 @@ class MemberForm(forms.Form):
         label=_("Role"),
         choices=Role.choices,
         initial=Role.OPERATOR,
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+
+
+class TokenForm(forms.Form):
+    """A login token."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        help_text=_("Such as the program that signs in with it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "class": "form-control"}),
+    )
+    ttl_seconds = forms.TypedChoiceField(
+        label=_("Good for"),
+        coerce=int,
+        choices=[
+            (3600, _("an hour")),
+            (86_400, _("a day")),
+            (7 * 86_400, _("a week")),
+            (30 * 86_400, _("30 days")),
+            (MOST_TTL_SECONDS, _("90 days")),
+        ],
+        initial=86_400,
         widget=forms.Select(attrs={"class": "form-select"}),
     )
 

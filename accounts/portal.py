@@ -43,7 +43,6 @@ from .services import (
     project_create,
     ssh_key_add,
     ssh_key_remove,
-    token_revoke,
     user_update,
 )
 from .sessions import session_digest
@@ -88,17 +87,6 @@ def password_change(request: HttpRequest) -> HttpResponse:
     login(request, user, backend=default_backend())
     password_typed(request)
     messages.success(request, _("Your password is changed. You are signed out everywhere else."))
-    return redirect("profile")
-
-
-@login_required
-@require_POST
-def token_end(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
-    """Revokes one of one's own tokens; a second click finds it done."""
-    token = tokens_for(caller(request)).filter(pk=token_id).first()
-    if token is not None:
-        token_revoke(token=token, by=caller(request))
-    messages.success(request, _("The token is revoked. What was opened with it has ended."))
     return redirect("profile")
 
 

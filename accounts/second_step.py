@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -18,6 +20,8 @@ PENDING_SECONDS = 600
 """How long the second step may take."""
 CONFIRMED_SECONDS = 600
 """How long a password counts as just typed."""
+
+P = ParamSpec("P")
 
 _PENDING = "second-step"
 _CONFIRMED = "password-typed-at"
@@ -73,9 +77,26 @@ def password_is_recent(request: HttpRequest) -> bool:
     return 0 <= time.time() - typed_at <= CONFIRMED_SECONDS
 
 
-def to_password(target: str) -> HttpResponse:
-    """Asks for the password, and goes on to `target`."""
-    return HttpResponseRedirect(f"{reverse('profile-confirm')}?{urlencode({'next': target})}")
+def password_recent(
+    start: str,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
+    """A page that asks for the password first, unless it was typed a moment ago. What was sent to it is then lost: one begins at the page `start`."""
+
+    def decorated(
+        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @wraps(view)
+        def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if password_is_recent(request):
+                return view(request, *args, **kwargs)
+            target = request.path if request.method in ("GET", "HEAD") else reverse(start)
+            return HttpResponseRedirect(f"{reverse('profile-confirm')}?{urlencode({'next': target})}")
+
+        return checked
+
+    return decorated
 
 
 def default_backend() -> str:

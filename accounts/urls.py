@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import factor_pages, portal, views
+from . import factor_pages, portal, token_pages, views
 
 urlpatterns = [
     path("login/", views.login_view, name="login"),
@@ -16,7 +16,9 @@ urlpatterns = [
     path("profile/", portal.profile, name="profile"),
     path("profile/name/", portal.name_change, name="profile-name"),
     path("profile/password/", portal.password_change, name="profile-password"),
-    path("profile/tokens/<uuid:token_id>/end/", portal.token_end, name="profile-token-end"),
+    path("profile/tokens/new/", token_pages.token_new, name="profile-token-new"),
+    path("profile/tokens/end/", token_pages.tokens_end, name="profile-tokens-end"),
+    path("profile/tokens/<uuid:token_id>/end/", token_pages.token_end, name="profile-token-end"),
     path("profile/sessions/<uuid:login_session_id>/end/", portal.session_end, name="profile-session-end"),
     path("profile/ssh-keys/", portal.ssh_key_keep, name="profile-ssh-key-add"),
     path("profile/ssh-keys/<uuid:key_id>/remove/", portal.ssh_key_forget, name="profile-ssh-key-remove"),

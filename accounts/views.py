@@ -57,6 +57,8 @@ def login_view(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error.detail))
             return with_retry(_login_page(request, form, target, status=error.status), error)
         if second_factors_of(user):
+            if isinstance(request.user, User):
+                _sign_out(request)
             pending_begin(request, user, target=target)
             return redirect("login-second")
         sign_in(request, user)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-import uuid
 from functools import partial
 from typing import Any, cast
 
@@ -18,17 +16,16 @@ from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
 
 from common.context import RequestContext, clean_address, request_context
-from common.errors import EveError
 from common.threads import in_database_thread
-from hypervisors.client import AgentClient
-from vms.models import Vm
 
 from . import metrics
 from .admission import Admission, Admitted, admit
+from .backlog import SOCKET_PAIR, Backlog
 from .credentials import Handshake
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, LinkLost
 from .frames import FrameRelay
 from .framing import short_reason
+from .leftovers import left_over_end
 from .link import AgentLink, open_link
 from .live import LiveConsole
 from .models import ConsoleSession
@@ -39,9 +36,6 @@ from .switchboard import Position, switchboard
 from .warm import warm_links
 
 log = structlog.get_logger(__name__)
-
-LEFT_OVER_SECONDS = 4.0
-"""How long an agent may take to let go of a session; a close takes two seconds where the other side says nothing."""
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -137,6 +131,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 link,
                 send_bytes=lambda data: self.send(bytes_data=data),
                 close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
+                backlog=Backlog(cast("dict[str, Any]", self.scope).get(SOCKET_PAIR)),
             )
         except (LinkLost, ViewerLeft, ViewerSpokeEarly) as error:
             link.abort()
@@ -190,12 +185,3 @@ def refusal_to_splice(error: Exception) -> ConsoleRefused:
     if isinstance(error, ViewerSpokeEarly):
         return ConsoleRefused(CloseCode.BAD_MESSAGE, _("In this protocol the display speaks first."))
     return ConsoleRefused(CloseCode.NORMAL)
-
-
-def left_over_end(vm: Vm, session_id: uuid.UUID) -> None:
-    """Ends what a killed process of Eve, or a connection that broke, left open at the agent; waits until it is gone there."""
-    until = time.monotonic() + LEFT_OVER_SECONDS
-    with contextlib.suppress(EveError), AgentClient(vm.hypervisor, seconds=LEFT_OVER_SECONDS) as agent:
-        while time.monotonic() < until:
-            agent.console_end(vm.pk, session_id)  # refused once there is none
-            time.sleep(0.1)

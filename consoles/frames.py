@@ -1,8 +1,9 @@
 """The relay message by message, under a server that does not hand its socket over (daphne, Channels' test communicator).
 
-Such a server takes whatever it is given and does not say how much of it waits. What a viewer takes shows in what it says: RFB is a
-dialogue, in which a viewer asks for the next update once it has the last, or acknowledges what is pushed. One that lets
-:data:`MAX_UNANSWERED_BYTES` come without a word does not keep up, and is ended before more is held for it.
+Such a server takes whatever it is given and does not say how much of it waits. :class:`consoles.backlog.Backlog` tells; where it cannot,
+what a viewer takes shows in what it says: RFB is a dialogue, in which a viewer asks for the next update once it has the last, or
+acknowledges what is pushed. The agent waits while :data:`PAUSE_BYTES` are held for a viewer; one that has not made room within
+:data:`PAUSE_SECONDS`, or for whom more than :data:`MAX_HELD_BYTES` would be held, does not keep up and is ended.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections.abc import Awaitable, Callable
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
+from .backlog import Backlog
 from .errors import LinkLost
 from .link import AgentLink
 from .relay import Ending
 
-MAX_UNANSWERED_BYTES = 7 * 1024 * 1024
+MAX_HELD_BYTES = 7 * 1024 * 1024
+PAUSE_BYTES = 4 * 1024 * 1024
+PAUSE_SECONDS = 10.0
+LOOK_SECONDS = 0.05
 STALLED_SECONDS = 45.0
 """A peer that takes nothing for that long is treated as gone."""
 CLOSE_SECONDS = 2.0
@@ -33,13 +38,14 @@ class FrameRelay:
         *,
         send_bytes: Callable[[bytes], Awaitable[None]],
         close_viewer: Callable[[int, str], Awaitable[None]],
+        backlog: Backlog,
     ) -> None:
         self.bytes_to_viewer = 0
         self.bytes_from_viewer = 0
         self._link = link
         self._send_bytes = send_bytes
         self._close_viewer = close_viewer
-        self._unanswered_bytes = 0
+        self._backlog = backlog
         self._is_viewer_gone = False
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
@@ -56,7 +62,7 @@ class FrameRelay:
     async def from_viewer(self, data: bytes) -> None:
         """Hands the viewer's bytes to the agent, and waits while it takes none."""
         self.bytes_from_viewer += len(data)
-        self._unanswered_bytes = 0
+        self._backlog.heard()
         try:
             async with asyncio.timeout(STALLED_SECONDS):
                 await self._link.send(data)
@@ -78,13 +84,24 @@ class FrameRelay:
             closing.append(asyncio.wait_for(self._close_viewer(code, reason), CLOSE_SECONDS))
         await asyncio.gather(*closing, return_exceptions=True)
 
+    async def _has_room(self, size: int) -> bool:
+        """Whether so many bytes more may be held; waits a while for the viewer to take what is."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PAUSE_SECONDS
+        while self._backlog.is_known and len(self._backlog) > PAUSE_BYTES:
+            if loop.time() > until:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+            self._backlog.look()
+        return len(self._backlog) + size <= MAX_HELD_BYTES
+
     async def _pump_to_viewer(self) -> Ending:
         try:
             while True:
                 data = await self._link.receive()
-                self._unanswered_bytes += len(data)
-                if self._unanswered_bytes > MAX_UNANSWERED_BYTES:
+                if not await self._has_room(len(data)):
                     return Ending(CloseCode.TOO_SLOW, _("The viewer does not keep up with its screen."))
+                self._backlog.sent(len(data))
                 self.bytes_to_viewer += len(data)
                 async with asyncio.timeout(STALLED_SECONDS):
                     await self._send_bytes(data)

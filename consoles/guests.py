@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
 
 from .models import GuestLink
 
@@ -32,8 +33,13 @@ class Guest:
         return LABEL.format(name=self.name)
 
 
-def guest_remember(session: MutableMapping[str, Any], guest: Guest) -> None:
-    """Lets the visitor's session open the screen."""
+def guest_remember(session: SessionBase, guest: Guest) -> None:
+    """Lets the visitor's session open the screen: under a new key, which nobody can have planted.
+
+    The key stays where it opened that screen before (in another tab, whose console would end), and whoever is signed in got theirs then.
+    """
+    if not name_in(session, guest.link.pk) and SESSION_KEY not in session:
+        session.cycle_key()
     session[IN_SESSION] = {**session.get(IN_SESSION, {}), str(guest.link.pk): guest.name}
 
 

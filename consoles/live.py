@@ -23,8 +23,9 @@ from eve_agent.wire.close import CloseCode
 from common.threads import in_database_thread
 
 from . import metrics, notices
+from .leftovers import last_word
 from .models import ConsoleSession
-from .relay import Relay
+from .relay import Ending, Relay
 from .selectors import reason_to_end
 from .services import Grant, session_end, session_meter
 from .switchboard import Position, switchboard
@@ -44,6 +45,7 @@ class LiveConsole:
     ) -> None:
         """`since` is from before the grant was looked up: what was announced from then on is heard."""
         self.id: uuid.UUID = session.id
+        self._vm_id: uuid.UUID = grant.vm.pk
         self._request_id = session.request_id
         self._relay = relay
         self._session_key = session_key
@@ -107,6 +109,10 @@ class LiveConsole:
         ending = await self._relay.run()
         if ending.said:
             log.info("console_ended_by_host", session=str(self.id), code=ending.code, said=ending.said)
+        if ending.is_a_guess:
+            with contextlib.suppress(DatabaseFault):
+                known = await in_database_thread(last_word)(self._vm_id, self.id)
+                ending = ending if known is None else Ending(known)
         await self.end(ending.code, ending.reason)
 
     async def _watch(self) -> None:

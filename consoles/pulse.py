@@ -12,8 +12,9 @@ STALLED_SECONDS = 40.0
 _UNACKNOWLEDGED = struct.Struct("@I").unpack_from
 _ACKNOWLEDGED = struct.Struct("@Q").unpack_from
 _TCP_INFO_BYTES = 160
-_AT_UNACKED, _AT_BYTES_ACKED, _AT_NOTSENT = 24, 120, 144
-"""Where ``struct tcp_info`` of <linux/tcp.h> has tcpi_unacked, tcpi_bytes_acked and tcpi_notsent_bytes (Linux 4.6)."""
+_TCP_CLOSE = 7
+_AT_STATE, _AT_UNACKED, _AT_BYTES_ACKED, _AT_NOTSENT = 0, 24, 120, 144
+"""Where ``struct tcp_info`` of <linux/tcp.h> has tcpi_state, tcpi_unacked, tcpi_bytes_acked and tcpi_notsent_bytes (Linux 4.6)."""
 
 
 class Pulse:
@@ -40,10 +41,23 @@ class Pulse:
                 self.seen_at = now
         return outstanding > 0 and now - self.seen_at >= STALLED_SECONDS
 
+    def is_cut(self) -> bool:
+        """Whether the connection was reset. A loop learns of that when it reads, which it does not while it is told to wait."""
+        info = self._tcp_info()
+        return bool(info) and info[_AT_STATE] == _TCP_CLOSE
+
     def _tcp_info(self) -> bytes:
-        with contextlib.suppress(OSError, AttributeError):
-            info: bytes = self._transport.get_extra_info("socket").getsockopt(
-                socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES
-            )
-            return info if len(info) == _TCP_INFO_BYTES else b""
-        return b""
+        return _tcp_info(self._transport.get_extra_info("socket"))
+
+
+def acknowledged_bytes(sock: socket.socket) -> int | None:
+    """What the peer's kernel has acknowledged since the connection began; None where the system does not tell."""
+    info = _tcp_info(sock)
+    return int(_ACKNOWLEDGED(info, _AT_BYTES_ACKED)[0]) if info else None
+
+
+def _tcp_info(sock: socket.socket | None) -> bytes:
+    with contextlib.suppress(OSError, AttributeError):
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)  # type: ignore[union-attr]
+        return info if len(info) == _TCP_INFO_BYTES else b""
+    return b""

@@ -34,8 +34,8 @@ CLOSE_SECONDS = 2.0
 TICK_SECONDS = 2.5
 SILENT_SECONDS = 42.5
 """The agent pings through the pump every 20 s: one that says nothing for that long is gone."""
-
-
+LAST_WORDS_SECONDS = 10.0
+"""An agent that ends a session cuts the connection two seconds after its close frame; Eve sees it with the next tick, or when it reads on."""
 CLOSED_WITHOUT_A_WORD = 1006
 """RFC 6455, 7.1.5."""
 
@@ -56,6 +56,7 @@ class Pump:
         self._viewer_lost = asyncio.Event()
         self._is_closing = False
         self._is_viewer_full = False
+        self._was_full_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def connect(self, viewer: asyncio.Transport, agent: asyncio.Transport, first: bytes) -> None:
@@ -134,12 +135,15 @@ class Pump:
         self.finish(Ending(CLOSED_WITHOUT_A_WORD, viewer_is_gone=True))
 
     def agent_lost(self) -> None:
-        """The agent's connection is gone, and it did not say why."""
-        self.finish(Ending(CloseCode.HOST_AWAY, _("The connection to the host broke.")))
+        """The agent's connection is gone, and what it may have said last, with it."""
+        was_full = self._is_viewer_full or self._loop.time() - self._was_full_at < LAST_WORDS_SECONDS
+        self.finish(Ending(CloseCode.HOST_AWAY, _("The connection to the host broke."), is_a_guess=was_full))
 
     def viewer_is_full(self, is_full: bool) -> None:
         """The viewer takes no more for now, or takes again."""
         self._is_viewer_full = is_full
+        if not is_full:
+            self._was_full_at = self._loop.time()
         if self._agent is None or self._agent.is_closing():
             return
         if is_full:
@@ -172,6 +176,8 @@ class Pump:
             self.finish(Ending(CloseCode.STALLED, _("The viewer takes no more bytes.")))
         elif self._agent_pulse.is_stalled(now):
             self.finish(Ending(CloseCode.STALLED, _("The host takes no more bytes.")))
+        elif self._is_viewer_full and self._agent_pulse.is_cut():
+            self.agent_lost()
         elif now - self._agent_pulse.seen_at >= SILENT_SECONDS and not self._is_viewer_full:
             self.finish(Ending(CloseCode.HOST_AWAY, _("The host says nothing any more.")))
         else:

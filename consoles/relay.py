@@ -23,6 +23,8 @@ class Ending:
     said: str = ""
     """What the agent said of it: for the log."""
     viewer_is_gone: bool = False
+    is_a_guess: bool = False
+    """The connection to the agent was cut while words of its may have waited behind a viewer that took nothing: it can be asked."""
 
 
 class Relay(Protocol):

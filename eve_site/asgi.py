@@ -21,7 +21,7 @@ from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 from .bodies import BoundedBodies  # noqa: E402
 from .checks import mistakes  # noqa: E402
 from .lifespan import Lifespan  # noqa: E402
-from .websockets import RejectUnrouted  # noqa: E402
+from .websockets import RejectUnrouted, SocketPair  # noqa: E402
 
 if _mistakes := mistakes():
     raise SystemExit("\n".join([_("Eve does not serve with mistakes in its settings:"), *_mistakes]))
@@ -29,13 +29,15 @@ if _mistakes := mistakes():
 _router = URLRouter([*console_websockets, *vm_websockets])  # type: ignore[list-item] # routes of ASGI applications
 
 application = Lifespan(
-    ProxyHeadersMiddleware(
-        ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
-            {
-                "http": BoundedBodies(_http),
-                "websocket": CookieMiddleware(RejectUnrouted(_router)),
-            }
-        ),
-        trusted_hosts=settings.TRUSTED_PROXIES,
+    SocketPair(
+        ProxyHeadersMiddleware(
+            ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
+                {
+                    "http": BoundedBodies(_http),
+                    "websocket": CookieMiddleware(RejectUnrouted(_router)),
+                }
+            ),
+            trusted_hosts=settings.TRUSTED_PROXIES,
+        )
     )
 )

@@ -1,4 +1,4 @@
-"""What lives as long as the server: the loop for publishing, the sweeper and, in one-process mode, watcher and worker."""
+"""What lives as long as the server: the loop for publishing, the sweeper and, in one-process mode, watcher, worker and courier."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def _background_tasks() -> list[Task]:
     from consoles.sweeper import sweep_forever  # noqa: PLC0415  (the apps are loaded first)
     from consoles.warm import close_when_stopped  # noqa: PLC0415
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
+    from notifications.courier import deliver_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
     from vms.sweeper import sweep_forever as sweep_uploads_forever  # noqa: PLC0415
 
     ours: list[Task] = [sweep_forever, sweep_uploads_forever, close_when_stopped]
-    return [*ours, watch_forever, work_forever] if settings.EMBEDDED else ours
+    return [*ours, watch_forever, work_forever, deliver_forever] if settings.EMBEDDED else ours
 
 
 async def _keep_running(task: Task, stop: asyncio.Event) -> None:

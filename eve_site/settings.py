@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "hypervisors",
     "vms",
     "consoles",
+    "notifications",
 ]
 
 MIDDLEWARE = [
@@ -293,6 +294,9 @@ SPECTACULAR_SETTINGS = {
         "ImageStateEnum": "vms.models.ImageState",
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
         "ConsoleKindEnum": "consoles.models.ConsoleKind",
+        "NotificationKindEnum": "notifications.models.Kind",
+        "NotificationWayEnum": "notifications.models.Way",
+        "DeliveryStateEnum": "notifications.models.DeliveryState",
     },
 }
 
@@ -342,6 +346,21 @@ HOST_MEMORY_BYTES = env.whole("EVE_HOST_MEMORY_MIB", 1024, least=0, most=1_048_5
 
 LIVE_SOCKETS_PER_USER = env.whole("EVE_LIVE_SOCKETS_PER_USER", 64, least=1, most=1000)
 """Of open pages, in one process; further ones go on without being live."""
+
+# ---------------------------------------------------------------------------------------------- Notifications
+
+NOTIFY_AWAY_SECONDS = env.whole("EVE_NOTIFY_AWAY_SECONDS", 60, least=0, most=DAY_SECONDS)
+"""As long a host has to be away, short returns included, before that is told."""
+NOTIFY_BACK_SECONDS = env.whole("EVE_NOTIFY_BACK_SECONDS", 300, least=0, most=DAY_SECONDS)
+"""As long it has to be back without a break before that is told."""
+NOTIFY_QUOTA_PERCENT = env.whole("EVE_NOTIFY_QUOTA_PERCENT", 80, least=1, most=99)
+"""From this share of a limit on it counts as nearly used up."""
+NOTIFICATION_DAYS = env.whole("EVE_NOTIFICATION_DAYS", 90, least=1, most=3650)
+"""As long notifications and deliveries are kept."""
+WEBHOOK_ALLOW_PRIVATE = env.flag("EVE_WEBHOOK_ALLOW_PRIVATE", default=False)
+"""Whether webhooks may lead to loopback, link-local and private addresses: any owner of a project could then send requests there."""
+WEBHOOK_CA_BUNDLE = env.text("EVE_WEBHOOK_CA_BUNDLE")
+"""Certificates of authorities that are trusted beside the system's, in PEM."""
 
 # ---------------------------------------------------------------------------------------------- Consoles
 

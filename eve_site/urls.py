@@ -14,6 +14,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("hypervisors.api.urls")),
     path("", include("vms.api.urls")),
     path("", include("consoles.api.urls")),
+    path("", include("notifications.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
 ]
 
@@ -29,6 +30,7 @@ urlpatterns = [
     path("", include("hypervisors.urls")),
     path("", include("vms.urls")),
     path("", include("consoles.urls")),
+    path("", include("notifications.urls")),
 ]
 
 handler400 = "eve_site.api_errors.bad_request"

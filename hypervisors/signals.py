@@ -1,6 +1,7 @@
 """What hypervisors/ announces to the apps above it.
 
-Receivers run in a thread with the database, never on an event loop, and after the commit of what they are told.
+Receivers run in a thread with the database, never on an event loop, and after the commit of what they are told; those of
+:data:`hypervisor_state_written` before it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ domain_vanished = Signal()
 
 hypervisor_state_changed = Signal()
 """``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime)."""
+
+hypervisor_state_written = Signal()
+"""``hypervisor_id`` (UUID), ``state`` (HypervisorState value), ``since`` (aware datetime).
+
+Sent within the transaction that writes it: a receiver writes rows that have to be there if and only if the state is, and does nothing else.
+"""
 
 host_sampled = Signal()
 """The counters of a host and its domains were read. ``hypervisor_id`` (UUID), ``block`` (hypervisors.metrics.recorder.Block: the

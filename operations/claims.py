@@ -26,7 +26,7 @@ from . import handlers
 from .errors import OperationCancelled, OperationExpired, OperationInterrupted, UnknownKind
 from .models import CLAIMED_STATES, Operation, OperationState
 from .run import lease_end
-from .signals import operation_changed
+from .signals import operation_changed, operation_ended
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +138,7 @@ def end_if(operation: Operation, problem: Mapping[str, Any] | None, *, result: A
             outcome=_outcome(problem),
             detail={"operation": str(operation.pk), **({"error": problem["code"]} if problem else {})},
         )
+        operation_ended.send(sender=Operation, operation=operation)
         announce(operation)
     return True
 

@@ -1,10 +1,15 @@
 """Eve's settings for tests: the real ones, read from an environment that needs nothing from outside."""
 
+import atexit
 import os
-import tempfile
+
+from tests.services.root import service_root_create
 
 os.environ.setdefault("EVE_SECRET_KEY", "tests-only-" + "0123456789abcdef" * 4)
-os.environ.setdefault("EVE_STATE_DIR", tempfile.mkdtemp(prefix="eve-tests-"))
+if "EVE_STATE_DIR" not in os.environ:  # it is there in the workers, which inherit it
+    _state = service_root_create("state")
+    atexit.register(_state.close)
+    os.environ["EVE_STATE_DIR"] = str(_state.path)
 os.environ.setdefault("EVE_EMAIL_URL", "memorymail://")
 
 from eve_site.settings import *  # noqa: F403

@@ -174,6 +174,11 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} accepted what the host has of {vm}"),
         gettext_lazy("{who} could not accept what the host has of {vm}"),
     ),
+    "vm.restore": (
+        "refresh",
+        gettext_lazy("{who} had {vm} restored as agreed"),
+        gettext_lazy("{who} could not have all of {vm} restored"),
+    ),
     "guest_link.create": (
         "link",
         gettext_lazy("{who} made a guest link to the screen of {vm}"),

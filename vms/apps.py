@@ -25,5 +25,6 @@ class VmsConfig(AppConfig):
             reinstalling,
             removing,
             rescuing,
+            restoring,
             snapshotting,
         )

@@ -158,7 +158,7 @@ class VmCard:
             return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
         if vm.state == VmState.PAUSED and vm.state_reason == "ioerror":
             return str(
-                _("Its disk could not be written: the storage may be full. It waits, and goes on once there is space.")
+                _("Its disk could not be written: the storage may be full. It waits. Resume it once there is space.")
             )
         if vm.state == VmState.PAUSED and vm.state_reason == "watchdog":
             return str(

@@ -69,6 +69,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ``{"type": "operation", "id", "kind", "state", "target"}``  an operation moved
     ``{"type": "viewers", "id"}``                           somebody came to or left a VM's consoles, or got the keyboard
     ``{"type": "host", "id", "state"}``, ``{"type": "drift"}``  for staff
+    ``{"type": "notification"}``                            one's notifications are others, or were read
     ``{"type": "samples", "times", …}``                     columns of the minute so far, for ``?samples=vm:ID`` or ``host:ID``
     ``{"type": "access"}``                                  what one may see has changed: load everything again
     ======================================================  =====================================================

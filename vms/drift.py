@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,9 +12,15 @@ from django.utils.functional import cached_property
 from accounts.models import User
 from hypervisors.models import Hypervisor
 from hypervisors.selectors import hypervisors_for
+from operations.models import ACTIVE_STATES, Operation, OperationState
+from operations.selectors import recent_operations
 
+from .comparing import Difference, differences_of
 from .models import DiscoveredDomain, Vm, VmState
 from .selectors import discovered_for, vms_managed_by
+
+RESTORE = "vm.restore"
+"""The kind of operation that gives a host again what is agreed."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +31,19 @@ class Drift:
 
     @cached_property
     def changed(self) -> QuerySet[Vm]:
-        """VMs whose vCPUs or memory on the host are other than agreed."""
+        """VMs that are other on the host than agreed."""
         return changed_vms(vms_managed_by(self.user)).select_related("project", "hypervisor__site")
 
     @cached_property
     def missing(self) -> QuerySet[Vm]:
         """VMs that their hosts no longer have."""
         return vms_managed_by(self.user).filter(state=VmState.MISSING).select_related("project", "hypervisor__site")
+
+    @cached_property
+    def differing(self) -> QuerySet[Vm]:
+        """Both: VMs of which there is something to choose."""
+        both = Q(pk__in=self.changed.order_by().values("pk")) | Q(state=VmState.MISSING)
+        return vms_managed_by(self.user).filter(both).select_related("project", "hypervisor__site")
 
     @cached_property
     def unknown(self) -> QuerySet[DiscoveredDomain]:
@@ -62,11 +75,72 @@ class Drift:
 
 
 def changed_vms(vms: QuerySet[Vm]) -> QuerySet[Vm]:
-    """Those of `vms` that are there, but with other vCPUs or memory than agreed."""
+    """Those of `vms` that are there, but with other vCPUs, memory, disks or cards than agreed; not while Eve changes them."""
     other = (Q(seen_vcpus__isnull=False) & ~Q(seen_vcpus=F("vcpus"))) | (
         Q(seen_memory_bytes__isnull=False) & ~Q(seen_memory_bytes=F("memory_bytes"))
     )
-    return vms.filter(other)
+    changing = Operation.objects.filter(target_type="vm", state__in=ACTIVE_STATES).values("target_id")
+    return vms.filter(other | ~Q(differences=[])).exclude(pk__in=changing)
+
+
+def has_other_size(vm: Vm) -> bool:
+    """Whether its host has other vCPUs or memory for it than agreed."""
+    seen = (vm.seen_vcpus, vm.vcpus), (vm.seen_memory_bytes, vm.memory_bytes)
+    return any(there not in (None, agreed) for there, agreed in seen)
+
+
+def is_changed(vm: Vm) -> bool:
+    """Whether it is other than agreed in any way, whatever Eve does to it just now."""
+    return bool(vm.differences) or has_other_size(vm)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A VM that is other than agreed, or gone, as pages and API tell it."""
+
+    vm: Vm
+    operation: Operation | None = None
+    """Its newest of the last quarter of an hour."""
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Its disks and cards that differ."""
+        return differences_of(self.vm)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its host no longer has it."""
+        return self.vm.state == VmState.MISSING
+
+    @property
+    def has_other_size(self) -> bool:
+        """Whether its vCPUs or memory differ."""
+        return has_other_size(self.vm)
+
+    @property
+    def can_restore(self) -> bool:
+        """Whether Eve knows enough of it."""
+        return self.vm.is_made_by_eve or not self.is_missing
+
+    @property
+    def failure(self) -> str:
+        """Why it could not be restored a moment ago, in words; else empty."""
+        operation = self.operation
+        if operation is None or operation.kind != RESTORE or operation.state != OperationState.FAILED:
+            return ""
+        return str((operation.error or {}).get("detail", ""))
+
+    @property
+    def is_being_restored(self) -> bool:
+        """Whether that is under way."""
+        return self.operation is not None and self.operation.kind == RESTORE and self.operation.is_active
+
+
+def entries_of(vms: Iterable[Vm]) -> list[Entry]:
+    """One for each; one query, however many there are."""
+    rows = list(vms)
+    operations = recent_operations(target_type="vm", target_ids=[vm.pk for vm in rows])
+    return [Entry(vm, operations.get(vm.pk)) for vm in rows]
 
 
 def rightful_vms(conflicts: QuerySet[DiscoveredDomain]) -> dict[UUID, Vm]:

@@ -10,6 +10,7 @@
     ├── VmHostAway        the VM's host cannot be asked
     ├── AdoptionRefused   the domain cannot become a VM of that project
     ├── ForgetRefused     the VM is not missing
+    ├── NotRestored       something of what is agreed cannot be had again
     ├── NameTaken         another VM of the project has that name
     ├── QuotaExceeded     the project may not use so much
     ├── NoRoom            no host has enough memory or space
@@ -79,6 +80,13 @@ class NoPicture(Conflict):
 
     code = "no_picture"
     title = _("No picture of the screen")
+
+
+class NotRestored(Conflict):
+    """Something of what is agreed cannot be had again; the rest is as agreed."""
+
+    code = "not_restored"
+    title = _("Not all of it could be restored")
 
 
 class NameTaken(Conflict):

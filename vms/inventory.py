@@ -20,7 +20,8 @@ from eve_agent.wire.domain import Domain
 from hypervisors.models import Hypervisor, HypervisorState
 
 from . import live
-from .facts import clean_domain
+from .comparing import compared
+from .facts import clean_domain, domain_of
 from .models import DiscoveredDomain, Lifecycle, Vm, VmState
 from .states import state_of
 
@@ -38,6 +39,7 @@ _VM_FIELDS = (
     "facts",
     "seen_vcpus",
     "seen_memory_bytes",
+    "differences",
 )
 _CHUNK = 500
 _ABSENT = (VmState.MISSING, VmState.CREATING)
@@ -53,7 +55,8 @@ def inventory_apply(*, hypervisor_id: UUID, domains: Sequence[Domain]) -> None:
     reported = {domain.uuid: domain for domain in domains}
     changed: list[Vm] = []
     changes: list[live.VmChange] = []
-    for vm in Vm.objects.select_for_update().filter(hypervisor=host).order_by("pk"):
+    locked = Vm.objects.select_for_update().filter(hypervisor=host).order_by("pk")
+    for vm in locked.prefetch_related("disks", "nics"):
         domain = reported.pop(vm.pk, None)
         change = _take_in(vm, domain, host, now) if domain else _lose(vm, host, now)
         if change:
@@ -140,8 +143,22 @@ def domain_to_vm(vm: Vm, domain: Domain, now: dt.datetime) -> None:
         vm.name = clean.name
     if not clean.is_outline:
         vm.facts = codec.to_plain(clean)
-        vm.seen_vcpus, vm.seen_memory_bytes = _seen(vm, clean)
+        vm.seen_vcpus, vm.seen_memory_bytes = _seen(clean)
+        vm.differences = compared(vm, clean)
     _set_state(vm, state_of(clean), clean.reason[:100], now)
+
+
+@transaction.atomic
+def differences_refresh(vm_id: UUID) -> None:
+    """A change of it has ended, so that other disks and cards may be agreed than when its host reported it last."""
+    vm = Vm.objects.select_for_update(of=("self",)).select_related("hypervisor").filter(pk=vm_id).first()
+    domain = domain_of(vm.facts) if vm else None
+    if vm is None or domain is None or vm.state == VmState.MISSING:
+        return
+    before, vm.differences = vm.differences, compared(vm, domain)
+    if vm.differences != before:
+        vm.save(update_fields=["differences"])
+        live.announce_drift(vm.hypervisor.site_id)
 
 
 def _recount(host: Hypervisor) -> None:
@@ -151,12 +168,10 @@ def _recount(host: Hypervisor) -> None:
     Hypervisor.objects.filter(pk=host.pk, domain_count__isnull=False).update(domain_count=there)
 
 
-def _seen(vm: Vm, domain: Domain) -> tuple[int, int]:
-    """vCPUs and memory as the host has them. What is agreed and waits for the next start is no difference."""
-    then = domain.next_start
-    if then is not None and (then.vcpus, then.memory_bytes) == (vm.vcpus, vm.memory_bytes):
-        return then.vcpus, then.memory_bytes
-    return domain.vcpus, domain.memory_bytes
+def _seen(domain: Domain) -> tuple[int, int]:
+    """vCPUs and memory as the host has them for good: what a running guest gets at its next start counts, not what it has now."""
+    then = domain.next_start or domain
+    return then.vcpus, then.memory_bytes
 
 
 def _take_in(vm: Vm, domain: Domain, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:
@@ -171,6 +186,7 @@ def _lose(vm: Vm, host: Hypervisor, now: dt.datetime) -> live.VmChange | None:
     before = _picture(vm)
     _set_state(vm, VmState.MISSING, "", now)
     vm.seen_vcpus = vm.seen_memory_bytes = None
+    vm.differences = []
     return _change(vm, host, before)
 
 

@@ -19,7 +19,7 @@ from common.publish import publish
 from hypervisors.metrics.blocks import pack
 from hypervisors.metrics.recorder import Block
 
-from .signals import vm_state_changed
+from .signals import vm_state_changed, vm_states_written
 
 
 def project_group(project_id: UUID) -> str:
@@ -61,6 +61,8 @@ class VmChange:
 def announce(changes: Iterable[VmChange]) -> None:
     """Tells the pages and the apps above, once the transaction is committed. One message a group, however many VMs."""
     kept = tuple(changes)
+    if written := tuple((change.vm_id, change.state) for change in kept if change.is_new_state):
+        vm_states_written.send(sender=VmChange, vms=written)
     if kept:
         transaction.on_commit(partial(_announce, kept), robust=True)
 
@@ -79,7 +81,7 @@ def _announce(changes: tuple[VmChange, ...]) -> None:
 
 
 def announce_drift(site_id: UUID) -> None:
-    """Tells the site's staff that the list of discovered domains is another."""
+    """Tells the site's staff that something differs from what is agreed, or no longer."""
     transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": {"type": "drift"}}))
 
 

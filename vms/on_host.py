@@ -16,7 +16,7 @@ from operations.run import OperationRun
 from .errors import VmNotFound
 from .inventory import domain_apply
 from .models import Vm
-from .power import require_still_allowed
+from .power import require_still_allowed, require_still_managed
 
 
 class OnHost:
@@ -37,12 +37,19 @@ class OnHost:
 
 
 @contextmanager
-def on_host(run: OperationRun) -> Iterator[OnHost]:
-    """The operation's VM, if who asked may still change it. Raises VmNotFound, ActionNotAllowed."""
+def on_host(run: OperationRun, *, by_managers: bool = False) -> Iterator[OnHost]:
+    """The operation's VM, if who asked may still change it. Raises VmNotFound, ActionNotAllowed.
+
+    Args:
+        by_managers: whether it takes somebody who manages its host, whatever they are in its project.
+    """
     vm = _vm(run)
     if vm is None:
         raise VmNotFound
-    require_still_allowed(run.operation, vm)
+    if by_managers:
+        require_still_managed(run.operation, vm)
+    else:
+        require_still_allowed(run.operation, vm)
     with AgentClient(vm.hypervisor) as agent:
         yield OnHost(run, vm, agent)
 
@@ -69,4 +76,4 @@ def passing_over(*codes: ErrorCode) -> Iterator[None]:
 
 
 def _vm(run: OperationRun) -> Vm | None:
-    return Vm.objects.select_related("hypervisor", "project").filter(pk=run.operation.target_id).first()
+    return Vm.objects.select_related("hypervisor", "project", "cd_image").filter(pk=run.operation.target_id).first()

@@ -11,6 +11,7 @@ from eve_agent.wire.domain import StateAction
 from accounts.models import Role
 from accounts.selectors import role_allows
 from hypervisors.client import AgentClient
+from hypervisors.selectors import hypervisors_for
 from operations.handlers import register
 from operations.models import Operation
 from operations.run import OperationRun
@@ -40,6 +41,13 @@ def require_still_allowed(operation: Operation, vm: Vm) -> None:
     user = operation.requested_by
     role = role_on(user, vm) if user is not None and user.is_active else None
     if role is None or not role_allows(role, Role.OPERATOR):
+        raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
+
+
+def require_still_managed(operation: Operation, vm: Vm) -> None:
+    """That who asked still manages its host. Raises ActionNotAllowed."""
+    user = operation.requested_by
+    if user is None or not user.is_active or not hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
         raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
 
 

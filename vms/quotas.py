@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Sum
@@ -108,6 +110,28 @@ def shares_of(project: Project) -> list[Share]:
     """Every limit of the project with its use."""
     limits, used = quota_of(project), usage_of(project)
     return [Share(name, str(label), getattr(used, name), getattr(limits, name)) for name, label in LIMITS.items()]
+
+
+def shares_of_all() -> Iterator[tuple[UUID, Share]]:
+    """Every limit of every active project of whose kind something is in use; the number of queries does not grow with theirs."""
+    rows = {row.project_id: row for row in Quota.objects.all()}
+    used: dict[UUID, Counter[str]] = defaultdict(Counter)
+    for project_id, vms, vcpus, memory_bytes in (
+        Vm.objects.order_by().values_list("project").annotate(Count("pk"), Sum("vcpus"), Sum("memory_bytes"))
+    ):
+        used[project_id].update(vms=vms, vcpus=vcpus, memory_bytes=memory_bytes)
+    for project_id, disk_bytes in Disk.objects.order_by().values_list("project").annotate(Sum("size_bytes")):
+        used[project_id].update(disk_bytes=disk_bytes)
+    images = Image.objects.exclude(project=None).order_by().values_list("project")
+    for project_id, count, disk_bytes in images.annotate(Count("pk"), Sum("size_bytes")):
+        used[project_id].update(images=count, disk_bytes=disk_bytes or 0)
+    for project_id, count in Snapshot.objects.order_by().values_list("vm__project").annotate(Count("pk")):
+        used[project_id].update(snapshots=count)
+    active = set(Project.objects.filter(is_active=True).values_list("pk", flat=True))
+    for project_id in used.keys() & active:
+        for name, label in LIMITS.items():
+            if used[project_id][name]:
+                yield project_id, Share(name, str(label), used[project_id][name], _limit(rows.get(project_id), name))
 
 
 def amount_words(name: str, amount: int) -> str:

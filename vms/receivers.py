@@ -83,6 +83,8 @@ def on_operation_changed(*, operation: Operation, **_: Any) -> None:
     """An operation of a VM moved: its pages show it."""
     if operation.target_type != Vm._meta.model_name:
         return
+    if operation.finished_at is not None:
+        inventory.differences_refresh(operation.target_id)
     site_id = Vm.objects.filter(pk=operation.target_id).values_list("hypervisor__site_id", flat=True).first()
     message = {
         "type": "operation",

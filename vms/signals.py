@@ -1,4 +1,4 @@
-"""What vms/ announces to the apps above it; sent once the change is committed."""
+"""What vms/ announces to the apps above it; sent once the change is committed, unless it says otherwise."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ vm_moved = Signal()
 
 vm_state_changed = Signal()
 """``vm_id`` (UUID), ``state`` (VmState value)."""
+
+vm_states_written = Signal()
+"""``vms`` (tuple of (UUID, VmState value)): VMs whose state is another now.
+
+Sent within the transaction that writes them: a receiver writes rows that have to be there if and only if the states are, and does nothing else.
+"""

@@ -90,6 +90,7 @@ urlpatterns = [
     path("manage/drift/", staff.drift, name="manage-drift"),
     path("manage/drift/adopt/<int:discovered_id>/", staff.adopt, name="manage-adopt"),
     path("manage/drift/accept/<uuid:vm_id>/", staff.accept, name="manage-accept"),
+    path("manage/drift/restore/<uuid:vm_id>/", staff.restore, name="manage-restore"),
     path("manage/drift/forget/<uuid:vm_id>/", staff.forget, name="manage-forget"),
     path("manage/operations/", staff.operations, name="manage-operations"),
     path("manage/audit/", auditing.audit, name="manage-audit"),

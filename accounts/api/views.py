@@ -38,6 +38,7 @@ from accounts.services import (
     ssh_key_remove,
     token_create,
     token_revoke,
+    tokens_revoke,
     user_update,
 )
 
@@ -151,6 +152,15 @@ class TokenListView(generics.ListAPIView[LoginToken]):
     def get_queryset(self) -> QuerySet[LoginToken]:
         """The caller's own."""
         return tokens_for(caller(self.request))
+
+    @extend_schema(
+        operation_id="tokens_revoke",
+        responses={204: OpenApiResponse(description="None of them is worth anything now.")},
+    )
+    def delete(self, request: Request) -> Response:
+        """Revokes all, the one that asks too, and ends what was opened with them."""
+        tokens_revoke(user=caller(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class TokenView(APIView):

@@ -27,7 +27,7 @@ from .projects import (
 )
 from .sessions import login_session_end, login_session_note
 from .ssh_keys import ssh_key_add, ssh_key_remove
-from .tokens import token_create, token_revoke
+from .tokens import token_create, token_revoke, tokens_revoke
 from .users import user_create, user_delete, user_disable, user_enable, user_update
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "ssh_key_remove",
     "token_create",
     "token_revoke",
+    "tokens_revoke",
     "totp_add",
     "totp_remove",
     "user_create",

@@ -58,3 +58,15 @@ def token_revoke(*, token: LoginToken, by: User) -> None:
         detail={"name": token.name, "public": token.public},
     )
     announce_revoked(token_id=token_id, reason="token_revoked")
+
+
+@transaction.atomic
+def tokens_revoke(*, user: User) -> int:
+    """Ends all of the user's tokens, and what was opened with them. Returns how many."""
+    ended = list(LoginToken.objects.select_for_update().filter(user=user).order_by("pk").values_list("pk", flat=True))
+    LoginToken.objects.filter(pk__in=ended).delete()
+    if ended:
+        audit_record(action="token.revoke_all", actor=user, target=user, detail={"count": len(ended)})
+    for token_id in ended:
+        announce_revoked(token_id=token_id, reason="token_revoked")
+    return len(ended)

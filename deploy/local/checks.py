@@ -20,7 +20,7 @@ from deploy.local.supervisor import last_lines
 
 HOOKS = ("ruff", "ruff-format", "mypy", "djlint", "import-arrows")
 """Of .pre-commit-config.yaml, where each linter is told what to look at."""
-DATABASE_TESTS = ("common", "accounts", "hypervisors", "operations", "vms", "consoles")
+DATABASE_TESTS = ("common", "accounts", "hypervisors", "operations", "vms", "consoles", "notifications")
 """Folders under tests/ with models and API, which run again on PostgreSQL."""
 LAYER_TESTS = ("common", "consoles")
 """Folders under tests/ that run again with Redis as the channel layer. tests/security starts a Redis of its own."""

@@ -146,16 +146,10 @@ def hypervisor_state_set(*, hypervisor_id: uuid.UUID, state: HypervisorState, re
 
 
 def announce_state(hypervisor_id: uuid.UUID, state: HypervisorState, since: Any) -> None:
-    """Tells the apps above, on commit."""
-    transaction.on_commit(
-        partial(
-            signals.hypervisor_state_changed.send_robust,
-            Hypervisor,
-            hypervisor_id=hypervisor_id,
-            state=state.value,
-            since=since,
-        )
-    )
+    """Tells the apps above: now those that write rows in the caller's transaction, on commit all others."""
+    what = {"hypervisor_id": hypervisor_id, "state": state.value, "since": since}
+    signals.hypervisor_state_written.send(Hypervisor, **what)
+    transaction.on_commit(partial(signals.hypervisor_state_changed.send_robust, Hypervisor, **what))
 
 
 def announce_moved(hypervisor: Hypervisor, *, old_site_id: uuid.UUID) -> None:

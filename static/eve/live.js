@@ -1,6 +1,6 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "list": a list of machines, several apart by spaces) and where it
+// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "list": a list of machines, several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
@@ -191,6 +191,7 @@ const heard = {
   viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
+  notification: () => refresh(parts(["notifications"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),
   samples: (detail) => document.dispatchEvent(new CustomEvent("eve:samples", { detail })),
 };

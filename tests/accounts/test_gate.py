@@ -68,6 +68,15 @@ def test_nothing_is_open_by_mistake(method: str) -> None:
     assert is_open == []
 
 
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_no_other_site_changes_anything_by_a_cookie(cast: Cast, method: str) -> None:
+    browser = cast.pages(cast.superuser, enforce_csrf_checks=True)
+    browser.raise_request_exception = False
+    answers = {address: getattr(browser, method)(address).status_code for address in set(addresses(get_resolver()))}
+    taken = {address for address, status in answers.items() if status != 403}
+    assert taken == {"/api/v1/login", "/api/v1/enrol"}, "these ask for what no cookie has"
+
+
 def test_no_log_holds_a_secret(cast: Cast, caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
     caplog.set_level("DEBUG")
     body = {"email": "olivia@acme.example", "password": PASSWORD}

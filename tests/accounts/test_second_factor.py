@@ -14,7 +14,7 @@ from accounts.errors import BadCode, TooManyAttempts
 from accounts.factors import totp
 from accounts.models import AuditEvent, RecoveryCode, TotpDevice, User
 from accounts.services import code_check, second_factor_reset, token_create, totp_add, totp_remove
-from accounts.sessions import session_user
+from accounts.sessions import session_digest, session_user
 from accounts.tokens import token_resolve
 from common.errors import Conflict, Invalid, NotAllowed
 from tests.cast import Cast
@@ -112,6 +112,21 @@ def test_admin_has_the_same_second_step(cast: Cast) -> None:
     assert browser.get("/admin/").status_code == 302
     assert browser.post("/login/second/", {"code": next_code(secret)})["Location"] == "/admin/"
     assert browser.get("/admin/").status_code == 200
+
+
+def test_whoever_was_signed_in_before_is_not_while_the_second_step_waits(
+    cast: Cast, revoked: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
+) -> None:
+    secret, _codes = add_app(cast.owner)
+    browser = cast.pages(cast.outsider)
+    before = browser.session.session_key
+    with django_capture_on_commit_callbacks(execute=True):
+        assert sign_in(browser)["Location"] == "/login/second/"
+    assert {"session_digest": session_digest(before), "reason": "logout"} in revoked
+    assert browser.get("/profile/").status_code == 302
+    assert session_user(browser.cookies[django_settings.SESSION_COOKIE_NAME].value) is None
+    browser.post("/login/second/", {"code": next_code(secret)})
+    assert session_user(browser.cookies[django_settings.SESSION_COOKIE_NAME].value) == cast.owner
 
 
 def test_the_session_rotates_at_both_steps(cast: Cast) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async as in_thread
 from channels.testing import WebsocketCommunicator
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from eve_agent.wire.close import CloseCode
@@ -213,6 +214,27 @@ def test_one_visitors_session_is_not_anothers(cast: Cast) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
     assert ticket(strict, link).status_code == 403
+
+
+def test_a_session_that_was_known_to_others_is_not_the_guests(cast: Cast) -> None:
+    secret, link = made(cast)
+    others_secret, others = made(cast)
+    planted = entered(cast, others_secret, others)
+    known = planted.session.session_key
+    assert planted.post("/guest/", {"secret": secret, "name": "Zoë"}).status_code == 302
+    assert ticket(planted, link).status_code == 201
+    thief = Client()
+    thief.cookies[settings.SESSION_COOKIE_NAME] = known
+    assert ticket(thief, link).status_code == 404
+
+
+def test_who_is_signed_in_stays_so_as_a_guest(cast: Cast) -> None:
+    secret, link = made(cast)
+    browser = cast.pages(cast.outsider)
+    key = browser.session.session_key
+    assert browser.post("/guest/", {"secret": secret, "name": "Otto"}).status_code == 302
+    assert browser.session.session_key == key
+    assert ticket(browser, link).status_code == 201
 
 
 @pytest.mark.parametrize(("mode", "wanted", "given"), [("view", "control", "view"), ("control", "control", "control")])

@@ -88,12 +88,11 @@ async def test_each_refusal_has_its_close_code(agent: Agent, failure: errors.Age
     assert refusal.value.for_staff == str(failure)
 
 
-@pytest.mark.parametrize("side", ["consoles.link", "eve_agent.transport.console"])
 @pytest.mark.parametrize("version", [CONTRACT_VERSION - 1, CONTRACT_VERSION + 1])
-async def test_a_peer_one_version_apart_is_welcome(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch, side: str, version: int
+async def test_an_agent_takes_an_eve_one_version_apart(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    monkeypatch.setattr(f"{side}.CONTRACT_VERSION", version)
+    monkeypatch.setattr(link_module, "CONTRACT_VERSION", version)
     link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
     link.start()
     display = await agent.display()

@@ -27,7 +27,7 @@ from accounts.services import (
     user_disable,
 )
 from common.publish import bind_server_loop, publish
-from consoles import consumers, live, notices
+from consoles import consumers, leftovers, live, notices
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
@@ -430,8 +430,8 @@ def test_a_left_over_session_is_waited_for(committed_cast: Cast, monkeypatch: py
             if len(asked) == 3:
                 raise AgentRefused("gone", agent_code=ErrorCode.CONSOLE_NOT_FOUND)
 
-    monkeypatch.setattr(consumers, "AgentClient", SlowAgent)
-    consumers.left_over_end(committed_cast.acme_vm, uuid.uuid4())
+    monkeypatch.setattr(leftovers, "AgentClient", SlowAgent)
+    leftovers.left_over_end(committed_cast.acme_vm, uuid.uuid4())
     assert len(asked) == 3
 
 

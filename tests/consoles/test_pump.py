@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -64,8 +65,8 @@ class Bench:
     async def start(self, first: bytes = b"") -> Pump:
         loop = asyncio.get_running_loop()
         self.agent_held.first = first
-        self.viewer, near_viewer = await _tcp_pair()
-        self.agent, near_agent = await _tcp_pair()
+        self.viewer, near_viewer = await tcp_pair()
+        self.agent, near_agent = await tcp_pair()
         await loop.create_connection(lambda: self.viewer_held, sock=near_viewer)
         await loop.create_connection(lambda: self.agent_held, sock=near_agent)
         self.pump = splice(self.viewer_held, cast(AgentLink, self.agent_held))
@@ -94,7 +95,8 @@ class Bench:
         return shown, close_words(tracker.close_payload)
 
 
-async def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+async def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a connection, for an event loop."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         far = socket.create_connection(server.getsockname())
         near, _address = server.accept()
@@ -216,7 +218,23 @@ async def test_either_side_may_just_be_gone(bench: Bench, who: str) -> None:
     await bench.start()
     getattr(bench, who).close()
     ending = await bench.ending()
+    assert not ending.is_a_guess
     assert (ending.code, ending.viewer_is_gone) == ((1006, True) if who == "viewer" else (CloseCode.HOST_AWAY, False))
+
+
+async def test_an_agent_that_cuts_while_the_viewer_is_full_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its close frame is lost behind what the viewer does not take: Eve cannot know why, and says so."""
+    monkeypatch.setattr(pump, "TICK_SECONDS", 0.1)
+    await bench.start()
+    sending = asyncio.create_task(send(bench.agent, frame(Opcode.BINARY, bytes(MIB)) * 32))
+    await asyncio.sleep(0.3)
+    sending.cancel()
+    bench.agent.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    bench.agent.close()
+    ending = await bench.ending()
+    assert (ending.code, ending.is_a_guess) == (CloseCode.HOST_AWAY, True)
 
 
 async def test_a_viewer_that_half_closes_and_stops_reading_is_let_go(

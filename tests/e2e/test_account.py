@@ -224,3 +224,32 @@ def test_an_owner_invites_an_operator(
         expect(nina.get_by_role("heading", name="Shop")).to_have_count(0)
     finally:
         elsewhere.close()
+
+
+def test_a_login_token_made_by_hand(
+    home: House,
+    context: BrowserContext,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = context.new_page()
+    type_password(page, home, "/profile/", email="olivia@acme.example")
+    page.locator("#tokens").get_by_role("link", name="New token").first.click()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.locator("main button[type=submit]").click()
+    looked_at(page, "token-new", picture, accessibility_faults)
+    page.locator("#id_name").fill("backup script")
+    page.get_by_label("Good for").select_option(label="30 days")
+    page.get_by_role("button", name="Make the token").click()
+    text = page.locator("#made-token").inner_text()
+    looked_at(page, "token-made", picture, accessibility_faults)
+    assert home.api("GET", "/me", token=text).json()["email"] == "olivia@acme.example"
+    page.get_by_role("button", name="Copy the token").click()
+    expect(page.get_by_text("The token is copied")).to_be_visible()
+    page.get_by_role("link", name="I have kept it").click()
+    expect(page.get_by_role("cell", name="backup script")).to_be_visible()
+    looked_at(page, "profile-tokens", picture, accessibility_faults)
+    page.get_by_role("button", name="Revoke all…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke all").click()
+    expect(page.get_by_text("token is revoked")).to_be_visible()
+    assert home.api("GET", "/me", token=text).status_code == 401

@@ -69,6 +69,31 @@ def test_services_end_with_tests_that_are_killed(body: str, marker: str):
     assert not list(Path("/tmp").glob(folder))
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ended", "killed"])
+def test_the_state_of_tests_goes_with_them(is_killed: bool):
+    script = "import os; from tests import settings; print(settings.STATE_DIR, flush=True); input()"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EVE_")}
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    ) as tests:
+        assert tests.stdout is not None
+        folder = Path(tests.stdout.readline().strip())
+        assert folder.is_dir()
+        if is_killed:
+            tests.kill()
+        else:
+            tests.communicate("\n")
+
+    if is_killed:
+        sweep()
+    assert not folder.exists()
+
+
 def processes(folder: str) -> list[str]:
     """Programs that run for the service with this folder: named by their arguments or living in its namespace."""
     found = []

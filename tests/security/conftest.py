@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.e2e.conftest import PEOPLE
-from tests.e2e.house import PASSWORD, House, house
+from tests.e2e.house import PASSWORD, ROOT, House, free_port, house
 
 from .browser import Browser
 from .rfb import Display, Viewer
@@ -67,6 +72,14 @@ class Estate:
         return Viewer(self.socket_url(vm_id, f"ticket={ticket}")).greet()
 
 
+@dataclass(frozen=True, slots=True)
+class Daphne:
+    """A second server, which does not hand its sockets over."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
 def populate(home: House) -> Estate:
     """The people of tests/cast.py, and all domains of the host for project Acme."""
     acme = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])["acme"]
@@ -108,3 +121,27 @@ def watch(estate: Estate) -> Iterator[Callable[..., Viewer]]:
     yield opened
     for viewer in viewers:
         viewer.close()
+
+
+@pytest.fixture(scope="module")
+def daphne(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daphne]:
+    """A daphne beside the server, on the same database."""
+    port = free_port()
+    log_path = tmp_path_factory.mktemp("daphne") / "log"
+    command = [str(Path(sys.executable).with_name("daphne")), "-b", "127.0.0.1", "-p", str(port)]
+    environment = {**estate.home.environment, "EVE_EMBEDDED": "false"}
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "eve_site.asgi:application"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        for _ in range(300):
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200:
+                    break
+            assert process.poll() is None, log_path.read_text()
+            time.sleep(0.1)
+        yield Daphne(port, process)
+    finally:
+        process.terminate()
+        process.wait(15)

@@ -27,11 +27,19 @@ class Display:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.viewers = 0
+        self.is_flooding = threading.Event()
+        """Set: each key is answered by bells without end."""
+        self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Ends it."""
         self._listener.close()
+
+    def hang_up(self) -> None:
+        """Ends all connections."""
+        for sock in list(self._open):
+            sock.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -41,6 +49,7 @@ class Display:
 
     def _serve(self, sock: socket.socket) -> None:
         self.viewers += 1
+        self._open.add(sock)
         with contextlib.suppress(OSError), sock, sock.makefile("rb") as stream:
             sock.sendall(b"RFB 003.008\n")
             stream.read(12)
@@ -53,6 +62,9 @@ class Display:
                 stream.read(_LENGTHS[kind[0]] - 1)
                 if kind == b"\x04":
                     sock.sendall(BELL)
+                while self.is_flooding.is_set():
+                    sock.sendall(BELL * 65536)
+        self._open.discard(sock)
         self.viewers -= 1
 
 
@@ -78,8 +90,12 @@ class Viewer:
 
     def rings(self) -> bool:
         """Whether a key gets to the display and its bell back."""
-        self.socket.send(struct.pack(">BBHI", 4, 1, 0, ord("a")))
+        self.press()
         return self.read(1) == BELL
+
+    def press(self) -> None:
+        """A key."""
+        self.socket.send(struct.pack(">BBHI", 4, 1, 0, ord("a")))
 
     def end(self, *, seconds: float) -> tuple[int, float]:
         """Waits for the console's end: its close code, and how long that took. Raises TimeoutError."""

@@ -5,19 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-
-from tests.e2e.house import ROOT, free_port
 
 from .conftest import OLIVIA, Estate, resident_bytes
 from .rfb import Viewer
@@ -28,34 +21,10 @@ ORIGINS = ("none", "good", "null", "evil", "other port", "other scheme", "good t
 OPENS = {"cookie": (), "bearer": ("none", "good"), "page ticket": ("good",), "token ticket": ("none", "good")}
 
 
-@pytest.fixture(scope="module")
-def daphne(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A daphne beside the server, on the same database. Its port."""
-    port = free_port()
-    log_path = tmp_path_factory.mktemp("daphne") / "log"
-    command = [str(Path(sys.executable).with_name("daphne")), "-b", "127.0.0.1", "-p", str(port)]
-    environment = {**estate.home.environment, "EVE_EMBEDDED": "false"}
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "eve_site.asgi:application"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-    try:
-        for _ in range(300):
-            with contextlib.suppress(requests.ConnectionError):
-                if requests.get(f"http://127.0.0.1:{port}/healthz", timeout=2).status_code == 200:
-                    break
-            assert process.poll() is None, log_path.read_text()
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
 @pytest.fixture(params=["uvicorn", "daphne"])
 def port(request: pytest.FixtureRequest, estate: Estate) -> int:
     """Of each of the two servers."""
-    return estate.home.port if request.param == "uvicorn" else int(request.getfixturevalue("daphne"))
+    return estate.home.port if request.param == "uvicorn" else int(request.getfixturevalue("daphne").port)
 
 
 @pytest.mark.parametrize("credential", OPENS)

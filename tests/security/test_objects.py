@@ -33,6 +33,7 @@ from accounts.services import audit_record, token_create
 from consoles.models import ConsoleSession, GuestLink
 from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
+from notifications.models import Delivery, Event, Kind, Notice, Webhook
 from operations.models import Operation
 from tests.cast import Cast
 from vms.models import DiscoveredDomain, Disk, Image, Nic, Quota, Size, Snapshot, Vm
@@ -125,6 +126,19 @@ def world(cast: Cast) -> Cast:
     LoginSession.objects.create(user=cast.owner, digest="f", agent=f"{PREFIX}-agent")
     Passkey.objects.create(user=cast.owner, name=f"{PREFIX}-passkey", credential=b"", credential_digest="f")
     SshKey.objects.create(user=cast.owner, name=f"{PREFIX}-key", line=f"{PREFIX}-line", fingerprint="f")
+    event = Event.objects.create(
+        kind=Kind.VM_CRASHED,
+        target_type="vm",
+        target_id=cast.acme_vm.pk,
+        target_label=f"{PREFIX}-vm",
+        project=cast.acme,
+        spread_at=timezone.now(),
+    )
+    Notice.objects.create(event=event, user=cast.owner)
+    webhook = Webhook.objects.create(
+        project=cast.acme, made_by=cast.owner, name=f"{PREFIX}-webhook", url=f"https://{PREFIX}.example/"
+    )
+    Delivery.objects.create(event=event, webhook=webhook)
     now = timezone.now()
     Certificate.objects.create(
         serial="c" * 32,
@@ -162,6 +176,8 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "login_session_id": LoginSession.objects.get(digest="f").pk,
         "passkey_id": Passkey.objects.get().pk,
         "key_id": SshKey.objects.get().pk,
+        "notice_id": Notice.objects.get().pk,
+        "webhook_id": Webhook.objects.get(project=cast.acme).pk,
         "content_type_id": 1,
         "url": "canary-none",
         "app_label": "vms",
@@ -231,10 +247,12 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
         Quota,
         Passkey,
         Invitation,
+        Notice,
     ):
         rows[model.__name__] = list(model._default_manager.order_by("pk").values())
     rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
     rows["LoginSession"] = list(LoginSession.objects.filter(agent__startswith=PREFIX).values("pk"))
+    rows["Webhook"] = list(Webhook.objects.filter(name__startswith=PREFIX).values())
     rows["Operation"] = list(Operation.objects.values("pk", "state"))
     return rows
 
@@ -295,7 +313,9 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
             {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
             | {"api-guest-links", "vm-links"}
             | {"api-projects", "api-project", "api-members", "api-me", "api-tokens", "api-images", "api-image"}
-            | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"},
+            | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"}
+            | {"api-notifications", "api-project-webhooks", "api-webhook"}
+            | {"notifications", "project-webhooks", "webhook", "webhook-deliveries"},
         ),
         (
             "staff_here",

@@ -13,6 +13,7 @@ from drf_spectacular.generators import SchemaGenerator
 from accounts.services import token_create
 from consoles.models import ConsoleSession
 from hypervisors.models import Hypervisor
+from notifications.models import Event, Kind, Notice, Webhook
 from tests.cast import Cast
 from tests.factories import PASSWORD
 from vms.models import DiscoveredDomain, Disk, Image, Size, Snapshot
@@ -91,6 +92,9 @@ BODIES: dict[str, Any] = {
     "snapshot_revert": None,
     "vms_partial_update": {"remarks": "Another"},
     "vms_state_partial_update": {"action": "start"},
+    "drift_accept": None,
+    "drift_restore": None,
+    "drift_forget": None,
     "discovered_domains_adopt_create": {"project": "{acme}"},
     "operation_cancel": None,
     "console_type": {"text": "ls"},
@@ -98,6 +102,15 @@ BODIES: dict[str, Any] = {
     "console_set_mode": {"mode": "view"},
     "console_hand_over": None,
     "console_ticket": {"mode": "view"},
+    "notification_update": {"is_read": True},
+    "notifications_read": None,
+    "notification_choices_set": {"choices": []},
+    "project_notification_choices_set": {"choices": []},
+    "project_webhook_create": {"name": "new", "url": "https://example.org/", "kinds": ["vm_crashed"]},
+    "webhook_create": {"name": "new", "url": "https://example.org/", "kinds": ["host_away"]},
+    "webhook_update": {"name": "Another"},
+    "webhook_secret_renew": None,
+    "webhook_test": None,
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
 }
 
@@ -136,6 +149,8 @@ def ids_of(cast: Cast) -> dict[str, str]:
         "image_id": str(Image.objects.get().pk),
         "size_id": str(Size.objects.order_by("name").values_list("pk", flat=True)[0]),
         "discovered_id": str(DiscoveredDomain.objects.get().pk),
+        "notice_id": str(Notice.objects.get().pk),
+        "webhook_id": str(Webhook.objects.get().pk),
         "outsider": str(cast.outsider.pk),
         "hypervisor": str(cast.hypervisor_there.pk),
         "project": str(cast.ottos.pk),
@@ -160,6 +175,9 @@ def world(cast: Cast) -> Cast:
     )
     Snapshot.objects.create(vm=cast.acme_vm, name="old", vcpus=1, memory_bytes=1)
     ConsoleSession.objects.create(vm=cast.acme_vm, vm_uuid=cast.acme_vm.pk, vm_name="acme-web", user=cast.owner)
+    event = Event.objects.create(kind=Kind.VM_CRASHED, target_id=cast.acme_vm.pk, user=cast.superuser)
+    Notice.objects.create(event=event, user=cast.superuser)
+    Webhook.objects.create(project=cast.acme, made_by=cast.owner, name="old", url="https://example.org/")
     return cast
 
 

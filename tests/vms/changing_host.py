@@ -51,6 +51,8 @@ class ChangingHost(StubHost):
         )
 
     def disk(self, _pool: str, disk_uuid: UUID) -> DiskStatus:
+        if disk_uuid not in self.disks:
+            raise refusal(ErrorCode.VOLUME_NOT_FOUND)
         return DiskStatus(disk_uuid=disk_uuid, size_bytes=self.disks[disk_uuid].size_bytes)
 
     def disk_delete(self, _pool: str, disk_uuid: UUID) -> Deleted:
@@ -59,6 +61,8 @@ class ChangingHost(StubHost):
 
     def disk_attach(self, uuid: UUID, wanted: spec.DiskSlot) -> Domain:
         self._ask("disk_attach")
+        if wanted.disk_uuid not in self.disks:
+            raise refusal(ErrorCode.VOLUME_NOT_FOUND)
         others = tuple(disk for disk in self.domain(uuid).disks if disk.uuid != wanted.disk_uuid)
         return self._put(uuid, disks=(*others, Disk(target="vdb", uuid=wanted.disk_uuid)))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from eve_agent.wire.domain import Disk, Domain, DomainState, StateAction
+from eve_agent.wire.domain import Disk, Domain, DomainState, Nic, StateAction
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool
 from eve_agent.wire.spec import DomainDelete, DomainSpec
@@ -121,6 +121,7 @@ class StubHost:
                 vcpus=wanted.vcpus,
                 memory_bytes=wanted.memory_bytes,
                 disks=tuple(Disk(target="vda", uuid=disk.disk_uuid) for disk in wanted.disks),
+                nics=tuple(Nic(nic.mac, nic.kind, nic.source, nic.model) for nic in wanted.nics),
                 is_made_by_eve=True,
             ),
         )

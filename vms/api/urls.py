@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import alerts, bulk, changes, guests, images, metrics, storage, systems, views
+from . import alerts, bulk, changes, drift, guests, images, metrics, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -51,6 +51,10 @@ urlpatterns = [
         name="api-pool-volumes",
     ),
     path("projects/<uuid:project_id>/quota", storage.ProjectQuotaView.as_view(), name="api-project-quota"),
+    path("drift", drift.DriftListView.as_view(), name="api-drift"),
+    path("vms/<uuid:vm_id>/drift/accept", drift.DriftAcceptView.as_view(), name="api-drift-accept"),
+    path("vms/<uuid:vm_id>/drift/restore", drift.DriftRestoreView.as_view(), name="api-drift-restore"),
+    path("vms/<uuid:vm_id>/drift/forget", drift.DriftForgetView.as_view(), name="api-drift-forget"),
     path("discovered-domains", views.DiscoveredDomainListView.as_view(), name="api-discovered-domains"),
     path("discovered-domains/<int:discovered_id>/adopt", views.AdoptView.as_view(), name="api-discovered-domain-adopt"),
 ]

@@ -227,7 +227,7 @@ class DiscoveredDomainListView(generics.ListAPIView[DiscoveredDomain]):
 
     def get_queryset(self) -> QuerySet[DiscoveredDomain]:
         """Those on the caller's hosts. Raises Http404 for everybody else."""
-        _require_staff(self.request)
+        require_staff(self.request)
         return discovered_for(caller(self.request))
 
 
@@ -237,7 +237,7 @@ class AdoptView(APIView):
     @extend_schema(request=AdoptSerializer, responses={201: AdoptedSerializer})
     def post(self, request: Request, discovered_id: int) -> Response:
         """Gives it to a project; the domain itself is not touched."""
-        _require_staff(request)
+        require_staff(request)
         discovered = get_object_or_404(discovered_for(caller(request)), pk=discovered_id)
         wanted = AdoptSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
@@ -266,7 +266,8 @@ def accepted(operation: Operation) -> Response:
     return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
-def _require_staff(request: Request) -> None:
+def require_staff(request: Request) -> None:
+    """That there is such a thing for the caller. Raises Http404."""
     if not caller(request).is_staff:
         raise Http404
 

@@ -84,6 +84,10 @@ class Vm(models.Model):
     seen_vcpus = models.PositiveBigIntegerField(_("vCPUs on the host"), null=True, blank=True, editable=False)
     """As last reported; other than :attr:`vcpus`, it is drift."""
     seen_memory_bytes = models.PositiveBigIntegerField(_("memory on the host"), null=True, blank=True, editable=False)
+    differences = models.JSONField(default=list, blank=True, editable=False)
+    """Disks and cards that are not as agreed, as last reported: :class:`vms.comparing.Difference`, as plain JSON."""
+    accepted_devices = models.JSONField(default=list, blank=True, editable=False)
+    """Of what somebody added behind Eve's back, and staff accepted: where a disk's bytes are, a card's MAC address."""
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

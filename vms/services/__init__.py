@@ -5,6 +5,7 @@ from .copying import vm_clone, vm_template
 from .creating import NewDisk, NewNic, NewVm, vm_create
 from .deleting import vm_delete
 from .disks import disk_attach, disk_delete, disk_detach
+from .drift import vm_accept_drift, vm_restore
 from .hardware import cd_change, disk_add, disk_grow, disk_remove, nic_add, nic_remove, vm_resize
 from .images import (
     NewImage,
@@ -16,7 +17,7 @@ from .images import (
     image_upload,
     uploads_sweep,
 )
-from .machines import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
+from .machines import vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from .quotas import quota_reserve, quota_set
 from .rescue import NewSystem, vm_reinstall, vm_rescue, vm_rescue_end
 from .settings import boot_order_set, vm_configure
@@ -68,6 +69,7 @@ __all__ = [
     "vm_rescue",
     "vm_rescue_end",
     "vm_resize",
+    "vm_restore",
     "vm_template",
     "vm_update",
     "vms_change_state",

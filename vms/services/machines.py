@@ -20,6 +20,7 @@ from operations.models import Operation
 from operations.selectors import active_operations
 from operations.services import operation_create
 from vms import live
+from vms.disks import disks_keep
 from vms.errors import (
     ActionNotAllowed,
     ActionUnknown,
@@ -32,7 +33,7 @@ from vms.errors import (
 )
 from vms.facts import domain_of
 from vms.inventory import domain_to_vm
-from vms.models import DiscoveredDomain, Vm, VmState
+from vms.models import DiscoveredDomain, Disk, Vm, VmState
 from vms.quotas import Amounts
 from vms.selectors import role_on
 from vms.signals import vm_deleted, vm_moved
@@ -99,21 +100,6 @@ def vm_adopt(*, discovered: DiscoveredDomain, project: Project, user: User | Non
         return vm
 
 
-def vm_accept_drift(*, vm: Vm, user: User) -> Vm:
-    """What the host has is what is agreed from now on. Raises VmNotFound."""
-    _require_managed(user, vm)
-    before = {"vcpus": vm.vcpus, "memory_bytes": vm.memory_bytes}
-    vm.vcpus = vm.vcpus if vm.seen_vcpus is None else vm.seen_vcpus
-    vm.memory_bytes = vm.memory_bytes if vm.seen_memory_bytes is None else vm.seen_memory_bytes
-    vm.save(update_fields=["vcpus", "memory_bytes"])
-    after = {"vcpus": vm.vcpus, "memory_bytes": vm.memory_bytes}
-    audit_record(
-        action="vm.accept_drift", actor=user, target=vm, project=vm.project, detail={"before": before, "after": after}
-    )
-    live.announce([_change(vm)])
-    return vm
-
-
 @transaction.atomic
 def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
     """Gives the VM to another project, with its disks and snapshots. Staff who manage its host may, and operators and owners of both.
@@ -168,13 +154,13 @@ def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
 
 @transaction.atomic
 def vm_forget(*, vm: Vm, user: User) -> None:
-    """Removes a VM that its host no longer has from Eve. libvirt is not touched.
+    """Removes a VM that its host no longer has from Eve. libvirt is not touched, and disks that Eve made stay with the project.
 
     Raises:
         VmNotFound: the user does not manage its host.
         ForgetRefused: it is not missing.
     """
-    _require_managed(user, vm)
+    require_managed(user, vm)
     vm = Vm.objects.select_for_update().select_related("project", "hypervisor").get(pk=vm.pk)
     if vm.state != VmState.MISSING:
         raise ForgetRefused(
@@ -185,6 +171,7 @@ def vm_forget(*, vm: Vm, user: User) -> None:
         action="vm.forget", actor=user, target=vm, project=vm.project, detail={"hypervisor": vm.hypervisor.name}
     )
     vm_id, change = vm.pk, _change(vm)
+    disks_keep(Disk.objects.filter(vm=vm), name=vm.name)
     vm.delete()
     transaction.on_commit(partial(vm_deleted.send_robust, sender=Vm, vm_id=vm_id, reason="forgotten"), robust=True)
     live.announce([change])
@@ -263,7 +250,8 @@ def require_operator(user: User, vm: Vm, *, action: str) -> None:
         )
 
 
-def _require_managed(user: User, vm: Vm) -> None:
+def require_managed(user: User, vm: Vm) -> None:
+    """That the user manages its host. Raises VmNotFound."""
     if not hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
         raise VmNotFound()
 

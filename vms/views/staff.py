@@ -24,13 +24,13 @@ from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
-from vms.drift import Drift, rightful_vms
+from vms.drift import Drift, entries_of, rightful_vms
 from vms.facts import display_warnings, domain_of, exposed_displays
 from vms.hosts import host_for, hosts_for, total_of
 from vms.listing import SORTS, Listing, tabs
 from vms.models import Vm, VmState
 from vms.selectors import discovered_for, state_counts, vms_managed_by
-from vms.services import vm_accept_drift, vm_adopt, vm_forget
+from vms.services import vm_accept_drift, vm_adopt, vm_forget, vm_restore
 from vms.storage import pools_of
 
 from .frames import manage_context, search_text
@@ -135,8 +135,8 @@ def drift(request: HttpRequest) -> HttpResponse:
     context = {
         **manage_context(request, "drift"),
         "drift": found,
-        "changed": list(found.changed[:PAGE]),
-        "missing": list(found.missing[:PAGE]),
+        "changed": entries_of(found.changed[:PAGE]),
+        "missing": entries_of(found.missing[:PAGE]),
         "counts": found.counts,
         "page_obj": unknown,
         "unknown": [(row, domain_of(row.facts), bool(exposed_displays(domain_of(row.facts)))) for row in unknown],
@@ -169,8 +169,24 @@ def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
 def accept(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Agrees to what the host has."""
     vm = _managed_or_404(request, vm_id)
-    vm_accept_drift(vm=vm, user=caller(request))
-    messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
+    try:
+        vm_accept_drift(vm=vm, user=caller(request))
+        messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect("manage-drift")
+
+
+@staff_required
+@require_POST
+def restore(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """Has the host given again what is agreed."""
+    vm = _managed_or_404(request, vm_id)
+    try:
+        vm_restore(vm=vm, user=caller(request))
+        messages.success(request, _("%(name)s is being restored on its host.") % {"name": vm.name})
+    except EveError as error:
+        messages.error(request, str(error.detail))
     return redirect("manage-drift")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import websockets
+from eve_agent.service.consoles import REMEMBERED_SECONDS
 from eve_agent.transport.relay import DISPLAY_HIGH_BYTES, VIEWER_HIGH_BYTES
 from eve_agent.wire import paths
 from eve_agent.wire.close import CloseCode
@@ -177,10 +178,44 @@ async def test_status_and_end_by_staff(agent: Agent):
             assert response.status == 200
         assert await ended_with(console) == CloseCode.ENDED_BY_STAFF
         await all_closed(agent)
-        for method in ("get", "delete"):
-            async with getattr(eve, method)(session_path(session)) as response:
-                assert response.status == 404
-                assert (await response.json())["code"] == "console_not_found"
+        async with eve.delete(session_path(session)) as response:
+            assert response.status == 404
+            assert (await response.json())["code"] == "console_not_found"
+
+
+async def test_what_a_viewer_was_too_slow_to_hear_can_be_asked_for(agent: Agent):
+    """The close frame waits behind what the viewer does not take: the connection is reset, and the reason remembered."""
+    session = uuid.uuid4()
+    async with agent.session() as eve:
+        console = await agent.console(session=session)
+        display = await agent.display()
+        console.transport.pause_reading()
+        await flood(display.sock, 64 << 20)
+        async with eve.get(session_path(session)) as response:
+            assert (await response.json())["ended"] is None
+        agent.server.consoles.end(DOMAIN, session, CloseCode.VM_OFF)
+        await all_closed(agent)
+        async with eve.get(session_path(session)) as response:
+            assert (await response.json())["ended"] == CloseCode.VM_OFF
+        state = console.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        assert state == bytes((7,))  # TCP_CLOSE
+        other = paths.domain_path(paths.DOMAIN_CONSOLE_SESSION, OFF_DOMAIN, session=session)
+        async with eve.get(other) as response:
+            assert response.status == 404
+        console.transport.abort()
+
+
+async def test_what_was_ended_long_ago_is_forgotten(agent: Agent):
+    session = uuid.uuid4()
+    async with agent.console(session=session) as console, agent.session() as eve:
+        await agent.display()
+        agent.server.consoles.end(DOMAIN, session, CloseCode.VM_OFF)
+        assert await ended_with(console) == CloseCode.VM_OFF
+        await all_closed(agent)
+        later = agent.server.consoles.clock() + REMEMBERED_SECONDS + 1
+        agent.server.consoles.clock = lambda: later
+        async with eve.get(session_path(session)) as response:
+            assert response.status == 404
 
 
 async def test_a_session_belongs_to_its_domain(agent: Agent):

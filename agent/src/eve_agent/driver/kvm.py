@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
-import tempfile
 import threading
-from pathlib import Path
 
 from .machine import has_kvm
 
@@ -45,9 +44,9 @@ def runs_under_kvm(qemu: str = "qemu-system-x86_64") -> bool:
     A /dev/kvm that is there may still run nothing, or BIOS code only: one was seen that lacks the processor features of the
     plainest model, and hangs every operating system. Hence ``enforce``.
     """
-    with tempfile.TemporaryDirectory(prefix="eve-agent-kvm-") as folder:
-        disk = Path(folder) / "boot"
-        disk.write_bytes(_BOOT_SECTOR)
+    disk = os.memfd_create("boot")  # no file, which an agent that is killed here would leave behind
+    try:
+        os.write(disk, _BOOT_SECTOR)
         command = [
             *(
                 qemu,
@@ -63,13 +62,19 @@ def runs_under_kvm(qemu: str = "qemu-system-x86_64") -> bool:
                 "none",
             ),
             *("-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"),
-            *("-drive", f"file={disk},format=raw,if=floppy,readonly=on"),
+            *("-drive", f"file=/proc/self/fd/{disk},format=raw,if=floppy,readonly=on"),
         ]
-        try:
-            done = subprocess.run(  # noqa: S603  (no shell, and no word of it from outside but checked names)
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            _log.info("nothing runs under KVM", extra={"reason": str(error)})
-            return False
+        done = subprocess.run(  # noqa: S603  (no shell, and no word of it from outside but checked names)
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+            pass_fds=(disk,),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.info("nothing runs under KVM", extra={"reason": str(error)})
+        return False
+    finally:
+        os.close(disk)
     return done.returncode == _RAN

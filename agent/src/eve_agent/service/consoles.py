@@ -23,6 +23,9 @@ Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
 VIEWER_LOST = "viewer_lost"
 """Reason of a session whose connection broke off without a close."""
+REMEMBERED_SECONDS = 60.0
+"""How long the agent tells why it ended a session."""
+REMEMBERED_SESSIONS = 512
 
 
 class ConsoleSession:
@@ -38,6 +41,8 @@ class ConsoleSession:
         self.bytes_from_viewer = 0
         self.closed = asyncio.Event()
         """Set once both connections of the session are gone."""
+        self.ended: CloseCode | None = None
+        """Why the agent ended it: set by its relay."""
         self._clock = clock
         self._idle_seconds = request.idle_seconds
         self._total_seconds = request.total_seconds
@@ -88,6 +93,7 @@ class ConsoleSession:
             bytes_to_viewer=self.bytes_to_viewer,
             bytes_from_viewer=self.bytes_from_viewer,
             idle_seconds=round(self._clock() - self._input_at, 3),
+            ended=self.ended,
         )
 
 
@@ -101,6 +107,8 @@ class Consoles:
         """How many sessions ended, by reason."""
         self._driver = driver
         self._sessions: dict[uuid.UUID, ConsoleSession] = {}
+        self._remembered: dict[uuid.UUID, tuple[float, ConsoleStatus]] = {}
+        """The last status of those that the agent ended, the oldest first."""
         self._past_bytes_to_viewer = 0
         self._past_bytes_from_viewer = 0
 
@@ -145,10 +153,16 @@ class Consoles:
         self.ends[reason] += 1
         self._past_bytes_to_viewer += session.bytes_to_viewer
         self._past_bytes_from_viewer += session.bytes_from_viewer
+        if session.ended is not None:
+            self._remember(session.status())
         session.closed.set()
 
     def status(self, domain_uuid: uuid.UUID, session_id: uuid.UUID) -> ConsoleStatus:
-        """Raises ConsoleNotFound."""
+        """Of an open session, or the last one of a session that the agent ended just now. Raises ConsoleNotFound."""
+        self._forget_old()
+        _at, last = self._remembered.get(session_id, (0.0, None))
+        if last is not None and last.domain == domain_uuid and session_id not in self._sessions:
+            return last
         return self._get(domain_uuid, session_id).status()
 
     def change_mode(self, domain_uuid: uuid.UUID, session_id: uuid.UUID, mode: ConsoleMode) -> ConsoleStatus:
@@ -200,6 +214,19 @@ class Consoles:
             _, late = await asyncio.wait(waits, timeout=self.pace.closing_seconds + 0.5)
             for wait in late:
                 wait.cancel()
+
+    def _remember(self, last: ConsoleStatus) -> None:
+        self._remembered.pop(last.session, None)  # an id that is used again goes to the end
+        self._remembered[last.session] = (self.clock(), last)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        too_old = self.clock() - REMEMBERED_SECONDS
+        while self._remembered:
+            session_id, (at, _last) = next(iter(self._remembered.items()))
+            if at > too_old and len(self._remembered) <= REMEMBERED_SESSIONS:
+                return
+            del self._remembered[session_id]
 
     def _get(self, domain_uuid: uuid.UUID, session_id: uuid.UUID) -> ConsoleSession:
         session = self._sessions.get(session_id)

@@ -7,7 +7,6 @@ redirect, and an address in any notation all come to the same place.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -18,37 +17,12 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from eve_agent.errors import AddressRefused, FetchFailed
+from eve_agent.wire.addresses import is_public
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def is_public(text: str) -> bool:
-    """Whether `text` is an address of the open internet; an IPv4 address inside an IPv6 one counts as itself."""
-    try:
-        address: Ip = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    return all(found.is_global and not found.is_multicast for found in _meant(address))
-
-
-def _meant(address: Ip) -> tuple[Ip, ...]:
-    if not isinstance(address, ipaddress.IPv6Address):
-        return (address,)
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address.sixtofour is not None:
-        return (address, address.sixtofour)
-    if address.teredo is not None:
-        return (address, *address.teredo)
-    if address in _NAT64:
-        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
-    return (address,)
 
 
 def check_url(url: str) -> None:

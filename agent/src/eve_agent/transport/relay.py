@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -133,6 +134,7 @@ class Relay:
         if self._ending is not None:
             return
         self._ending = Ending(code.name.lower(), detail)
+        self._session.ended = code
         self._close_display()
         if self._viewer is None or self._viewer.is_closing():
             self.viewer_lost()
@@ -244,6 +246,8 @@ class Relay:
 
     def _abort_viewer(self) -> None:
         if self._viewer is not None:
+            if self._viewer.get_write_buffer_size():
+                _reset_when_closed(self._viewer)
             self._viewer.abort()
 
 
@@ -302,6 +306,12 @@ class DisplaySide(asyncio.Protocol):
 def _keep_queue_short(transport: asyncio.BaseTransport) -> None:
     with suppress(OSError, AttributeError):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def _reset_when_closed(transport: asyncio.BaseTransport) -> None:
+    """What the peer has no room for is thrown away, and it learns at once that the connection is gone: an end of stream would come last."""
+    with suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _acknowledged_bytes(transport: asyncio.BaseTransport) -> int:

@@ -12,6 +12,7 @@
 :mod:`.stats`      counters for rates
 :mod:`.jobs`       what takes longer than a request
 :mod:`.checks`     what names, sizes and texts may be
+:mod:`.addresses`  which addresses are of the open internet
 :mod:`.console`    console sessions: :class:`ConsoleRequest`, :class:`ConsoleStatus`
 :mod:`.keyboard`   keyboards' layouts
 :mod:`.typing`     text that the host types at a guest's keyboard

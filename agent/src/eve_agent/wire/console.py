@@ -7,6 +7,8 @@ import enum
 import uuid
 from dataclasses import dataclass
 
+from .close import CloseCode
+
 
 class ConsoleMode(enum.StrEnum):
     """What a viewer may do."""
@@ -64,3 +66,6 @@ class ConsoleStatus:
     bytes_from_viewer: int
     idle_seconds: float
     """Since the last key, pointer or clipboard message (or since it was opened)."""
+    ended: CloseCode | None = None
+    """Why the agent ended it; None while it is open. ``GET`` tells it for a minute, to an Eve whose connection broke before the
+    close frame came through: that one waits behind all that a slow viewer has not taken. Since version 2."""

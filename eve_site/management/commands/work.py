@@ -1,4 +1,4 @@
-"""``manage.py work``: an operation worker of its own, for installations with several processes."""
+"""``manage.py work``: a worker of its own, for installations with several processes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
 
+from notifications.courier import deliver_forever
 from operations.worker import work_forever
 
 
 class Command(BaseCommand):
-    """Does operations."""
+    """Does operations, and delivers notifications."""
 
     help = _(
-        "Does operations (starts, stops, …) until SIGTERM or SIGINT. Start any number; each operation is done by one."
+        "Does operations (starts, stops, …) and delivers notifications until SIGTERM or SIGINT. "
+        "Start any number; each operation and delivery is done by one."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,4 +31,6 @@ async def _work() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await work_forever(stop)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work_forever(stop))
+        group.create_task(deliver_forever(stop))

@@ -1,0 +1,64 @@
+"""What can go wrong with notifications.
+
+::
+
+    EveError
+    ├── Invalid
+    │   └── BadWebhook         the address or the kinds are none that Eve takes
+    ├── LimitReached
+    │   ├── TooManyWebhooks
+    │   └── TestWaits          the last test is still on its way
+    └── PostFailed             a webhook did not take what it was sent; its code says why
+        └── AddressRefused     the address leads to where Eve does not go
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import EveError, Invalid, LimitReached
+
+
+class BadWebhook(Invalid):
+    """The address or the kinds are none that Eve takes."""
+
+    code = "bad_webhook"
+    title = _("That webhook cannot be used")
+
+
+class TooManyWebhooks(LimitReached):
+    """There are enough."""
+
+    code = "too_many_webhooks"
+    title = _("There are enough webhooks")
+
+
+class TestWaits(LimitReached):
+    """The last test is still on its way."""
+
+    __test__ = False  # no test class
+    code = "test_waits"
+    title = _("The last test is still on its way")
+
+
+class PostFailed(EveError):
+    """A webhook did not take what it was sent."""
+
+    code = "post_failed"
+    is_final = False
+    """Whether trying again cannot help."""
+
+    def __init__(self, reason: str, *, answer: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.answer = answer
+
+
+class AddressRefused(PostFailed):
+    """The address leads to where Eve does not go."""
+
+    code = "address_refused"
+    is_final = True
+
+    def __init__(self) -> None:
+        super().__init__(self.code)

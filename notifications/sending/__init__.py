@@ -1,0 +1,1 @@
+"""How what is told leaves Eve: no database here."""

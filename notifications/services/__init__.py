@@ -1,0 +1,15 @@
+"""What changes notifications. Pages and API call these and nothing else."""
+
+from .inbox import choices_set, notice_mark, notices_mark_all
+from .webhooks import webhook_create, webhook_delete, webhook_renew_secret, webhook_test, webhook_update
+
+__all__ = [
+    "choices_set",
+    "notice_mark",
+    "notices_mark_all",
+    "webhook_create",
+    "webhook_delete",
+    "webhook_renew_secret",
+    "webhook_test",
+    "webhook_update",
+]
