@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,8 @@ from eve_agent.wire.guest import GuestInfo
 
 from accounts.models import Role, User
 from accounts.selectors import role_allows
+from hypervisors.metrics.blocks import FIELDS, Sample
+from hypervisors.metrics.reading import metrics_now
 from hypervisors.models import HypervisorState
 from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
@@ -28,6 +32,16 @@ SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a running VM used in the last minute that is known."""
+
+    cpu_percent: int
+    """Of its vCPUs."""
+    memory_bytes: int | None
+    """None where its guest does not tell."""
+
+
 @dataclass(frozen=True)
 class VmCard:
     """One VM as one user sees it."""
@@ -36,6 +50,8 @@ class VmCard:
     role: Role | None
     operation: Operation | None = None
     """The newest of the last quarter of an hour, over or not."""
+    use: Use | None = None
+    """Where it was asked for, and is known."""
 
     @property
     def selector(self) -> str:
@@ -185,17 +201,39 @@ class VmCard:
         return exposed_displays(self.domain)
 
 
-def cards_for(user: User, vms: Iterable[Vm]) -> list[VmCard]:
-    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); three queries, however many there are."""
+def cards_for(user: User, vms: Iterable[Vm], *, with_use: bool = False) -> list[VmCard]:
+    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); three queries, four with their use, however many."""
     rows = list(vms)
     roles = roles_on(user, rows)
     operations = _operations_of(rows)
-    return [VmCard(vm=vm, role=roles.get(vm.pk), operation=operations.get(vm.pk)) for vm in rows]
+    uses = _uses_of(rows) if with_use else {}
+    return [VmCard(vm, roles.get(vm.pk), operations.get(vm.pk), uses.get(vm.pk)) for vm in rows]
 
 
-def card_for(user: User, vm: Vm) -> VmCard:
+def card_for(user: User, vm: Vm, *, with_use: bool = False) -> VmCard:
     """One VM's card."""
-    return VmCard(vm=vm, role=role_on(user, vm), operation=_operations_of([vm]).get(vm.pk))
+    uses = _uses_of([vm]) if with_use else {}
+    return VmCard(vm, role_on(user, vm), _operations_of([vm]).get(vm.pk), uses.get(vm.pk))
+
+
+def _uses_of(vms: Sequence[Vm]) -> dict[UUID, Use]:
+    running: dict[UUID, list[UUID]] = defaultdict(list)
+    for vm in vms:
+        if vm.state == VmState.RUNNING:
+            running[vm.hypervisor_id].append(vm.pk)
+    if not running:
+        return {}
+    samples = metrics_now(running)
+    return {vm.pk: use for vm in vms if vm.pk in samples and (use := _use_of(vm, samples[vm.pk]))}
+
+
+def _use_of(vm: Vm, sample: Sample) -> Use | None:
+    figures = dict(zip(FIELDS, sample, strict=True))
+    cores, memory = figures["cpu_cores"], figures["memory_bytes"]
+    if math.isnan(cores):
+        return None
+    percent = min(100, max(0, round(100 * cores / max(1, vm.vcpus))))
+    return Use(percent, None if math.isnan(memory) else round(memory))
 
 
 def _operations_of(vms: Sequence[Vm]) -> dict[UUID, Operation]:

@@ -2,13 +2,13 @@
 
 const form = document.getElementById("bulk");
 const count = form?.querySelector("[data-count]");
-const all = document.querySelector("[data-pick-all]");
 
 function boxes() {
   return [...document.querySelectorAll('input[form="bulk"][name="vm"]')];
 }
 
 function show() {
+  const all = document.querySelector("[data-pick-all]"); // it comes anew with its table
   const every = boxes();
   const chosen = every.filter((box) => box.checked).length;
   count.textContent = chosen ? form.dataset.some.replace("{n}", chosen) : form.dataset.none;
@@ -19,12 +19,9 @@ function show() {
 }
 
 if (form) {
-  all?.addEventListener("change", () => {
-    for (const box of boxes()) box.checked = all.checked;
-    show();
-  });
-  document.addEventListener("change", (event) => {
-    if (event.target.matches('input[form="bulk"]')) show();
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("[data-pick-all]")) for (const box of boxes()) box.checked = target.checked;
+    if (target.matches('[data-pick-all], input[form="bulk"]')) show();
   });
   addEventListener("pageshow", show); // the browser may have kept what was chosen
   document.addEventListener("eve:part", show); // a row came anew

@@ -1,6 +1,6 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", several apart by spaces) and where it
+// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "list": a list of machines, several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
@@ -12,6 +12,7 @@ const GATHER_MS = 120; // changes that come together are fetched together
 const CATCH_UP_MS = 60_000; // a message may have been dropped
 const ACCESS_ENDED = 4001; // eve_agent/wire/close.py
 const TOO_MANY = 4012;
+const LIST_MS = 2000;
 const SCREEN_MS = 10_000;
 const FETCHES = 4;
 
@@ -22,6 +23,8 @@ const config = document.getElementById("live");
 const wanted = new Set();
 const fetching = new Set();
 let gathering = 0;
+let listTimer = 0;
+let listAt = 0;
 
 /** The parts that show something of `keys`. */
 function parts(keys) {
@@ -32,8 +35,24 @@ function parts(keys) {
 }
 
 function refresh(elements) {
-  for (const element of elements) wanted.add(element.id);
+  const all = [...elements];
+  for (const element of all) {
+    const isWithin = all.some((other) => other !== element && other.contains(element)); // then it comes with that one
+    if (!isWithin) wanted.add(element.id);
+  }
   gathering ||= setTimeout(fetchWanted, GATHER_MS);
+}
+
+/** Lists, one after the other at most every few seconds: a machine came that they do not show, or one is gone. */
+function refreshLists() {
+  listTimer ||= setTimeout(
+    () => {
+      listTimer = 0;
+      listAt = Date.now();
+      refresh(parts(["list"]));
+    },
+    Math.max(0, listAt + LIST_MS - Date.now()),
+  );
 }
 
 function fetchWanted() {
@@ -72,8 +91,12 @@ async function fetchPart(element) {
 
 /** What a part showed does not exist any more: it leaves the list; a page about nothing else says so itself. */
 function gone(element) {
-  if (element.matches("article, tr")) element.remove();
-  else location.reload();
+  if (!element.matches("article, tr")) {
+    location.reload();
+    return;
+  }
+  element.remove();
+  refreshLists();
 }
 
 function swap(element, html) {
@@ -160,7 +183,10 @@ let countTimer = 0;
 let closeToast = () => {};
 
 const heard = {
-  vm: ({ id }) => refresh(parts([`vm ${id}`, "vms"])),
+  vm: ({ id }) => {
+    if (!parts([`vm ${id}`]).length) refreshLists();
+    refresh(parts([`vm ${id}`, "vms"]));
+  },
   operation: ({ target }) => refresh(parts([`vm ${target}`, "operations"])),
   viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),

@@ -36,10 +36,16 @@ ACTIVITY_PAGE = 50
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """One's VMs as cards, what needs somebody first."""
-    context = _list_context(request, nav="dashboard")
+    part = request.GET.get("part", "")
+    templates = {
+        "counts": "vms/parts/counts.html",
+        "feed": "vms/parts/feed.html",
+        "list": "vms/parts/cards.html",
+        "tabs": "vms/parts/tabs_of_states.html",
+    }
+    context = _list_context(request, nav="dashboard", with_use=part in ("", "list"))
     context["events"] = entries(events_for(caller(request))[:FEED])
-    templates = {"counts": "vms/parts/counts.html", "feed": "vms/parts/feed.html"}
-    return render(request, templates.get(request.GET.get("part", ""), "vms/dashboard.html"), context)
+    return render(request, templates.get(part, "vms/dashboard.html"), context)
 
 
 @login_required
@@ -47,7 +53,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_list(request: HttpRequest) -> HttpResponse:
     """One's VMs as a table."""
-    return render(request, "vms/list.html", _list_context(request, nav="vms"))
+    templates = {"list": "vms/parts/rows.html", "tabs": "vms/parts/tabs_of_states.html"}
+    template = templates.get(request.GET.get("part", ""), "vms/list.html")
+    return render(request, template, _list_context(request, nav="vms"))
 
 
 @login_required
@@ -107,7 +115,7 @@ def vm_url(vm: Vm) -> str:
     return reverse("vm-detail", args=[vm.pk])
 
 
-def _list_context(request: HttpRequest, *, nav: str) -> dict[str, Any]:
+def _list_context(request: HttpRequest, *, nav: str, with_use: bool = False) -> dict[str, Any]:
     listing = Listing.of(request.GET)
     context = page_context(request, nav=nav)
     vms = vms_for(caller(request))
@@ -119,7 +127,7 @@ def _list_context(request: HttpRequest, *, nav: str) -> dict[str, Any]:
         "project": chosen[0] if chosen else None,
         "listing": listing,
         "page_obj": page,
-        "cards": cards_for(caller(request), page),
+        "cards": cards_for(caller(request), page, with_use=with_use),
         "tabs": tabs(counts),
         "counts": counts_in_words(counts),
         "total": sum(counts.values()),

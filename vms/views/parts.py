@@ -52,7 +52,7 @@ def part_response(
     request: HttpRequest, vm: Vm, *, shape: str, error: EveError | None = None, note: str = ""
 ) -> HttpResponse:
     """One part of a page about one VM; with `error`, it says what just went wrong; `note` is what it says besides."""
-    context = part_context(request, card_for(caller(request), vm), shape=shape)
+    context = part_context(request, card_for(caller(request), vm, with_use=shape == "card"), shape=shape)
     html = render_to_string(TEMPLATES[shape], {**context, "error": error, "note": note}, request)
     response = HttpResponse(html, status=error.status if error else 200)
     patch_vary_headers(response, ["HX-Request"])

@@ -119,7 +119,8 @@ def vms(request: HttpRequest) -> HttpResponse:
         "sorts": SORTS,
         "bulk_key": uuid4().hex,
     }
-    return render(request, "manage/vms.html", context)
+    templates = {"list": "manage/parts/vms.html", "tabs": "vms/parts/tabs_of_states.html"}
+    return render(request, templates.get(request.GET.get("part", ""), "manage/vms.html"), context)
 
 
 @staff_required

@@ -1,0 +1,114 @@
+"""The dashboard: what machines use just now, names of every kind, and lists that take in what comes new."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+
+import pytest
+from django.utils import timezone
+
+from hypervisors.metrics.blocks import UNKNOWN
+from hypervisors.metrics.reading import metrics_now
+from hypervisors.metrics.recorder import SAMPLES, Block
+from hypervisors.metrics.store import block_store
+from tests.factories import make_vm
+from vms.models import Vm, VmState
+
+from .test_pages import page, words
+
+MIB = 2**20
+LONG = "a-name-of-eighty-characters-" + "x" * 52
+NAMES = (LONG, "שרת־דואר", "🚀 rocket 🐘", "<b>bold</b>")
+
+
+def measured(cast, minutes=1, cores=0.5, memory=64.0 * MIB):
+    began_at = timezone.now().replace(second=0, microsecond=0) - dt.timedelta(minutes=minutes)
+    samples = [(cores, memory, 0.0, 0.0, 0.0, 0.0)] * (SAMPLES - 1) + [UNKNOWN]
+    block_store(hypervisor_id=cast.hypervisor_here.pk, block=Block(began_at, {cast.acme_vm.pk: samples}))
+
+
+def card(cast):
+    return words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/part/?as=card"))
+
+
+@pytest.mark.parametrize("address", ["/", "/?part=list"])
+def test_a_card_says_what_its_machine_uses(cast, address):
+    measured(cast, minutes=2, cores=0.9)
+    measured(cast)
+    assert "50 % of 1 vCPU 64 MiB of 256 MiB" in words(page(cast, cast.owner, address))
+    assert "50 % of 1 vCPU 64 MiB of 256 MiB" in card(cast)
+
+
+def test_what_is_old_or_of_a_machine_that_is_off_is_not_said(cast):
+    measured(cast, minutes=4)
+    assert "%" not in card(cast)
+    measured(cast)
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.OFF)
+    assert "%" not in card(cast)
+
+
+@pytest.mark.parametrize(("cores", "shown"), [(1.7, "100 % of 1 vCPU"), (-1.0, "0 % of 1 vCPU")])
+def test_a_machine_uses_no_more_than_it_has(cast, cores, shown):
+    measured(cast, cores=cores)
+    assert shown in card(cast)
+
+
+def test_a_guest_that_does_not_tell_its_memory_shows_what_it_has(cast):
+    measured(cast, memory=math.nan)
+    assert "50 % of 1 vCPU 256 MiB" in card(cast)
+    measured(cast, cores=math.nan)
+
+
+def test_many_hosts_are_asked_for_at_once(cast, django_assert_num_queries):
+    measured(cast)
+    keys = {cast.hypervisor_here.pk: [cast.acme_vm.pk], cast.hypervisor_there.pk: [cast.ottos_vm.pk]}
+    with django_assert_num_queries(1):
+        assert set(metrics_now(keys)) == {cast.acme_vm.pk}
+
+
+def test_names_of_every_kind_are_whole_safe_and_run_their_own_way(cast):
+    for name in NAMES:
+        make_vm(cast.acme, cast.hypervisor_here, name)
+    for address in ("/", "/vms/"):
+        html = page(cast, cast.owner, address)
+        for name in NAMES[:3]:
+            assert f">{name}</a>" in html
+        assert "&lt;b&gt;bold&lt;/b&gt;</a>" in html
+        assert "<b>bold" not in html
+        assert len(re.findall(r'class="vm-n"[^>]* dir="auto"', html)) == len(NAMES) + 1
+
+
+@pytest.mark.parametrize(("part", "address"), [("owner", "/"), ("owner", "/vms/"), ("staff_here", "/manage/vms/")])
+def test_a_list_can_be_fetched_by_itself_and_leads_to_pages(cast, part, address):
+    for number in range(60):
+        make_vm(cast.acme, cast.hypervisor_here, f"web-{number:02}")
+    user = getattr(cast, part)
+    whole = page(cast, user, f"{address}?q=web&sort=name")
+    place = f'data-part="{address}?q=web&amp;sort=name&amp;part=list"'
+    assert place in whole
+    alone = page(cast, user, f"{address}?q=web&sort=name&part=list")
+    assert place in alone
+    assert "<html" not in alone
+    assert alone.count('id="vm-list"') == 1
+    assert 'id="vm-tabs"' in whole
+    links = set(re.findall(r'<a [^>]*href="(\?[^"]*)"', alone))
+    assert "?q=web&amp;sort=name&amp;page=2" in links
+    assert not [link for link in links if "part=" in link]
+    tabs = page(cast, user, f"{address}?q=web&part=tabs")
+    assert "Running" in tabs
+    assert "part=" not in "".join(re.findall(r'<a href="(\?[^"]*)"', tabs))
+    assert "<html" not in tabs
+
+
+@pytest.mark.parametrize("address", ["/", "/vms/"])
+def test_an_empty_list_waits_for_its_first_machine(cast, address):
+    Vm.objects.all().delete()
+    html = page(cast, cast.owner, address)
+    assert 'data-live="list"' in html
+    assert "it appears here by itself" in html
+    make_vm(cast.acme, cast.hypervisor_here, "first")
+    alone = page(cast, cast.owner, f"{address}?part=list")
+    assert "first" in alone
+    assert "search" in alone
