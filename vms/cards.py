@@ -21,6 +21,7 @@ from operations.selectors import recent_operations
 
 from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
+from .screens import WITH_SCREEN, KeptPicture, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
 from .states import DOING, DONE, actions_in
 
@@ -36,6 +37,8 @@ class VmCard:
     role: Role | None
     operation: Operation | None = None
     """The newest of the last quarter of an hour, over or not."""
+    last_picture: KeptPicture | None = None
+    """Of its screen, where it has none to show just now."""
 
     @property
     def selector(self) -> str:
@@ -125,7 +128,7 @@ class VmCard:
     @property
     def has_screen(self) -> bool:
         """Whether there may be a picture of its screen."""
-        return self.vm.state in (VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED)
+        return self.vm.state in WITH_SCREEN
 
     @property
     def words(self) -> str:
@@ -186,16 +189,25 @@ class VmCard:
 
 
 def cards_for(user: User, vms: Iterable[Vm]) -> list[VmCard]:
-    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); three queries, however many there are."""
+    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); four queries at most, however many there are."""
     rows = list(vms)
     roles = roles_on(user, rows)
     operations = _operations_of(rows)
-    return [VmCard(vm=vm, role=roles.get(vm.pk), operation=operations.get(vm.pk)) for vm in rows]
+    pictures = last_pictures(rows)
+    return [
+        VmCard(vm=vm, role=roles.get(vm.pk), operation=operations.get(vm.pk), last_picture=pictures.get(vm.pk))
+        for vm in rows
+    ]
 
 
 def card_for(user: User, vm: Vm) -> VmCard:
     """One VM's card."""
-    return VmCard(vm=vm, role=role_on(user, vm), operation=_operations_of([vm]).get(vm.pk))
+    return VmCard(
+        vm=vm,
+        role=role_on(user, vm),
+        operation=_operations_of([vm]).get(vm.pk),
+        last_picture=last_pictures([vm]).get(vm.pk),
+    )
 
 
 def _operations_of(vms: Sequence[Vm]) -> dict[UUID, Operation]:
