@@ -13,4 +13,4 @@ class ConsolesConfig(AppConfig):
 
     def ready(self) -> None:
         """Listens to what the apps below announce."""
-        from . import revocation  # noqa: F401, PLC0415  (after the apps are loaded)
+        from . import photographer, revocation, timeline  # noqa: F401, PLC0415  (after the apps are loaded)

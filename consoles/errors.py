@@ -13,6 +13,8 @@ TooManyLinks(LimitReached)   the VM has enough guest links
 TypingBusy(Conflict)         another text is being typed at the VM
 AgentTooOld(Conflict)        the host's agent cannot do that yet
 CharactersMissing(Invalid)   the keyboard does not have what is to be typed
+PicturesOff(Conflict)        no pictures are kept here
+PictureTooLarge(Conflict)    a picture is larger than what may be kept
 BadCredential                the handshake is refused: nothing is said of why
 LinkLost                     the link to the agent ended; `close_code` as the agent gave it
 """
@@ -123,6 +125,18 @@ class TooManyLinks(LimitReached):
     """The VM has enough guest links."""
 
     code = "too_many_guest_links"
+
+
+class PicturesOff(Conflict):
+    """No pictures are kept here."""
+
+    code = "screenshots_off"
+
+
+class PictureTooLarge(Conflict):
+    """A picture is larger than what may be kept."""
+
+    code = "screenshot_too_large"
 
 
 class TypingBusy(Conflict):

@@ -1,4 +1,4 @@
-"""Console tickets and console sessions."""
+"""Console tickets, console sessions, guest links, and pictures of screens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import LoginToken
+from accounts.models import LoginToken, Project
 from vms.models import Vm
 
 
@@ -143,3 +143,58 @@ class ConsoleTicket(models.Model):
 
     def __str__(self) -> str:
         return self.digest[:12]
+
+
+class ScreenshotKind(models.TextChoices):
+    """Why a picture of a screen was taken."""
+
+    BOOT = "boot", _("start")
+    CRASH = "crash", _("crash")
+    WATCHDOG = "watchdog", _("watchdog")
+    MANUAL = "manual", _("kept by hand")
+
+
+class Screenshot(models.Model):
+    """A picture of a VM's screen on its time line: Eve's own encoding, never the host's bytes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    vm = models.ForeignKey(Vm, verbose_name=_("virtual machine"), on_delete=models.CASCADE, related_name="screenshots")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    """Whose the VM was then: another project that gets it later does not see what was on its screen."""
+    kind = models.CharField(_("taken at"), max_length=10, choices=ScreenshotKind)
+    taken_at = models.DateTimeField(_("taken"), default=timezone.now)
+    taken_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("by"), on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    width = models.PositiveIntegerField(_("width"))
+    height = models.PositiveIntegerField(_("height"))
+    size_bytes = models.PositiveIntegerField(_("size in bytes"))
+    """Of both pictures together."""
+    png = models.BinaryField()
+    thumbnail = models.BinaryField()
+    """The same, small, as PNG."""
+
+    class Meta:
+        verbose_name = _("screenshot")
+        verbose_name_plural = _("screenshots")
+        ordering = ["-taken_at", "id"]
+        indexes = [models.Index(fields=["vm", "-taken_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.taken_at:%Y-%m-%d %H:%M:%S}"
+
+
+class DueScreenshot(models.Model):
+    """A picture that is to be taken; whichever process claims it takes it."""
+
+    vm = models.ForeignKey(Vm, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=ScreenshotKind)
+    due_at = models.DateTimeField(db_index=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    """By then it is taken, or who claimed it has gone."""
+
+    class Meta:
+        ordering = ["due_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} · {self.due_at}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import doctor_views, guest_views, link_views, views
+from . import doctor_views, guest_views, link_views, screenshot_views, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console/", views.console, name="vm-console"),
@@ -13,6 +13,12 @@ urlpatterns = [
     path("ws/vms/<uuid:vm_id>/doctor", doctor_views.not_upgraded, name="vm-doctor-socket"),
     path("vms/<uuid:vm_id>/viewers/", views.viewers, name="vm-viewers"),
     path("vms/<uuid:vm_id>/viewers/<uuid:session_id>/end/", views.viewer_end, name="vm-viewer-end"),
+    path("vms/<uuid:vm_id>/screenshots/", screenshot_views.time_line, name="vm-screenshots"),
+    path("vms/<uuid:vm_id>/screenshots/take/", screenshot_views.take, name="vm-screenshot-take"),
+    path("vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/", screenshot_views.one, name="vm-screenshot"),
+    path(
+        "vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/delete/", screenshot_views.delete, name="vm-screenshot-end"
+    ),
     path("vms/<uuid:vm_id>/links/", link_views.links, name="vm-links"),
     path("vms/<uuid:vm_id>/links/<uuid:link_id>/end/", link_views.end, name="vm-link-end"),
     path("guest/", guest_views.door, name="guest"),

@@ -1,4 +1,4 @@
-"""What lives as long as the server: the loop for publishing, the sweeper and, in one-process mode, watcher, worker and courier."""
+"""What lives as long as the server: the loop for publishing, sweepers, what takes pictures and, in one-process mode, watcher, worker, courier."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def _settle_memory() -> None:
 
 def _background_tasks() -> list[Task]:
     from consoles.live import finish_when_stopped  # noqa: PLC0415  (the apps are loaded first)
+    from consoles.photographer import take_forever  # noqa: PLC0415
     from consoles.sweeper import sweep_forever  # noqa: PLC0415
     from consoles.warm import close_when_stopped  # noqa: PLC0415
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
@@ -71,7 +72,7 @@ def _background_tasks() -> list[Task]:
     from operations.worker import work_forever  # noqa: PLC0415
     from vms.sweeper import sweep_forever as sweep_uploads_forever  # noqa: PLC0415
 
-    ours: list[Task] = [sweep_forever, sweep_uploads_forever, close_when_stopped, finish_when_stopped]
+    ours: list[Task] = [sweep_forever, sweep_uploads_forever, take_forever, close_when_stopped, finish_when_stopped]
     return [*ours, watch_forever, work_forever, deliver_forever] if settings.EMBEDDED else ours
 
 

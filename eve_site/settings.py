@@ -373,6 +373,8 @@ CONSOLE_TOTAL_SECONDS = env.whole("EVE_CONSOLE_TOTAL_SECONDS", 8 * 3600, least=0
 CONSOLE_RECHECK_SECONDS = env.whole("EVE_CONSOLE_RECHECK_SECONDS", 30, least=1, most=60)
 CONSOLES_PER_VM = env.whole("EVE_CONSOLES_PER_VM", 16, least=1, most=1000)
 CONSOLES_PER_USER = env.whole("EVE_CONSOLES_PER_USER", 32, least=1, most=1000)
+SCREENSHOTS_PER_VM = env.whole("EVE_SCREENSHOTS_PER_VM", 30, least=0, most=1000)
+SCREENSHOT_BYTES_PER_VM = env.whole("EVE_SCREENSHOTS_MIB_PER_VM", 8, least=4, most=1024) * 2**20
 
 # ---------------------------------------------------------------------------------------------- Logs
 

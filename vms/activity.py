@@ -189,6 +189,16 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} revoked a guest link to the screen of {vm}"),
         gettext_lazy("{who} may not revoke guest links to {vm}"),
     ),
+    "screenshot.take": (
+        "photo",
+        gettext_lazy("{who} kept a picture of the screen of {vm}"),
+        gettext_lazy("{who} may not keep pictures of the screen of {vm}"),
+    ),
+    "screenshot.delete": (
+        "photo",
+        gettext_lazy("{who} deleted a picture of the screen of {vm}"),
+        gettext_lazy("{who} may not delete pictures of the screen of {vm}"),
+    ),
     "console.open": (
         "terminal-2",
         gettext_lazy("{who} opened the console of {vm}"),

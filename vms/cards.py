@@ -25,6 +25,7 @@ from operations.selectors import recent_operations
 
 from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
+from .screens import WITH_SCREEN, KeptPicture, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
 from .states import DOING, DONE, actions_in
 
@@ -52,6 +53,8 @@ class VmCard:
     """The newest of the last quarter of an hour, over or not."""
     use: Use | None = None
     """Where it was asked for, and is known."""
+    last_picture: KeptPicture | None = None
+    """Of its screen, where it has none to show just now."""
 
     @property
     def selector(self) -> str:
@@ -141,7 +144,7 @@ class VmCard:
     @property
     def has_screen(self) -> bool:
         """Whether there may be a picture of its screen."""
-        return self.vm.state in (VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED)
+        return self.vm.state in WITH_SCREEN
 
     @property
     def words(self) -> str:
@@ -202,18 +205,34 @@ class VmCard:
 
 
 def cards_for(user: User, vms: Iterable[Vm], *, with_use: bool = False) -> list[VmCard]:
-    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); three queries, four with their use, however many."""
+    """The cards of these VMs (with ``project`` and ``hypervisor__site`` selected); four queries at most, five with their use, however many."""
     rows = list(vms)
     roles = roles_on(user, rows)
     operations = _operations_of(rows)
+    pictures = last_pictures(rows)
     uses = _uses_of(rows) if with_use else {}
-    return [VmCard(vm, roles.get(vm.pk), operations.get(vm.pk), uses.get(vm.pk)) for vm in rows]
+    return [
+        VmCard(
+            vm=vm,
+            role=roles.get(vm.pk),
+            operation=operations.get(vm.pk),
+            use=uses.get(vm.pk),
+            last_picture=pictures.get(vm.pk),
+        )
+        for vm in rows
+    ]
 
 
 def card_for(user: User, vm: Vm, *, with_use: bool = False) -> VmCard:
     """One VM's card."""
     uses = _uses_of([vm]) if with_use else {}
-    return VmCard(vm, role_on(user, vm), _operations_of([vm]).get(vm.pk), uses.get(vm.pk))
+    return VmCard(
+        vm=vm,
+        role=role_on(user, vm),
+        operation=_operations_of([vm]).get(vm.pk),
+        use=uses.get(vm.pk),
+        last_picture=last_pictures([vm]).get(vm.pk),
+    )
 
 
 def _uses_of(vms: Sequence[Vm]) -> dict[UUID, Use]:

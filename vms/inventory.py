@@ -206,7 +206,15 @@ def _picture(vm: Vm) -> dict[str, object]:
 def _change(vm: Vm, host: Hypervisor, before: Mapping[str, object]) -> live.VmChange | None:
     if _picture(vm) == before:
         return None
-    return live.VmChange(vm.pk, vm.project_id, host.site_id, vm.state, is_new_state=vm.state != before["state"])
+    known = before["state_before"] if before["state"] == VmState.UNKNOWN else before["state"]
+    return live.VmChange(
+        vm.pk,
+        vm.project_id,
+        host.site_id,
+        vm.state,
+        is_new_state=vm.state != before["state"],
+        before=str(known),
+    )
 
 
 def _discover(host: Hypervisor, reported: Mapping[UUID, Domain], now: dt.datetime) -> None:

@@ -56,6 +56,8 @@ class VmChange:
     site_id: UUID
     state: str
     is_new_state: bool = True
+    before: str = ""
+    """The state that it had when it was last known; empty where nobody asks."""
 
 
 def announce(changes: Iterable[VmChange]) -> None:
@@ -77,7 +79,7 @@ def _announce(changes: tuple[VmChange, ...]) -> None:
         publish(group, {"type": "live.vms", "vms": messages})
     for change in changes:
         if change.is_new_state:
-            vm_state_changed.send_robust(sender=VmChange, vm_id=change.vm_id, state=change.state)
+            vm_state_changed.send_robust(sender=VmChange, vm_id=change.vm_id, state=change.state, before=change.before)
 
 
 def announce_drift(site_id: UUID) -> None:

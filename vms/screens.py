@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 from django.core.cache import cache
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +23,39 @@ FRESH_SECONDS = 2
 WAIT_SECONDS = 10.0
 AT_A_TIME = 4
 """As many pictures one process fetches at a time, so that slow hosts cannot take all its threads."""
-_WITH_SCREEN = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED})
+WITH_SCREEN = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SHUTTING_DOWN, VmState.CRASHED})
+"""In which states there may be a picture of the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture of a VM's screen that was kept."""
+
+    url: str
+    """Of a small one."""
+    taken_at: dt.datetime
+
+
+LastPictures = Callable[[Sequence[Vm]], Mapping[UUID, KeptPicture]]
+
+_last_pictures: list[LastPictures] = []
+
+
+def register_last_pictures(find: LastPictures) -> LastPictures:
+    """For the app above that keeps pictures: `find` tells the last one of each of these VMs that has any, with one query."""
+    _last_pictures.append(find)
+    return find
+
+
+def last_pictures(vms: Sequence[Vm]) -> dict[UUID, KeptPicture]:
+    """What was seen last of those VMs that have no screen to show just now."""
+    dark = [vm for vm in vms if vm.state not in WITH_SCREEN]
+    found: dict[UUID, KeptPicture] = {}
+    for find in _last_pictures:
+        if dark:
+            found.update(find(dark))
+    return found
+
 
 _fetching = threading.BoundedSemaphore(AT_A_TIME)
 _one_a_vm = tuple(threading.Lock() for _each in range(64))
@@ -35,7 +71,7 @@ def screen_png(vm: Vm) -> bytes:
     """
     if vm.hypervisor.state != HypervisorState.ONLINE:
         raise VmHostAway(_("Host %(host)s does not answer just now.") % {"host": vm.hypervisor.name})
-    if vm.state not in _WITH_SCREEN:
+    if vm.state not in WITH_SCREEN:
         raise NoPicture(_("%(name)s is not running, so its screen shows nothing.") % {"name": vm.name}, state=vm.state)
     key = f"vms.screen.{vm.pk}"
     lock = _one_a_vm[hash(vm.pk) % len(_one_a_vm)]

@@ -11,7 +11,7 @@ vm_moved = Signal()
 """The VM belongs to another project now. ``vm_id`` (UUID), ``project_id`` (UUID of the new one)."""
 
 vm_state_changed = Signal()
-"""``vm_id`` (UUID), ``state`` (VmState value)."""
+"""``vm_id`` (UUID), ``state``, and ``before``: what it was when it was last known, or empty (VmState values)."""
 
 vm_states_written = Signal()
 """``vms`` (tuple of (UUID, VmState value)): VMs whose state is another now.

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import doctor, keyboard, links, viewers, views
+from . import doctor, keyboard, links, screenshots, viewers, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console", views.TicketView.as_view(), name="api-console-ticket"),
     path("vms/<uuid:vm_id>/console/viewers", viewers.ViewersView.as_view(), name="api-console-viewers"),
     path("vms/<uuid:vm_id>/console/typing", keyboard.TypingView.as_view(), name="api-console-typing"),
+    path("vms/<uuid:vm_id>/screenshots", screenshots.ScreenshotsView.as_view(), name="api-screenshots"),
+    path(
+        "vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>",
+        screenshots.ScreenshotView.as_view(),
+        name="api-screenshot",
+    ),
+    path(
+        "vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/picture",
+        screenshots.PictureView.as_view(),
+        name="api-screenshot-picture",
+    ),
     path("vms/<uuid:vm_id>/console/doctor", doctor.DoctorView.as_view(), name="api-console-doctor"),
     path("vms/<uuid:vm_id>/console/doctor/host", doctor.DoctorHostView.as_view(), name="api-console-doctor-host"),
     path(

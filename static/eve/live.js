@@ -1,6 +1,6 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "list": a list of machines, several apart by spaces) and where it
+// A part names what it shows by data-live ("vm ID", "vms", "screenshots ID", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "list": a list of machines, several apart by spaces) and where it
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
@@ -185,9 +185,10 @@ let closeToast = () => {};
 const heard = {
   vm: ({ id }) => {
     if (!parts([`vm ${id}`]).length) refreshLists();
-    refresh(parts([`vm ${id}`, "vms"]));
+    refresh(parts([`vm ${id}`, `screenshots ${id}`, "vms"]));
   },
   operation: ({ target }) => refresh(parts([`vm ${target}`, "operations"])),
+  screenshots: ({ id }) => refresh(parts([`screenshots ${id}`])),
   viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),

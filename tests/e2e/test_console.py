@@ -43,6 +43,7 @@ def test_a_picture_of_the_screen_is_saved(world: World, browse: Browse) -> None:
     page = browse(VERA, viewport={"width": 760, "height": 400})
     page.goto(world.console_url)
     wait_for_screen(page)
+    page.click("#picture-menu summary")
     with page.expect_download() as saving:
         page.click('#bar [data-do="screenshot"]')
     assert re.fullmatch(rf"{world.vm_name} [0-9-]{{10}} [0-9.]{{8}}\.png", saving.value.suggested_filename)
@@ -53,6 +54,7 @@ def test_a_picture_of_the_screen_is_saved(world: World, browse: Browse) -> None:
     expect(page.locator("#disc-menu")).to_have_count(0)
     world.house.stop_agent()
     expect(page.locator("#state")).to_contain_text("Unknown", timeout=20_000)
+    page.click("#picture-menu summary")
     page.click('#bar [data-do="screenshot"]')
     expect(page.locator("#progress")).to_contain_text("does not answer", timeout=20_000)
     world.house.start_agent()

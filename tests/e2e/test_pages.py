@@ -27,6 +27,7 @@ PAGES = {
     "vm-new": ("olivia@acme.example", "/vms/new/"),
     "vm-hardware": ("olivia@acme.example", "/vms/{vm}/hardware/"),
     "vm-snapshots": ("olivia@acme.example", "/vms/{vm}/snapshots/"),
+    "vm-time-line": ("olivia@acme.example", "/vms/{vm}/screenshots/"),
     "vm-links": ("olivia@acme.example", "/vms/{vm}/links/"),
     "vm-settings": ("olivia@acme.example", "/vms/{vm}/settings/"),
     "disks": ("olivia@acme.example", "/disks/"),

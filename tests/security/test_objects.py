@@ -31,7 +31,7 @@ from accounts.models import (
     User,
 )
 from accounts.services import audit_record, token_create
-from consoles.models import ConsoleSession, GuestLink
+from consoles.models import ConsoleSession, GuestLink, Screenshot, ScreenshotKind
 from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from notifications.models import Delivery, Event, Kind, Notice, Webhook
@@ -116,6 +116,17 @@ def world(cast: Cast) -> Cast:
     Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
     Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
     Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
+    Screenshot.objects.create(
+        vm=cast.acme_vm,
+        project=cast.acme,
+        kind=ScreenshotKind.MANUAL,
+        taken_by=cast.owner,
+        width=1,
+        height=1,
+        size_bytes=1,
+        png=f"{PREFIX}-png".encode(),
+        thumbnail=f"{PREFIX}-png".encode(),
+    )
     Invitation.objects.create(
         project=cast.acme,
         email=f"{PREFIX}@new.example",
@@ -174,6 +185,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "what": "resources",
         "probe_id": uuid.UUID(int=7),
         "link_id": GuestLink.objects.get().pk,
+        "screenshot_id": Screenshot.objects.get().pk,
         "invitation_id": Invitation.objects.get().pk,
         "login_session_id": LoginSession.objects.get(digest="f").pk,
         "passkey_id": Passkey.objects.get().pk,

@@ -76,6 +76,7 @@ BODIES: dict[str, Any] = {
     "guest_password_set": {"account": "root", "password": "x"},
     "guest_freeze": {"seconds": 5},
     "guest_thaw": None,
+    "screenshot_take": None,
     "vm_rescue": {"image": "{image_id}"},
     "vm_reinstall": {"image": "{image_id}"},
     "vm_clone": {"name": "copy"},

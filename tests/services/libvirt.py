@@ -81,6 +81,13 @@ class LibvirtSandbox:
         }
         return guest_define(uri=self.uri, spec=GuestSpec(name=name, **{**fields, **variant}))
 
+    def define(self, xml: str) -> None:
+        """Define a domain anew, as ``virsh dumpxml`` and a change made it."""
+        with tempfile.NamedTemporaryFile("w", prefix="eve-domain-", suffix=".xml") as file:
+            file.write(xml)
+            file.flush()
+            self.virsh("define", file.name)
+
     def start_demo(self, name: str, *, wait: bool = True, **variant: Any) -> str:
         """Define and start a demo guest; with ``wait``, return only when its shell is there. Returns its UUID."""
         uuid = self.define_demo(name, **variant)

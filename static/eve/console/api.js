@@ -122,6 +122,11 @@ export async function pictureOf(path) {
   }
 }
 
+/** Keeps the screen as it is on the VM's time line. */
+export function keepPicture(path) {
+  return request("POST", path);
+}
+
 /** The CD drive: {image: {id, name}|null, choices: [{id, name}]}. */
 export function driveOf(path) {
   return request("GET", path);

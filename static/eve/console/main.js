@@ -2,7 +2,7 @@
 
 import { isAtHome, pointHome } from "../address.js";
 import { ask } from "../eve.js";
-import { changeState, Refused, sessionOf, stateOf, ticket } from "./api.js";
+import { changeState, keepPicture, Refused, sessionOf, stateOf, ticket } from "./api.js";
 import { Dictation } from "./dictation.js";
 import { Discs } from "./discs.js";
 import { combination } from "./keys.js";
@@ -175,11 +175,11 @@ async function power(action) {
   dispatch({ type: "vm", state: session.vmState });
 }
 
-async function screenshot(button) {
+async function picture(button, make, told) {
   button.disabled = true;
   try {
-    await savePicture(page.screenshotUrl, name);
-    view.tell("picture-saved");
+    await make();
+    view.tell(told);
   } catch (error) {
     view.tell("picture-failed", {}, error instanceof Refused ? error.problem.detail : "");
   } finally {
@@ -269,7 +269,8 @@ const DO = {
     if (document.activeElement !== field) screen.focus();
   },
   scale: (button) => setScale(button.getAttribute("aria-pressed") !== "true"),
-  screenshot,
+  screenshot: (button) => picture(button, () => savePicture(page.screenshotUrl, name), "picture-saved"),
+  "keep-picture": (button) => picture(button, () => keepPicture(page.screenshotsUrl), "picture-kept"),
   "own-window": ownWindow,
   "full-screen": fullScreen,
   "view-only": (button) => {
