@@ -93,7 +93,7 @@ def test_the_proxys_address_is_told_to_staff_alone() -> None:
     arrival = dataclasses.replace(GOOD, peer="203.0.113.9")
     for names_peer in (True, False):
         [seen] = page_findings(arrival, page=PAGE, names_peer=names_peer)
-        assert ("203.0.113.9" in FINDINGS[seen.code].filled(seen.values).what) is names_peer
+        assert ("203.0.113.9" in str(FINDINGS[seen.code].filled(seen.values).what)) is names_peer
 
 
 def test_without_a_proxy_nothing_is_wrong(settings: SettingsWrapper) -> None:
