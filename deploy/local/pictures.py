@@ -1,7 +1,7 @@
 """``make pictures``: the pictures of README and docs, taken anew from a running ``make run`` with a real guest.
 
 It needs the tests' environment (``make setup``). It reads the variables of ``make run``, types into the demo guest, pulls its plug once
-and starts it again, and registers a hypervisor that it deletes afterwards. Best on a fresh EVE_STATE_DIR, so that nothing private is shown.
+and starts it again, makes a machine, a guest link and a hypervisor, and deletes them afterwards. Best on a fresh EVE_STATE_DIR, so that nothing private is shown.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ LIT_PIXELS = """() => {
     return lit;
 }"""
 SAMPLE_HOST = "hv-example"
+SAMPLE_VM = "shop-01"
+CHANGE_MS = 120_000
 
 
 class PictureError(Exception):
@@ -69,6 +71,8 @@ class Photographer:
         self._scene("light", DESKTOP, self._main_job)
         self._scene("dark", DESKTOP, lambda page: self._overview(page, "-dark"))
         self._scene("light", PHONE, self._on_a_phone)
+        self._scene("light", DESKTOP, self._around_the_console)
+        self._scene("light", DESKTOP, self._own_machine)
         self._scene("light", DESKTOP, self._staff)
         self._scene("light", DESKTOP, self._switched_off)
 
@@ -86,6 +90,48 @@ class Photographer:
         page.locator("main a[href^='/projects/']").first.click()
         self.take(page, "project")
 
+    def _around_the_console(self, page: Page) -> None:
+        self._open_console(page)
+        page.locator("#bar [data-dialog='type-text']").click()
+        page.fill("#type-words", "sudo systemctl restart nginx")
+        self.take(page, "console-type-text")
+        page.keyboard.press("Escape")
+        page.goto(f"{self._url}{self._vm_path}console/serial/")
+        page.locator("body[data-phase='connected']").wait_for(timeout=20_000)
+        page.keyboard.type("uname -a\n")
+        page.wait_for_timeout(NEWS_MS)
+        self.take(page, "console-serial")
+        page.goto(f"{self._url}{self._vm_path}links/")
+        page.fill("#link-label", "Zoë of the supplier")
+        page.locator("aside button[type=submit]").click()
+        page.locator("#made-link").wait_for()
+        self.take(page, "guest-links", f"{self._vm_path}links/")  # without the secret
+        page.locator("tbody tr", has_text="Zoë").first.locator("button").click()
+        page.locator("#confirm [data-yes]").click()
+
+    def _own_machine(self, page: Page) -> None:
+        page.goto(f"{self._url}/vms/new/")
+        page.fill("#id_name", SAMPLE_VM)
+        page.locator("label.opt", has_text="Own numbers").click()
+        page.fill("#id_memory_gib", "0.25")
+        page.fill("#id_disk_gib", "2")
+        self.take(page, "vm-new")
+        page.get_by_role("button", name=f"Create {SAMPLE_VM}").click()
+        page.get_by_text(f"{SAMPLE_VM} is there.").wait_for(timeout=CHANGE_MS)
+        path = page.url.removeprefix(self._url)
+        self.take(page, "vm-hardware", f"{path}hardware/")
+        page.goto(f"{self._url}{path}snapshots/")
+        page.fill("#snapshot-name", "before the update")
+        page.get_by_role("button", name="Make a snapshot").click()
+        page.get_by_text(f"The snapshot of {SAMPLE_VM} is there.").wait_for(timeout=CHANGE_MS)
+        self.take(page, "vm-snapshots")
+        self.take(page, "vm-settings", f"{path}settings/")
+        page.get_by_role("button", name="Delete…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("textbox").fill(SAMPLE_VM)
+        dialog.get_by_role("button", name=f"Delete {SAMPLE_VM}").click()
+        page.wait_for_url(lambda url: "settings" not in url)
+
     def _on_a_phone(self, page: Page) -> None:
         self._overview(page, "-phone")
         self._open_console(page)
@@ -100,7 +146,12 @@ class Photographer:
         self.take(page, "manage", "/manage/")
         page.locator("main a[href^='/manage/hypervisors/']").first.click()
         self.take(page, "host")
-        self.take(page, "drift", "/manage/drift/")
+        page.goto(f"{page.url}test/")
+        page.get_by_role("button", name="Test now").click()
+        page.get_by_role("button", name="Test again").wait_for(timeout=30_000)
+        self.take(page, "connection-test")
+        for name in ("drift", "vms", "pools", "quotas"):
+            self.take(page, name if name == "drift" else f"manage-{name}", f"/manage/{name}/")
         self.take(page, "audit", "/manage/audit/")
         page.goto(f"{self._url}/admin/hypervisors/hypervisor/add/")
         page.fill("input[name=name]", SAMPLE_HOST)

@@ -39,7 +39,7 @@ PAGES = {
     "image": ("olivia@acme.example", "/images/{image}/"),
     "image-new": ("olivia@acme.example", "/images/new/"),
     "image-new-address": ("olivia@acme.example", "/images/new/?how=address"),
-    "vms-nothing-found": ("olivia@acme.example", "/vms/?search=no-such-machine"),
+    "vms-nothing-found": ("olivia@acme.example", "/vms/?q=no-such-machine"),
     "viewers-vm": ("vera@acme.example", "/vms/{vm}/"),
     "viewers-console": ("vera@acme.example", "/vms/{vm}/console/"),
     "not-found": ("otto@otto.example", "/vms/{vm}/"),
