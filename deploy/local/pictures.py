@@ -86,6 +86,11 @@ class Photographer:
         self.take(page, "console")
         page.locator("#keys-menu > summary").click()
         self.take(page, "console-keys")
+        self.take(page, "screenshots", f"{self._vm_path}screenshots/")
+        page.goto(f"{self._url}{self._vm_path}doctor/")
+        page.wait_for_timeout(NEWS_MS)
+        self.take(page, "doctor")
+        self.take(page, "notification-choices", "/notifications/choices/")
         self.take(page, "profile", "/profile/")
         page.locator("main a[href^='/projects/']").first.click()
         self.take(page, "project")
@@ -150,7 +155,7 @@ class Photographer:
         page.get_by_role("button", name="Test now").click()
         page.get_by_role("button", name="Test again").wait_for(timeout=30_000)
         self.take(page, "connection-test")
-        for name in ("drift", "vms", "pools", "quotas"):
+        for name in ("drift", "vms", "users", "pools", "quotas"):
             self.take(page, name if name == "drift" else f"manage-{name}", f"/manage/{name}/")
         self.take(page, "audit", "/manage/audit/")
         page.goto(f"{self._url}/admin/hypervisors/hypervisor/add/")
