@@ -170,7 +170,7 @@ def test_pages_cost_the_same_however_much_there_is(cast, address, django_assert_
         make_vm(cast.acme, host, state=VmState.MISSING)
         discover(host, f"domain-{number}")
         audit_record(action="vm.start", actor=cast.owner, target=cast.acme_vm)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         assert browser.get(address).status_code == 200
 
 
