@@ -84,7 +84,7 @@ def footprints(eve: RunningEve) -> dict[str, Footprint]:
 
 
 def gauges(eve: RunningEve) -> dict[str, float]:
-    """Eve's own gauges at /metrics, by name and labels; clocks (seconds) left out, which go on by themselves."""
+    """Eve's own gauges at /metrics, by name and labels; left out are clocks (seconds) and what hosts measure, which go on by themselves."""
     answer = requests.get(f"{eve.house.url}/metrics", headers={"Authorization": f"Bearer {eve.token}"}, timeout=10)
     answer.raise_for_status()
     return {
@@ -92,6 +92,7 @@ def gauges(eve: RunningEve) -> dict[str, float]:
         for family in text_string_to_metric_families(answer.text)
         if family.type == "gauge"
         and family.name.startswith("eve_")
+        and not family.name.startswith("eve_hypervisor_")
         and not family.name.endswith(("_seconds", "_created"))
         for sample in family.samples
     }

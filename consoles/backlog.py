@@ -14,8 +14,6 @@ from pathlib import Path
 
 from .pulse import acknowledged_bytes
 
-SOCKET_PAIR = "eve.socket_pair"
-"""In a scope: (viewer's address, server's address), as the server has them; ``scope["client"]`` may be what a proxy says."""
 LOOK_BYTES = 256 * 1024
 """After so many more the kernel is asked again."""
 

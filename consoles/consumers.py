@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import structlog
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseFault
@@ -15,12 +16,13 @@ from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
 
+from common.arrival import CONNECTION
 from common.context import RequestContext, clean_address, request_context
 from common.threads import in_database_thread
 
 from . import metrics
 from .admission import Admission, Admitted, admit
-from .backlog import SOCKET_PAIR, Backlog
+from .backlog import Backlog
 from .credentials import Handshake
 from .errors import BadCredential, ConsoleRefused, DisplayRefused, LinkLost
 from .frames import FrameRelay
@@ -76,6 +78,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 metrics.SETUP.observe(time.perf_counter() - begun)
             except ConsoleRefused as refusal:
                 await self.close(code=refusal.close_code, reason=short_reason(str(refusal.detail)))
+                return
+        if self.frames is None:
+            raise StopConsumer  # the sockets are joined: nothing comes through the server any more
 
     async def dispatch(self, message: Any) -> None:
         """As Channels, but without its visit to a thread with the database before each message: all visits are our own."""
@@ -95,6 +100,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             self.frames.finish(Ending(code, viewer_is_gone=True))
         if self.live is not None:
             await self.live.end(code)
+        self.frames = self.live = (
+            None  # they hold this, and would stay with all their buffers until the collector comes
+        )
 
     async def _open(self, admission: Admission, session_key: str, since: Position) -> None:
         if isinstance(admission, ConsoleRefused):
@@ -131,7 +139,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 link,
                 send_bytes=lambda data: self.send(bytes_data=data),
                 close_viewer=lambda code, reason: self.close(code=code, reason=short_reason(reason)),
-                backlog=Backlog(cast("dict[str, Any]", self.scope).get(SOCKET_PAIR)),
+                backlog=Backlog(cast("dict[str, Any]", self.scope).get(CONNECTION)),
             )
         except (LinkLost, ViewerLeft, ViewerSpokeEarly) as error:
             link.abort()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
@@ -18,6 +19,8 @@ from .backlog import Backlog
 from .errors import LinkLost
 from .link import AgentLink
 from .relay import Ending
+
+log = structlog.get_logger(__name__)
 
 MAX_HELD_BYTES = 7 * 1024 * 1024
 PAUSE_BYTES = 4 * 1024 * 1024
@@ -47,10 +50,22 @@ class FrameRelay:
         self._close_viewer = close_viewer
         self._backlog = backlog
         self._is_viewer_gone = False
+        self._running: asyncio.Task[None] | None = None
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
-    async def run(self) -> Ending:
+    def start(self, on_end: Callable[[Ending], None]) -> None:
         """As :class:`consoles.relay.Relay`."""
+        self._running = asyncio.create_task(self._run(on_end), name="console frames")
+
+    async def _run(self, on_end: Callable[[Ending], None]) -> None:
+        try:
+            ending = await self._ended()
+        except Exception:
+            log.exception("console failed")
+            ending = Ending(CloseCode.INTERNAL_ERROR, _("Something in Eve failed; its log says what."))
+        on_end(ending)
+
+    async def _ended(self) -> Ending:
         self._link.start()
         pumping = asyncio.create_task(self._pump_to_viewer())
         try:
@@ -79,6 +94,9 @@ class FrameRelay:
 
     async def close(self, code: int, reason: str) -> None:
         """As :class:`consoles.relay.Relay`."""
+        if self._running is not None:
+            self._running.cancel()
+            self._running = None
         closing: list[Awaitable[None]] = [self._link.close(CloseCode.NORMAL if self._is_viewer_gone else code)]
         if not self._is_viewer_gone:
             closing.append(asyncio.wait_for(self._close_viewer(code, reason), CLOSE_SECONDS))

@@ -21,6 +21,8 @@ class BadFrame(Exception):
 class FrameTracker:
     """Follows a stream's frames. A header goes on only when it is complete, a close frame never."""
 
+    __slots__ = ("_held", "_left", "close_payload")
+
     def __init__(self) -> None:
         self._left = 0
         self._held = b""

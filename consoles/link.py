@@ -94,6 +94,7 @@ class AgentLink(asyncio.Protocol):
         """
         if self._transport is None or self._closed.is_set() or self._transport.is_closing():
             raise self._loss()
+        self._websocket.parser.close()  # it holds the websocket's state, which would stay until the collector comes
         self._transport.set_protocol(protocol)
         return self._transport, self._rest
 

@@ -20,6 +20,8 @@ _AT_STATE, _AT_UNACKED, _AT_BYTES_ACKED, _AT_NOTSENT = 0, 24, 120, 144
 class Pulse:
     """One leg of a console. It lives while bytes arrive from the peer, or the peer's kernel acknowledges what was sent."""
 
+    __slots__ = ("_acknowledged", "_transport", "seen_at")
+
     def __init__(self, transport: asyncio.WriteTransport, now: float) -> None:
         self._transport = transport
         self._acknowledged = 0

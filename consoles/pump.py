@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
@@ -43,6 +44,24 @@ CLOSED_WITHOUT_A_WORD = 1006
 class Pump:
     """One console, spliced. Make it with :func:`splice`; it is a :class:`consoles.relay.Relay`."""
 
+    __slots__ = (
+        "_agent",
+        "_agent_pulse",
+        "_ending",
+        "_is_closing",
+        "_is_viewer_full",
+        "_loop",
+        "_on_end",
+        "_timer",
+        "_tracker",
+        "_viewer",
+        "_viewer_lost",
+        "_viewer_pulse",
+        "_was_full_at",
+        "bytes_from_viewer",
+        "bytes_to_viewer",
+    )
+
     def __init__(self) -> None:
         self.bytes_to_viewer = 0
         self.bytes_from_viewer = 0
@@ -52,8 +71,9 @@ class Pump:
         self._viewer_pulse: Pulse
         self._agent_pulse: Pulse
         self._tracker = FrameTracker()
-        self._ending: asyncio.Future[Ending] = self._loop.create_future()
-        self._viewer_lost = asyncio.Event()
+        self._on_end: Callable[[Ending], None] | None = None
+        self._ending: Ending | None = None
+        self._viewer_lost: asyncio.Future[None] | None = None
         self._is_closing = False
         self._is_viewer_full = False
         self._was_full_at = float("-inf")
@@ -73,30 +93,31 @@ class Pump:
         if first:
             self.from_agent(first)
 
-    async def run(self) -> Ending:
-        """As :class:`consoles.relay.Relay`."""
-        return await asyncio.shield(self._ending)
+    def start(self, on_end: Callable[[Ending], None]) -> None:
+        """As :class:`consoles.relay.Relay`; it forwards already."""
+        self._on_end = on_end
+        if self._ending is not None:
+            self._loop.call_soon(on_end, self._ending)
 
     async def close(self, code: int, reason: str) -> None:
         """As :class:`consoles.relay.Relay`."""
         self._is_closing = True
+        self._on_end = None
         if self._timer is not None:
             self._timer.cancel()
         if self._agent is not None:
             self._agent.abort()
         viewer = self._viewer
-        if viewer is None:
+        if viewer is None:  # it is gone
             return
         if not viewer.is_closing():
             viewer.write(self._tracker.padding() + close_frame(code, reason))
             if viewer.can_write_eof():
                 viewer.write_eof()  # the viewer waits for the server's end; a full close over bytes that it sends would be a reset
             viewer.resume_reading()
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._viewer_lost.wait()
-        except TimeoutError:
-            viewer.abort()
+        self._viewer_lost = self._loop.create_future()
+        await asyncio.wait([self._viewer_lost], timeout=CLOSE_SECONDS)
+        viewer.abort()
 
     def stop(self) -> None:
         """The server stops."""
@@ -131,7 +152,9 @@ class Pump:
 
     def viewer_lost(self) -> None:
         """The viewer's connection is gone."""
-        self._viewer_lost.set()
+        self._viewer = None
+        if self._viewer_lost is not None and not self._viewer_lost.done():
+            self._viewer_lost.set_result(None)
         self.finish(Ending(CLOSED_WITHOUT_A_WORD, viewer_is_gone=True))
 
     def agent_lost(self) -> None:
@@ -165,8 +188,10 @@ class Pump:
     def finish(self, ending: Ending) -> None:
         """The first ending counts, and nothing is forwarded after it."""
         self._is_closing = True
-        if not self._ending.done():
-            self._ending.set_result(ending)
+        if self._ending is None:
+            self._ending = ending
+            if self._on_end is not None:
+                self._loop.call_soon(self._on_end, ending)
 
     # ------------------------------------------------------------------------------------------ inside
 
@@ -187,9 +212,12 @@ class Pump:
 class ViewerSide(asyncio.Protocol):
     """The viewer's connection, once its websocket handshake is done."""
 
-    def __init__(self, pump: Pump, handover: Handover) -> None:
-        self._handover = handover
+    __slots__ = ("_pump", "data_received", "on_lost")
+
+    def __init__(self, pump: Pump) -> None:
         self._pump = pump
+        self.on_lost: Callable[[], None] | None = None
+        """The server is told, which counts the connection."""
         self.data_received = pump.from_viewer  # type: ignore[method-assign] # one call less for every read
 
     def pause_writing(self) -> None:
@@ -205,13 +233,16 @@ class ViewerSide(asyncio.Protocol):
         self._pump.finish(Ending(CLOSED_WITHOUT_A_WORD, viewer_is_gone=True))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio; the server learns of it too."""
+        """As asyncio."""
         self._pump.viewer_lost()
-        self._handover.lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
 
 
 class AgentSide(asyncio.Protocol):
     """The agent's connection, once its websocket handshake is done."""
+
+    __slots__ = ("_pump", "data_received")
 
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
@@ -240,7 +271,8 @@ def splice(handover: Handover, link: AgentLink) -> Pump:
     """
     pump = Pump()
     agent, first = link.take(AgentSide(pump))  # first, while a refusal can still be told to the viewer
-    viewer = handover.take(ViewerSide(pump, handover), pump.stop)
+    side = ViewerSide(pump)
+    viewer, side.on_lost = handover.take(side, pump.stop)
     pump.connect(viewer, agent, first)
     return pump
 

@@ -33,8 +33,8 @@ class Relay(Protocol):
     bytes_to_viewer: int
     bytes_from_viewer: int
 
-    async def run(self) -> Ending:
-        """Forwards until one side ends."""
+    def start(self, on_end: Callable[[Ending], None]) -> None:
+        """Forwards until one side ends; `on_end` is told, once, of the first ending that is not :meth:`close`."""
         ...
 
     async def close(self, code: int, reason: str) -> None:
@@ -45,8 +45,13 @@ class Relay(Protocol):
 class Handover(Protocol):
     """What a server that hands its sockets over puts into ``scope["extensions"]`` under :data:`HANDOVER`."""
 
-    def take(self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]) -> asyncio.Transport:
+    def take(
+        self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]
+    ) -> tuple[asyncio.Transport, Callable[[], None]]:
         """The viewer's transport. From now on `protocol` gets what arrives, and the server neither reads nor writes.
+
+        The application may return: the server goes on to count the connection until it is told that it is gone, by a call of what is
+        returned beside the transport.
 
         Args:
             protocol: what asyncio calls from now on.
@@ -56,10 +61,6 @@ class Handover(Protocol):
             ViewerSpokeEarly: the viewer sent something before it was told anything.
             ViewerLeft: there is no connection any more.
         """
-        ...
-
-    def lost(self, exc: Exception | None) -> None:
-        """To be called by `protocol` when its connection is gone."""
         ...
 
 

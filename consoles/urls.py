@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import guest_views, link_views, views
+from . import doctor_views, guest_views, link_views, views
 
 urlpatterns = [
     path("vms/<uuid:vm_id>/console/", views.console, name="vm-console"),
     path("vms/<uuid:vm_id>/console/serial/", views.serial, name="vm-serial"),
+    path("vms/<uuid:vm_id>/doctor/", doctor_views.doctor, name="vm-doctor"),
+    path("ws/vms/<uuid:vm_id>/doctor", doctor_views.not_upgraded, name="vm-doctor-socket"),
     path("vms/<uuid:vm_id>/viewers/", views.viewers, name="vm-viewers"),
     path("vms/<uuid:vm_id>/viewers/<uuid:session_id>/end/", views.viewer_end, name="vm-viewer-end"),
     path("vms/<uuid:vm_id>/links/", link_views.links, name="vm-links"),

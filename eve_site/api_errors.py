@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views import defaults
 
@@ -13,6 +15,8 @@ from common.problems import problem_response
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400."""
+    if isinstance(exception, DisallowedHost):
+        return _another_name(request)
     if not _is_api(request):
         return defaults.bad_request(request, exception)
     return problem_response(
@@ -21,6 +25,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         code="bad_request",
         title=_("That is not valid"),
         detail=_("The request cannot be understood."),
+    )
+
+
+def _another_name(request: HttpRequest) -> HttpResponse:
+    """400: Eve was asked for by a name that is none of its own, mostly since a proxy does not pass the browser's on."""
+    if not _is_api(request):
+        return render(request, "400_host.html", status=400)
+    return problem_response(
+        request,
+        status_code=400,
+        code="another_name",
+        title=_("Eve does not answer to that name"),
+        detail=_(
+            "It answers to the name in EVE_PUBLIC_URL and those in EVE_ALLOWED_HOSTS. A proxy has to pass the header Host on unchanged."
+        ),
     )
 
 

@@ -15,13 +15,14 @@ from django.conf import settings  # noqa: E402
 from django.utils.translation import gettext as _  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
+from common.arrival import RememberConnection  # noqa: E402
 from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
 from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 
 from .bodies import BoundedBodies  # noqa: E402
 from .checks import mistakes  # noqa: E402
 from .lifespan import Lifespan  # noqa: E402
-from .websockets import RejectUnrouted, SocketPair  # noqa: E402
+from .websockets import RejectUnrouted  # noqa: E402
 
 if _mistakes := mistakes():
     raise SystemExit("\n".join([_("Eve does not serve with mistakes in its settings:"), *_mistakes]))
@@ -29,7 +30,7 @@ if _mistakes := mistakes():
 _router = URLRouter([*console_websockets, *vm_websockets])  # type: ignore[list-item] # routes of ASGI applications
 
 application = Lifespan(
-    SocketPair(
+    RememberConnection(
         ProxyHeadersMiddleware(
             ProtocolTypeRouter(  # type: ignore[arg-type] # the two packages spell ASGI's types differently
                 {

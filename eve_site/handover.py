@@ -14,12 +14,11 @@ from consoles.relay import HANDOVER, ViewerLeft, ViewerSpokeEarly
 class HandoverWebsocket(WebSocketsSansIOProtocol):
     """Offers itself in ``scope["extensions"]`` as :class:`consoles.relay.Handover`.
 
-    Once its transport is taken, it neither reads nor writes: it goes on to count among the server's connections, and tells the
-    application when the connection is gone.
+    Once its transport is taken, nothing of it is needed any more: a :class:`Taken` counts among the server's connections in its place.
     """
 
     _has_viewer_spoken = False
-    _on_shutdown: Callable[[], None] | None = None
+    _is_taken = False
 
     def handle_connect(self, event: Any) -> None:
         """As uvicorn."""
@@ -36,41 +35,69 @@ class HandoverWebsocket(WebSocketsSansIOProtocol):
         self._has_viewer_spoken = self.handshake_initiated
         super().data_received(data)
 
-    def take(self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]) -> asyncio.Transport:
+    def take(
+        self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]
+    ) -> tuple[asyncio.Transport, Callable[[], None]]:
         """As :class:`consoles.relay.Handover`."""
-        if self.disconnected or self.close_sent or self.transport.is_closing():
+        transport = self.transport
+        if self.disconnected or self.close_sent or transport.is_closing():
             raise ViewerLeft
         if self._has_viewer_spoken or not self.queue.empty():
             raise ViewerSpokeEarly
         self.stop_keepalive()
-        self._on_shutdown = on_shutdown
-        self.transport.pause_reading()
-        self.transport.set_protocol(protocol)
-        return self.transport
-
-    def lost(self, exc: Exception | None) -> None:
-        """As :class:`consoles.relay.Handover`."""
-        self._on_shutdown = _nothing  # what it belongs to holds this, and would stay until the collector comes
-        self.connection_lost(exc)
+        self._forget_itself()
+        self.conn.parser.close()  # it holds the websocket's state, which would stay until the collector comes
+        transport.pause_reading()
+        transport.set_protocol(protocol)
+        self._is_taken, self.transport = True, _NoTransport()
+        taken = Taken(self.connections, on_shutdown)
+        self.connections.remove(self)
+        self.connections.add(taken)  # type: ignore[arg-type] # of a connection, the server knows shutdown()
+        return transport, taken.lost
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As uvicorn; nothing is left that holds itself until the collector comes."""
         super().connection_lost(exc)
-        if hasattr(self, "scope"):
-            self.scope["extensions"].pop(HANDOVER, None)
-
-    def shutdown(self) -> None:
-        """The server stops: whoever took the transport ends the connection."""
-        if self._on_shutdown is not None:
-            self._on_shutdown()
-        else:
-            super().shutdown()
+        self._forget_itself()
 
     async def send(self, message: Any) -> None:
         """As uvicorn. Raises RuntimeError where the transport is another's."""
-        if self._on_shutdown is not None:
+        if self._is_taken:
             raise RuntimeError("The connection was handed over: the server must not write to it.")
         await super().send(message)
+
+    def _forget_itself(self) -> None:
+        if hasattr(self, "scope"):
+            self.scope["extensions"].pop(HANDOVER, None)
+
+
+class Taken:
+    """A connection that was handed over, as far as the server counts it: it waits for its end when it stops."""
+
+    __slots__ = ("_connections", "_on_shutdown")
+
+    def __init__(self, connections: set[Any], on_shutdown: Callable[[], None]) -> None:
+        self._connections = connections
+        self._on_shutdown = on_shutdown
+
+    def shutdown(self) -> None:
+        """As uvicorn's protocols: the server stops, and whoever took the transport ends the connection."""
+        self._on_shutdown()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._connections.discard(self)
+        self._on_shutdown = _nothing  # what it belongs to holds this, and would stay until the collector comes
+
+
+class _NoTransport(asyncio.Transport):
+    """What is left to uvicorn, which closes its transport once the application has returned. Whatever else it tried would fail."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is there to close."""
 
 
 def _nothing() -> None:

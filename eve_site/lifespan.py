@@ -63,14 +63,15 @@ def _settle_memory() -> None:
 
 
 def _background_tasks() -> list[Task]:
-    from consoles.sweeper import sweep_forever  # noqa: PLC0415  (the apps are loaded first)
+    from consoles.live import finish_when_stopped  # noqa: PLC0415  (the apps are loaded first)
+    from consoles.sweeper import sweep_forever  # noqa: PLC0415
     from consoles.warm import close_when_stopped  # noqa: PLC0415
     from hypervisors.watcher import watch_forever  # noqa: PLC0415
     from notifications.courier import deliver_forever  # noqa: PLC0415
     from operations.worker import work_forever  # noqa: PLC0415
     from vms.sweeper import sweep_forever as sweep_uploads_forever  # noqa: PLC0415
 
-    ours: list[Task] = [sweep_forever, sweep_uploads_forever, close_when_stopped]
+    ours: list[Task] = [sweep_forever, sweep_uploads_forever, close_when_stopped, finish_when_stopped]
     return [*ours, watch_forever, work_forever, deliver_forever] if settings.EMBEDDED else ours
 
 

@@ -78,6 +78,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "common.middleware.RequestContextMiddleware",
+    "eve_site.loops.RedirectLoopMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -204,7 +205,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_AGE = 14 * DAY_SECONDS
 SECURE_SSL_REDIRECT = _is_https
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^static/"]
+"""Styles too: a page that says why https does not arrive here has to look like one."""
 SECURE_HSTS_SECONDS = env.whole(
     "EVE_HSTS_SECONDS", 365 * DAY_SECONDS if _is_https else 0, least=0, most=3650 * DAY_SECONDS
 )
@@ -295,6 +297,7 @@ SPECTACULAR_SETTINGS = {
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
         "ConsoleKindEnum": "consoles.models.ConsoleKind",
         "NotificationKindEnum": "notifications.models.Kind",
+        "ChosenKindEnum": "notifications.api.serializers.KINDS",
         "NotificationWayEnum": "notifications.models.Way",
         "DeliveryStateEnum": "notifications.models.DeliveryState",
     },

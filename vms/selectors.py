@@ -59,14 +59,14 @@ def role_on(user: User, vm: Vm) -> Role | None:
 
 
 def projects_open_to(user: User, vm: Vm) -> QuerySet[Project]:
-    """Where the user may move the VM to, its own project too: staff who manage its host anywhere, operators where they are operators."""
+    """Where the user may move the VM to, its own project too: staff who manage its host anywhere, owners where they may make machines."""
     active = Project.objects.filter(is_active=True).order_by("name", "id")
     if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
         return active
-    here = Membership.objects.filter(user=user, role__in=(Role.OWNER, Role.OPERATOR))
-    if not here.filter(project=vm.project_id).exists():
+    mine = Membership.objects.filter(user=user)
+    if not mine.filter(project=vm.project_id, role=Role.OWNER).exists():
         return Project.objects.none()
-    return active.filter(pk__in=here.values("project"))
+    return active.filter(pk__in=mine.filter(role__in=(Role.OWNER, Role.OPERATOR)).values("project"))
 
 
 def boot_order_of(vm: Vm) -> list[str]:

@@ -216,3 +216,48 @@ def initials(name: str) -> str:
     """At most two letters for an avatar: “Jonas Keller” is JK."""
     words = [word for word in str(name).replace("@", " ").replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+@register.inclusion_tag("components/confirm_button.html")
+def confirm_button(
+    *,
+    url: str,
+    label: str,
+    title: str,
+    text: str,
+    verb: str,
+    keep: str = "",
+    name: str = "",
+    description: str = "",
+    icon_name: str = "",
+    tone: str = "danger-o",
+    field: str = "",
+    value: object = "",
+    form_class: str = "",
+) -> dict[str, object]:
+    """A button with the form that it sends, which asks before it acts (components/overlays.html).
+
+    Args:
+        url: what the form is posted to.
+        label: what is on the button.
+        title: the question, with `text`, and the buttons `verb` and `keep` below it.
+        name: what screen readers call the button, where `label` does not say it.
+        description: what they say of it besides.
+        tone: its look; ``plain`` for what does no harm.
+        field: a hidden field of the form, with its `value`.
+    """
+    return {
+        "url": url,
+        "label": label,
+        "title": title,
+        "text": text,
+        "verb": verb,
+        "keep": keep,
+        "name": name,
+        "description": description,
+        "icon_name": icon_name,
+        "tone": "" if tone == "plain" else tone,
+        "field": field,
+        "value": value,
+        "form_class": form_class,
+    }

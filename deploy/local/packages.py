@@ -46,6 +46,7 @@ TEST = (
     Requirement("caddy", "caddy"),
     Requirement("chromium", "chromium"),
     Requirement("debootstrap", "debootstrap"),
+    Requirement("e2fsprogs", "mkfs.ext4"),
     Requirement("git", "git"),
     Requirement("iproute2", "ip"),
     Requirement("nftables", "nft"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.utils.translation import gettext as _
 from eve_agent.wire import paths
 from eve_agent.wire.certs import CertificateInstall, CertificateSigningRequest, CertificateStatus, Pins
 from eve_agent.wire.console import ConsoleMode, ConsoleModeChange, ConsoleStatus
@@ -13,6 +14,7 @@ from eve_agent.wire.jobs import Job
 from eve_agent.wire.stats import Stats
 from eve_agent.wire.typing import TextToType, TypingStatus
 
+from hypervisors.errors import LibvirtTimeout
 from hypervisors.transport import MAX_LIST_BYTES, MAX_SCREENSHOT_BYTES
 
 from .core import Requests
@@ -30,8 +32,14 @@ class HostRequests(Requests):
         return self._list(Domain, paths.DOMAINS)
 
     def domain(self, domain_uuid: uuid.UUID) -> Domain:
-        """``GET /libvirt/domains/{uuid}``"""
-        return self._domain(domain_uuid, self._ask("GET", paths.domain_path(paths.DOMAIN, domain_uuid)))
+        """``GET /libvirt/domains/{uuid}``, whole: raises LibvirtTimeout where its QEMU does not answer. Who asks compares and decides."""
+        domain = self._domain(domain_uuid, self._ask("GET", paths.domain_path(paths.DOMAIN, domain_uuid)))
+        if domain.is_outline:
+            raise LibvirtTimeout(
+                _("The QEMU of this virtual machine does not answer on %(name)s. Stop it, or try again in a minute.")
+                % {"name": self._name}
+            )
+        return domain
 
     def change_state(self, domain_uuid: uuid.UUID, action: StateAction, operation_id: str = "") -> Domain:
         """``PATCH …/state``: the domain after it. May be repeated without harm."""

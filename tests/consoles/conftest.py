@@ -38,7 +38,7 @@ class StubLink:
     async def receive(self) -> bytes:
         item = await self._incoming.get()
         if isinstance(item, LinkLost):
-            raise item
+            raise LinkLost(item.close_code, item.reason)  # a new one: `item` would hold this frame, and so itself
         return item
 
     async def send(self, data: bytes) -> None:

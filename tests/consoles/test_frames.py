@@ -16,6 +16,7 @@ from consoles import frames
 from consoles.backlog import Backlog
 from consoles.frames import FrameRelay
 from consoles.link import AgentLink
+from consoles.relay import Ending
 
 from .conftest import StubLink
 
@@ -73,12 +74,13 @@ async def test_a_viewer_that_talks_and_takes_nothing_is_too_slow(
     monkeypatch.setattr(frames, "PAUSE_SECONDS", 0.5)
     link = StubLink()
     relay = server.relay(link)
-    running = asyncio.create_task(relay.run())
+    over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    relay.start(over.set_result)
     for _ in range(400):
         link.show(bytes(64 * KIB))
         await relay.from_viewer(b"next, please")
         await asyncio.sleep(0)
-    ending = await asyncio.wait_for(running, 10)
+    ending = await asyncio.wait_for(over, 10)
     assert ending.code == CloseCode.TOO_SLOW
     assert server.most < 8 * MIB
 
@@ -87,7 +89,8 @@ async def test_a_viewer_that_takes_all_gets_all(server: Greedy) -> None:
     """However much at once, and without a word."""
     link = StubLink()
     relay = server.relay(link)
-    running = asyncio.create_task(relay.run())
+    over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    relay.start(over.set_result)
     for _ in range(400):
         link.show(bytes(64 * KIB))
     link.lose(CloseCode.VM_OFF)
@@ -99,7 +102,7 @@ async def test_a_viewer_that_takes_all_gets_all(server: Greedy) -> None:
                 left -= len(server.viewer.recv(1 << 20))
             except BlockingIOError:
                 await asyncio.sleep(0.01)
-    assert (await asyncio.wait_for(running, 10)).code == CloseCode.VM_OFF
+    assert (await asyncio.wait_for(over, 10)).code == CloseCode.VM_OFF
     assert server.most < 8 * MIB
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 import uuid
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -272,20 +274,46 @@ async def test_an_opened_console_asks_the_database_nothing_more(
 async def test_a_console_that_has_ended_waits_for_no_collector(
     committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its tasks hold it, so it must not hold them."""
-    started: list[live.LiveConsole] = []
+    """Its buffers would stay with it."""
+    relays: list[weakref.ref[Any]] = []
     start = live.LiveConsole.start
 
     def noted(console: live.LiveConsole) -> None:
-        started.append(console)
+        relays.append(weakref.ref(console._relay))
         start(console)
 
     monkeypatch.setattr(live.LiveConsole, "start", noted)
+    gc.disable()
+    try:
+        async with viewing(committed_cast) as socket:
+            assert relays[0]() is not None
+            links[0].lose(CloseCode.VM_OFF)
+            await close_code(socket)
+        async with asyncio.timeout(5):
+            while relays[0]() is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+
+
+async def test_a_console_on_which_nothing_happens_has_no_task(committed_cast: Cast, links: list[StubLink]) -> None:
+    async with viewing(committed_cast):
+        [session] = await in_thread(lambda: list(ConsoleSession.objects.all()))()
+        assert not [task for task in asyncio.all_tasks() if str(session.id) in task.get_name()]
+
+
+async def test_a_server_that_stops_waits_until_ends_are_written(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(live.finish_when_stopped(stop))
     async with viewing(committed_cast) as socket:
-        assert started[0]._tasks
-        links[0].lose(CloseCode.VM_OFF)
+        links[0].lose(CloseCode.SERVICE_RESTART)
         await close_code(socket)
-    assert not started[0]._tasks
+        stop.set()
+        await asyncio.wait_for(waiting, 5)
+        session = await in_thread(ConsoleSession.objects.get)()
+        assert session.close_code == CloseCode.SERVICE_RESTART
 
 
 async def test_the_periodic_check_ends_what_no_message_ended(

@@ -23,6 +23,7 @@ PAGES = {
     "vm": ("olivia@acme.example", "/vms/{vm}/"),
     "console": ("olivia@acme.example", "/vms/{vm}/console/"),
     "console-serial": ("olivia@acme.example", "/vms/{vm}/console/serial/"),
+    "doctor": ("vera@acme.example", "/vms/{vm}/doctor/"),
     "vm-new": ("olivia@acme.example", "/vms/new/"),
     "vm-hardware": ("olivia@acme.example", "/vms/{vm}/hardware/"),
     "vm-snapshots": ("olivia@acme.example", "/vms/{vm}/snapshots/"),

@@ -25,9 +25,9 @@ class Echo(asyncio.Protocol):
     """Writes back what it gets, in capitals, frames or not."""
 
     def __init__(self, handover: Handover) -> None:
-        self.handover = handover
         self.stopped = asyncio.Event()
-        self.transport = handover.take(self, self.stop)
+        self.over = asyncio.Event()
+        self.transport, self.lost = handover.take(self, self.stop)
         self.transport.resume_reading()
 
     def stop(self) -> None:
@@ -37,7 +37,8 @@ class Echo(asyncio.Protocol):
         self.transport.write(data.upper())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.handover.lost(exc)
+        self.lost()
+        self.over.set()
 
 
 @contextlib.asynccontextmanager
@@ -82,32 +83,41 @@ async def raw(client: ClientConnection, data: bytes) -> bytes:
     return await asyncio.wait_for(received.get(), 5)
 
 
-async def test_the_application_has_the_socket_and_hears_of_its_end() -> None:
-    said: list[str] = []
-    over = asyncio.Event()
+async def test_the_application_may_return_and_the_socket_lives_on() -> None:
+    taken: asyncio.Future[Echo] = asyncio.get_running_loop().create_future()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        Echo(await opened(scope, receive, send))
+        echo = Echo(await opened(scope, receive, send))
         with pytest.raises(RuntimeError):
             await send({"type": "websocket.send", "text": "the server's own"})
-        said.append((await receive())["type"])
-        over.set()
+        taken.set_result(echo)
 
-    async with serving(application) as (_server, url):
+    async with serving(application) as (server, url):
         client = await connect(url, compression=None)
+        echo = await taken
+        async with asyncio.timeout(5):
+            while server.server_state.tasks:  # noqa: ASYNC110 - the application's
+                await asyncio.sleep(0.01)
         assert await raw(client, b"not a frame at all") == b"NOT A FRAME AT ALL"
+        assert len(server.server_state.connections) == 1
         client.transport.close()
-        await asyncio.wait_for(over.wait(), 5)
-    assert said == ["websocket.disconnect"]
+        await asyncio.wait_for(echo.over.wait(), 5)
+        assert not server.server_state.connections
 
 
 async def test_a_server_that_stops_leaves_the_end_to_the_owner() -> None:
+    ending: list[asyncio.Task[None]] = []
+
     async def application(scope: Any, receive: Any, send: Any) -> None:
         echo = Echo(await opened(scope, receive, send))
-        await echo.stopped.wait()
-        echo.transport.write(b"\x88\x02\x03\xf4")
-        echo.transport.close()
-        await receive()
+
+        async def end() -> None:
+            await echo.stopped.wait()
+            await asyncio.sleep(0.2)  # the server waits
+            echo.transport.write(b"\x88\x02\x03\xf4")
+            echo.transport.close()
+
+        ending.append(asyncio.create_task(end()))
 
     async with serving(application) as (server, url):
         client = await connect(url, compression=None)
@@ -117,6 +127,7 @@ async def test_a_server_that_stops_leaves_the_end_to_the_owner() -> None:
             await asyncio.wait_for(client.recv(), 5)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
+    assert ending[0].done()
 
 
 @pytest.mark.parametrize(("first", "error"), [("speak", ViewerSpokeEarly), ("leave", ViewerLeft)])
@@ -153,7 +164,6 @@ async def test_nothing_of_a_connection_waits_for_the_collector() -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         handover = await opened(scope, receive, send)
         left.extend([weakref.ref(handover), weakref.ref(Echo(handover))])
-        await receive()
 
     http: list[weakref.ref[Any]] = []
 

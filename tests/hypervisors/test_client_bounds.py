@@ -8,6 +8,7 @@ import time
 import uuid
 
 import pytest
+from eve_agent.wire.domain import StateAction
 
 from hypervisors import transport
 from hypervisors.client import AgentClient
@@ -205,6 +206,15 @@ def test_a_contract_two_versions_away_is_named(hypervisor, serve: Serve):
     serve(answering(http(b"{}").replace(b"Eve-Contract: 1", b"Eve-Contract: 4")))
     with pytest.raises(ContractMismatch, match=r"version 4 .* Eve 2"):
         facts(hypervisor)
+
+
+def test_an_outline_is_in_lists_but_nothing_to_decide_by(hypervisor, serve: Serve):
+    outline = {"uuid": str(DOMAIN), "name": "a", "state": "running", "vcpus": 0, "memory_bytes": 0, "is_outline": True}
+    serve(answering(http(json.dumps(outline).encode())))
+    with AgentClient(hypervisor) as client:
+        with pytest.raises(LibvirtTimeout, match="QEMU of this virtual machine does not answer on hv1"):
+            client.domain(DOMAIN)
+        assert client.change_state(DOMAIN, StateAction.STOP).is_outline, "pulling the plug goes on"
 
 
 def test_an_answer_about_another_domain_is_refused(hypervisor, serve: Serve):

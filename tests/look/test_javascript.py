@@ -23,8 +23,8 @@ def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([node, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs"])
-def test_state_machine_keys_uploads_and_figures(tests):
+@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs", "doctor.test.mjs"])
+def test_state_machine_keys_uploads_figures_and_doctor(tests):
     done = _node("--test", str(HERE / tests))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -135,3 +135,20 @@ def test_components_take_texts_as_texts():
         Context({"text": "<script>x</script>"})
     )
     assert "<script>" not in html
+
+
+def test_a_button_that_asks_first() -> None:
+    page = Template(
+        "{% confirm_button url='/end/' label='End…' title=title text='It ends.' verb='End it' keep='Leave it' field='id' value=7 %}"
+        "{% confirm_button url='/new/' label='New…' title='New?' text='' verb='New' tone='plain' icon_name='refresh' form_class='acts' %}"
+    ).render(Context({"title": 'End "x" <b>?', "csrf_token": "a-token", "name": "not the button's"}))
+    first, second = page.split("</form>")[:2]
+    assert '<form method="post" action="/end/">' in first
+    assert 'data-confirm-title="End &quot;x&quot; &lt;b&gt;?"' in first
+    assert '<input type="hidden" name="id" value="7">' in first
+    assert 'class="btn sm danger-o"' in first
+    assert "aria-label" not in first
+    assert '<form class="acts" method="post" action="/new/">' in second
+    assert 'class="btn sm"' in second
+    assert "data-confirm-keep" not in second
+    assert page.count("a-token") == 2

@@ -41,7 +41,7 @@ def test_talking_is_not_reading(estate: Estate, daphne: Daphne, display: Display
     """Where the server takes all it is given, a viewer that presses keys and takes nothing is ended before 8 MiB are held for it."""
     vm_id, token = estate.vms[0], estate.token(OLIVIA)
     url = estate.socket_url(vm_id, f"ticket={estate.ticket(OLIVIA, vm_id)}", port=daphne.port)
-    viewer = Viewer(url).greet()
+    viewer = Viewer(url, ping_interval=None).greet()
     opened = estate.home.api("GET", f"/consoles?vm={vm_id}", token=token).json()["results"][0]["session"]
     before = most = resident_bytes(daphne.process)
     display.is_flooding.set()

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import getpass
-import ipaddress
 import re
 import secrets
-import socket
 import sqlite3
 import ssl
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from eve_agent.wire.close import CloseCode
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
-from tests.e2e.house import PASSWORD, ROOT, House, free_port
+from tests.e2e.house import PASSWORD, House, free_port
+from tests.services.nginx import Nginx, shipped_configuration
 
 from .browser import Browser
 from .conftest import OLIVIA, OTTO, Estate, populate
@@ -67,56 +58,13 @@ def proof(secret: str) -> str:
     return parts[2] if len(parts) == 4 else parts[-1]
 
 
-class Proxy:
-    """The shipped nginx.conf with paths, ports and certificate of this test."""
+class Proxy(Nginx):
+    """nginx with the shipped configuration."""
 
     def __init__(self, folder: Path, *, upstream: int, port: int) -> None:
-        self.folder = folder
-        self.port = port
+        super().__init__(folder, port=port)
+        self.start(shipped_configuration(folder, upstream=upstream, port=port))
         self.certificate = folder / "fullchain.pem"
-        write_certificate(self.certificate, folder / "privkey.pem")
-        shipped = (ROOT / "deploy" / "nginx" / "eve.conf").read_text()
-        replaced = {
-            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-            "listen [::]:443 ssl;": "",
-            "listen 80;": f"listen 127.0.0.1:{free_port()};",
-            "listen [::]:80;": "",
-            "eve.example.org": "127.0.0.1",
-            "127.0.0.1:8000": f"127.0.0.1:{upstream}",
-            "/etc/ssl/eve": str(folder),
-            "/var/log/nginx": str(folder),
-        }
-        for old, new in replaced.items():
-            assert old in shipped, f"{old} is not in the shipped example any more"
-            shipped = shipped.replace(old, new)
-        user = "user root;" if getpass.getuser() == "root" else ""
-        temporary = "".join(
-            f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        configuration = folder / "nginx.conf"
-        configuration.write_text(
-            f"{user} daemon off; pid {folder}/pid; error_log {folder}/main.log;\n"
-            f"events {{}} http {{ access_log off; {temporary}\n{shipped}\n}}\n"
-        )
-        self.process = subprocess.Popen(
-            ["/usr/sbin/nginx", "-c", str(configuration), "-e", str(folder / "main.log")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-            time.sleep(0.05)
-        raise AssertionError((folder / "main.log").read_text())
-
-    def logs(self) -> str:
-        """All that it wrote."""
-        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
-
-    def close(self) -> None:
-        """Ends it."""
-        self.process.terminate()
-        self.process.wait(10)
 
 
 @dataclass
@@ -329,26 +277,3 @@ def dump(home: House) -> str:
     path = Path(home.environment["EVE_STATE_DIR"]) / "db.sqlite3"
     with contextlib.closing(sqlite3.connect(path)) as database:
         return "\n".join(database.iterdump())
-
-
-def write_certificate(path: Path, key_path: Path) -> None:
-    """For 127.0.0.1, by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -171,6 +172,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "mac": Nic.objects.get().mac,
         "snapshot_id": Snapshot.objects.get().pk,
         "what": "resources",
+        "probe_id": uuid.UUID(int=7),
         "link_id": GuestLink.objects.get().pk,
         "invitation_id": Invitation.objects.get().pk,
         "login_session_id": LoginSession.objects.get(digest="f").pk,
@@ -313,7 +315,17 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
             {"api-vms", "api-vm", "api-operations", "api-operation", "api-consoles", "api-console", "api-audit"}
             | {"api-guest-links", "vm-links"}
             | {"api-projects", "api-project", "api-members", "api-me", "api-tokens", "api-images", "api-image"}
-            | {"dashboard", "vm-list", "vm-detail", "vm-card", "vm-console", "activity", "project-detail", "profile"}
+            | {
+                "dashboard",
+                "vm-list",
+                "vm-detail",
+                "vm-card",
+                "vm-console",
+                "vm-doctor",
+                "activity",
+                "project-detail",
+                "profile",
+            }
             | {"api-notifications", "api-project-webhooks", "api-webhook"}
             | {"notifications", "project-webhooks", "webhook", "webhook-deliveries"},
         ),

@@ -15,12 +15,13 @@ import pytest
 import requests
 
 from tests.e2e.house import ROOT, House, free_port, house
+from tests.services.nginx import write_certificate
 from tests.services.root import as_root
 
 from .browser import Browser
 from .conftest import OLIVIA, populate
 from .rfb import Display, Viewer
-from .test_leaks import Secrets, write_certificate
+from .test_leaks import Secrets
 
 
 def test_a_console_over_ipv6_all_the_way(tmp_path: Path, display: Display) -> None:

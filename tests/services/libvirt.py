@@ -136,6 +136,16 @@ class LibvirtSandbox:
                     return int(path.parent.name)
         raise LookupError(f"No QEMU runs the guest {who}.")
 
+    @property
+    def init_pid(self) -> int:
+        """Its first process, as seen from outside: whoever enters its namespaces finds it at ``qemu:///system``."""
+        words = [sys.executable, "-I", str(INIT), str(self.root.path), ""]
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if path.read_bytes().decode(errors="replace").split("\0") == words:
+                    return int(path.parent.name)
+        raise LookupError("The libvirt sandbox has ended.")
+
     def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
         """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own.
 

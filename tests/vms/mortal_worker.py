@@ -3,6 +3,8 @@
 ``python -m tests.vms.mortal_worker N``, with the test's database and CA in ``EVE_MORTAL_DATABASE`` and ``EVE_CA_DIR``. The borders are
 found by instrumenting what every handler goes through: before and after each request to an agent, each step's beginning, and
 before the operation's end is written. It prints what it would have done next and dies by SIGKILL; with fewer borders it ends by itself.
+
+``python -m tests.vms.mortal_worker N undo`` does all of the operation, then has it fail, and counts the borders of taking it back alone.
 """
 
 from __future__ import annotations
@@ -11,23 +13,25 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import django
 
 
-def countdown(borders: int) -> Callable[[str], None]:
-    left = borders
+class Countdown:
+    """To the border at which it dies; it may begin later."""
 
-    def border(name: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
+    def __init__(self, borders: int, *, has_begun: bool) -> None:
+        self.left = borders
+        self.has_begun = has_begun
+
+    def __call__(self, name: str) -> None:
+        if not self.has_begun:
+            return
+        self.left -= 1
+        if self.left < 0:
             os.write(1, f"killed at {name}\n".encode())
             os.kill(os.getpid(), signal.SIGKILL)
-
-    return border
 
 
 def main() -> None:
@@ -35,12 +39,15 @@ def main() -> None:
     from django.db import connections
 
     connections["default"].settings_dict.update(json.loads(os.environ["EVE_MORTAL_DATABASE"]))
+    from common.errors import Conflict
+    from common.problems import from_error
     from hypervisors.client.core import Requests
     from operations import worker
     from operations.claims import operation_claim
     from operations.run import OperationRun
 
-    border = countdown(int(sys.argv[1]))
+    is_undone = sys.argv[2:] == ["undo"]
+    border = Countdown(int(sys.argv[1]), has_begun=not is_undone)
 
     def around(cls: Any, name: str) -> None:
         method = getattr(cls, name)
@@ -62,6 +69,19 @@ def main() -> None:
         return end(**arguments)
 
     worker.operation_end = operation_end
+    handle, begin_undo = worker._handle, worker.operation_begin_undo
+
+    def fail(run: OperationRun) -> Any:
+        assert handle(run) is None
+        border.has_begun = True
+        return from_error(Conflict("Made to fail."))
+
+    def operation_begin_undo(**arguments: Any) -> bool:
+        border("before the undo is written")
+        return begin_undo(**arguments)
+
+    if is_undone:
+        worker._handle, worker.operation_begin_undo = fail, operation_begin_undo
     operation = operation_claim(worker="mortal")
     assert operation is not None
     worker.operation_run(operation)

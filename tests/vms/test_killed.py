@@ -33,11 +33,14 @@ GIB = 2**30
 MOST_BORDERS = 60
 
 
-def until_it_lives(start: Any) -> Iterator[str]:
-    """Has `start` make an operation, and kills its worker at the first border, the second, …; yields after each what it died at."""
+def until_it_lives(start: Any, *how: str) -> Iterator[str]:
+    """Has `start` make an operation, and kills its worker at the first border, the second, …; yields after each what it died at.
+
+    With ``undo`` the operation fails at its end, and the borders are those of taking it back.
+    """
     for border in range(MOST_BORDERS):
         start(border)
-        done = die_at(border)
+        done = die_at(border, *how)
         yield done.stdout.strip()
         if done.returncode == 0:
             return
@@ -45,7 +48,7 @@ def until_it_lives(start: Any) -> Iterator[str]:
     raise AssertionError("it has no end of borders")
 
 
-def die_at(border: int) -> subprocess.CompletedProcess[str]:
+def die_at(border: int, *how: str) -> subprocess.CompletedProcess[str]:
     names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
     database = {name: str(connection.settings_dict.get(name, "")) for name in names}
     environment = {
@@ -54,7 +57,7 @@ def die_at(border: int) -> subprocess.CompletedProcess[str]:
         "EVE_CA_DIR": str(settings.CA_DIR),
         "EVE_MORTAL_DATABASE": json.dumps(database),
     }
-    command = [sys.executable, "-m", "tests.vms.mortal_worker", str(border)]
+    command = [sys.executable, "-m", "tests.vms.mortal_worker", str(border), *how]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -30,7 +30,7 @@ from vms.errors import (
 )
 from vms.models import DiscoveredDomain, Disk, Quota, Vm, VmState
 from vms.quotas import usage_of
-from vms.selectors import role_on, roles_on, vms_for, vms_managed_by, vms_visible_to
+from vms.selectors import projects_open_to, role_on, roles_on, vms_for, vms_managed_by, vms_visible_to
 from vms.services import vm_accept_drift, vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
 from vms.signals import vm_deleted, vm_moved
 from vms.states import ALLOWED_IN
@@ -264,18 +264,27 @@ def test_staff_move_a_vm_and_it_is_announced(cast, heard, django_capture_on_comm
     assert {event.project for event in AuditEvent.objects.filter(action="vm.move")} == {cast.acme, cast.ottos}
 
 
-@pytest.mark.parametrize("part", ["owner", "operator"])
-def test_who_may_change_machines_in_both_projects_moves_one(cast, part):
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.OWNER])
+def test_an_owner_moves_one_to_where_they_may_make_machines(cast, role):
+    with pytest.raises(ActionNotAllowed):
+        vm_move(vm=cast.acme_vm, project=cast.ottos, user=cast.owner)
+    member = make_member(cast.ottos, cast.owner, Role.VIEWER)
+    with pytest.raises(ActionNotAllowed):
+        vm_move(vm=cast.acme_vm, project=cast.ottos, user=cast.owner)
+    member.role = role
+    member.save()
+    assert vm_move(vm=cast.acme_vm, project=cast.ottos, user=cast.owner).project == cast.ottos
+
+
+@pytest.mark.parametrize("part", ["operator", "viewer"])
+def test_who_is_not_its_owner_carries_no_machine_off(cast, part):
+    """Not even to where they are owners: Acme's owners would lose it."""
     user = getattr(cast, part)
+    assert not projects_open_to(user, cast.acme_vm).exists()
     with pytest.raises(ActionNotAllowed):
-        vm_move(vm=cast.acme_vm, project=cast.ottos, user=user)
-    make_member(cast.ottos, user, Role.VIEWER)
-    with pytest.raises(ActionNotAllowed):
-        vm_move(vm=cast.acme_vm, project=cast.ottos, user=user)
-    with pytest.raises(ActionNotAllowed):
-        vm_move(vm=cast.acme_vm, project=cast.viewer.personal_project, user=cast.viewer)
-    moved = vm_move(vm=cast.acme_vm, project=user.personal_project, user=user)
-    assert moved.project == user.personal_project
+        vm_move(vm=cast.acme_vm, project=user.personal_project, user=user)
+    assert Vm.objects.get(pk=cast.acme_vm.pk).project == cast.acme
+    assert AuditEvent.objects.get(action="vm.move").outcome == AuditOutcome.DENIED
 
 
 def test_what_moves_fits_into_the_quota_and_takes_its_disks_along(cast):

@@ -115,14 +115,16 @@ def test_it_boots_from_its_own_devices_only(cast: Cast, vm: Vm, devices: list[st
 
 
 def test_it_is_moved_with_the_api(cast: Cast, vm: Vm) -> None:
-    own = cast.operator.personal_project
+    own = cast.owner.personal_project
     for project in (cast.ottos.pk, vm.pk):
-        answer = ask(cast, vm, "put", "project", {"project": str(project)})
+        answer = ask(cast, vm, "put", "project", {"project": str(project)}, who="owner")
         assert (answer.status_code, list(answer.json()["errors"])) == (400, ["project"])
-    assert ask(cast, vm, "put", "project", {"project": str(own.pk)}, who="viewer").status_code == 400
-    answer = ask(cast, vm, "put", "project", {"project": str(own.pk)})
+    for who in ("viewer", "operator"):
+        theirs = str(getattr(cast, who).personal_project.pk)
+        assert ask(cast, vm, "put", "project", {"project": theirs}, who=who).status_code == 400
+    answer = ask(cast, vm, "put", "project", {"project": str(own.pk)}, who="owner")
     assert answer.json()["project"] == {"id": str(own.pk), "name": own.name}
-    assert ask(cast, vm, "get", "", who="owner").status_code == 404
+    assert ask(cast, vm, "get", "", who="operator").status_code == 404
     assert vm.disks.get().project == own
 
 

@@ -163,7 +163,7 @@ class VmChangeSerializer(StrictSerializer):
 class VmMoveSerializer(StrictSerializer):
     """Which project a VM is to belong to."""
 
-    project = serializers.UUIDField(help_text="One in which you are an operator or owner.")
+    project = serializers.UUIDField(help_text="One in which you are operator or owner; its own owners move it.")
 
 
 class NewDiskSerializer(StrictSerializer):

@@ -100,9 +100,8 @@ def vm_adopt(*, discovered: DiscoveredDomain, project: Project, user: User | Non
         return vm
 
 
-@transaction.atomic
 def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
-    """Gives the VM to another project, with its disks and snapshots. Staff who manage its host may, and operators and owners of both.
+    """Gives the VM to another project, with its disks and snapshots. Staff who manage its host may, and its owners, to where they may make machines.
 
     Raises:
         VmNotFound: the VM is not the user's.
@@ -110,15 +109,28 @@ def vm_move(*, vm: Vm, project: Project, user: User) -> Vm:
         WrongState: a change of it is under way, or the project is not active.
         NameTaken, QuotaExceeded: of that project.
     """
-    vm = Vm.objects.select_for_update(of=("self",)).select_related("project", "hypervisor").get(pk=vm.pk)
-    is_manager = hypervisors_for(user).filter(pk=vm.hypervisor_id).exists()
-    if not is_manager:
-        require_operator(user, vm, action="vm.move")
-        role = role_in(user, project)
-        if role is None or not role_allows(role, Role.OPERATOR):
-            raise ActionNotAllowed(
-                _("Only an operator or owner of both projects may move a virtual machine from one to the other.")
-            )
+    vm = Vm.objects.select_related("project", "hypervisor").get(pk=vm.pk)
+    _require_mover(user, vm, project)  # outside of the transaction, so that a refusal's audit is kept
+    return _move(vm, project, user)
+
+
+def _require_mover(user: User, vm: Vm, project: Project) -> None:
+    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        return
+    require_operator(user, vm, action="vm.move")
+    there = role_in(user, project)
+    if role_on(user, vm) is not Role.OWNER or there is None or not role_allows(there, Role.OPERATOR):
+        audit_record(action="vm.move", actor=user, target=vm, project=vm.project, outcome=AuditOutcome.DENIED)
+        raise ActionNotAllowed(
+            _("Only an owner of its project may move a machine, and to a project in which they are operator or owner.")
+        )
+
+
+@transaction.atomic
+def _move(seen: Vm, project: Project, user: User) -> Vm:
+    vm = Vm.objects.select_for_update(of=("self",)).select_related("project", "hypervisor").get(pk=seen.pk)
+    if vm.project_id != seen.project_id:
+        raise VmNotFound  # somebody was faster
     if not project.is_active:
         raise WrongState(_("Project %(name)s is not active. Choose another.") % {"name": project.name}, state=vm.state)
     if active_operations(target_type="vm", target_ids=[vm.pk]):

@@ -1,4 +1,4 @@
-// The few requests that the console page makes. A refusal becomes a Refused with its problem details, no answer an Unreachable.
+// The few requests that the pages of consoles make. A refusal becomes a Refused with its problem details, no answer an Unreachable.
 
 import { csrfToken } from "../eve.js";
 
@@ -13,14 +13,14 @@ export class Refused extends Error {
 
 export class Unreachable extends Error {}
 
-async function answerTo(method, path, body) {
+async function answerTo(method, path, body, timeoutMs = TIMEOUT_MS) {
   try {
     return await fetch(path, {
       method,
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
       headers: {
         Accept: "application/json",
         ...(body ? { "Content-Type": "application/json" } : {}),
@@ -47,8 +47,8 @@ async function refusal(response) {
   return new Refused({ retry_after: waitSeconds > 0 ? waitSeconds : 0, ...answer, status: response.status });
 }
 
-async function request(method, path, body) {
-  const response = await answerTo(method, path, body);
+export async function request(method, path, body, timeoutMs = TIMEOUT_MS) {
+  const response = await answerTo(method, path, body, timeoutMs);
   if (!response.ok) throw await refusal(response);
   return jsonOf(response);
 }

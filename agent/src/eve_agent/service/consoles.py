@@ -31,6 +31,26 @@ REMEMBERED_SESSIONS = 512
 class ConsoleSession:
     """One viewer at one display. The relay feeds it and ends with it; a request changes or ends it from outside."""
 
+    __slots__ = (
+        "_clock",
+        "_end_relay",
+        "_ended_early",
+        "_idle_seconds",
+        "_input_at",
+        "_inputs",
+        "_started_at",
+        "_total_seconds",
+        "bytes_from_viewer",
+        "bytes_to_viewer",
+        "closed",
+        "domain_uuid",
+        "ended",
+        "filter",
+        "kind",
+        "opened_at",
+        "session",
+    )
+
     def __init__(self, domain_uuid: uuid.UUID, request: ConsoleRequest, clock: Clock) -> None:
         self.session = request.session
         self.domain_uuid = domain_uuid
@@ -39,8 +59,8 @@ class ConsoleSession:
         self.opened_at = dt.datetime.now(dt.UTC)
         self.bytes_to_viewer = 0
         self.bytes_from_viewer = 0
-        self.closed = asyncio.Event()
-        """Set once both connections of the session are gone."""
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once both connections of the session are gone."""
         self.ended: CloseCode | None = None
         """Why the agent ended it: set by its relay."""
         self._clock = clock
@@ -155,7 +175,7 @@ class Consoles:
         self._past_bytes_from_viewer += session.bytes_from_viewer
         if session.ended is not None:
             self._remember(session.status())
-        session.closed.set()
+        session.closed.set_result(None)
 
     def status(self, domain_uuid: uuid.UUID, session_id: uuid.UUID) -> ConsoleStatus:
         """Of an open session, or the last one of a session that the agent ended just now. Raises ConsoleNotFound."""
@@ -209,11 +229,9 @@ class Consoles:
         return sessions
 
     async def _wait_closed(self, sessions: Iterable[ConsoleSession]) -> None:
-        waits = [asyncio.ensure_future(session.closed.wait()) for session in sessions]
+        waits = [session.closed for session in sessions]
         if waits:
-            _, late = await asyncio.wait(waits, timeout=self.pace.closing_seconds + 0.5)
-            for wait in late:
-                wait.cancel()
+            await asyncio.wait(waits, timeout=self.pace.closing_seconds + 0.5)
 
     def _remember(self, last: ConsoleStatus) -> None:
         self._remembered.pop(last.session, None)  # an id that is used again goes to the end

@@ -38,6 +38,8 @@ class Verdict(enum.Enum):
 class ViewerPulse:
     """The leg to the viewer."""
 
+    __slots__ = ("_acknowledged", "_is_ping_open", "_pace", "_pinged_at", "_seen_at")
+
     def __init__(self, pace: Pace, now: float) -> None:
         self._pace = pace
         self._seen_at = now
@@ -74,6 +76,8 @@ class ViewerPulse:
 
 class DisplayPulse:
     """The leg to the display, which has no pings: it is stalled when what waits for it does not shrink."""
+
+    __slots__ = ("_moved_at", "_pace", "_waiting_bytes")
 
     def __init__(self, pace: Pace, now: float) -> None:
         self._pace = pace

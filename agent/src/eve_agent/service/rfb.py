@@ -73,6 +73,8 @@ class _Body(enum.Enum):
 class RfbFilter:
     """Feed it the viewer's bytes, cut anywhere; it returns those that may go to the display."""
 
+    __slots__ = ("_body", "_body_bytes", "_held", "_is_raw", "_mode", "_stage", "inputs")
+
     def __init__(self, mode: ConsoleMode) -> None:
         self._mode = mode
         self._stage = _Stage.VERSION

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -33,47 +34,60 @@ class ConsoleEndpoint:
         """`observe_setup` is told how many seconds each took from its request to its 101."""
         self._consoles = consoles
         self._observe_setup = observe_setup
+        self._viewers: dict[ConsoleSession, asyncio.Transport] = {}
+
+    @property
+    def connections(self) -> list[asyncio.Transport]:
+        """Those of open consoles: the HTTP server knows nothing of them any more."""
+        return list(self._viewers.values())
 
     async def __call__(self, call: Call) -> web.StreamResponse:
-        """Opens the console and returns when it is over. Raises AgentError for what is refused."""
+        """Opens the console and returns: it goes on without HTTP. Raises AgentError for what is refused."""
         started_at = time.monotonic()
         accept = accept_key(call.request.headers)
         wanted = parse_query(call.request)
         session, display = await self._consoles.open(call.ids["uuid"], wanted)
-        ending = Ending("internal_error")
+        relay = Relay(session, self._consoles.pace, partial(self._ended, session, started_at))
         try:
-            relay = await self._connect(session, display)
-            try:
-                response = await self._upgrade(call.request, accept)
-                self._observe_setup(time.monotonic() - started_at)
-                _log(session, "console_opened")
-                early = _take_over(call.request, relay)
-                if early is None:
-                    relay.viewer_lost()
-                ending = await relay.finished
-            finally:
-                relay.abort()
-        finally:
-            self._consoles.closed(session, ending.reason)
-            _log(
-                session,
-                "console_ended",
-                reason=ending.reason,
-                detail=ending.detail,
-                seconds=round(time.monotonic() - started_at, 1),
-                bytes_to_viewer=session.bytes_to_viewer,
-                bytes_from_viewer=session.bytes_from_viewer,
-            )
+            await _connect(relay, display)
+            response = await self._upgrade(call.request, accept)
+            self._observe_setup(time.monotonic() - started_at)
+            _log(session, "console_opened")
+            self._take_over(call.request, session, relay)
+        except BaseException:
+            relay.abort()
+            raise
         return response
 
-    async def _connect(self, session: ConsoleSession, display: socket.socket) -> Relay:
-        relay = Relay(session, self._consoles.pace)
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: DisplaySide(relay), sock=display)
-        except OSError as error:
-            display.close()
-            raise ActionRefused(f"the display closed while it was being opened: {error}") from error
-        return relay
+    def _ended(self, session: ConsoleSession, started_at: float, ending: Ending) -> None:
+        self._viewers.pop(session, None)
+        self._consoles.closed(session, ending.reason)
+        _log(
+            session,
+            "console_ended",
+            reason=ending.reason,
+            detail=ending.detail,
+            seconds=round(time.monotonic() - started_at, 1),
+            bytes_to_viewer=session.bytes_to_viewer,
+            bytes_from_viewer=session.bytes_from_viewer,
+        )
+
+    def _take_over(self, request: web.BaseRequest, session: ConsoleSession, relay: Relay) -> None:
+        """Makes the connection the relay's, and starts that; where it is gone already, ends it.
+
+        To the HTTP server the connection is lost from here on: it lets go of all that it keeps for one.
+        """
+        http = request.protocol
+        transport, http.transport = http.transport, None
+        if transport is None or transport.is_closing():
+            relay.viewer_lost()
+            return
+        tail = _Tail()
+        http.set_parser(tail)  # type: ignore[arg-type] # it needs feed_data and feed_eof only
+        transport.set_protocol(ViewerSide(relay))
+        http.connection_lost(None)
+        self._viewers[session] = transport
+        relay.start(transport, tail.data)
 
     @staticmethod
     async def _upgrade(request: web.BaseRequest, accept: str) -> web.StreamResponse:
@@ -124,18 +138,12 @@ class _Tail:
         """As aiohttp's websocket reader."""
 
 
-def _take_over(request: web.BaseRequest, relay: Relay) -> bytes | None:
-    """Makes the connection the relay's, and starts that; None where the connection is gone already."""
-    http = request.protocol
-    transport = http.transport
-    if transport is None or transport.is_closing():
-        return None
-    tail = _Tail()
-    http.keep_alive(False)
-    http.set_parser(tail)  # type: ignore[arg-type] # it needs feed_data and feed_eof only
-    transport.set_protocol(ViewerSide(relay, http))
-    relay.start(transport, tail.data)
-    return tail.data
+async def _connect(relay: Relay, display: socket.socket) -> None:
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: DisplaySide(relay), sock=display)
+    except OSError as error:
+        display.close()
+        raise ActionRefused(f"the display closed while it was being opened: {error}") from error
 
 
 def _log(session: ConsoleSession, event: str, **fields: object) -> None:

@@ -46,9 +46,29 @@ class Ending:
 
 
 class Relay:
-    """One console. Connect both sides, call :meth:`start`, await :attr:`finished`."""
+    """One console. Connect both sides, and call :meth:`start`."""
 
-    def __init__(self, session: ConsoleSession, pace: Pace) -> None:
+    __slots__ = (
+        "_display",
+        "_display_pulse",
+        "_ending",
+        "_frames",
+        "_greeting",
+        "_is_deaf",
+        "_is_display_full",
+        "_is_viewer_full",
+        "_loop",
+        "_on_end",
+        "_pace",
+        "_pong",
+        "_session",
+        "_timer",
+        "_viewer",
+        "_viewer_pulse",
+    )
+
+    def __init__(self, session: ConsoleSession, pace: Pace, on_end: Callable[[Ending], None]) -> None:
+        """`on_end` is told, once, how it ended, when neither side is connected any more."""
         self._session = session
         self._pace = pace
         self._loop = asyncio.get_running_loop()
@@ -65,7 +85,7 @@ class Relay:
         self._greeting = b""
         self._timer: asyncio.TimerHandle | None = None
         self._ending: Ending | None = None
-        self.finished: asyncio.Future[Ending] = self._loop.create_future()
+        self._on_end: Callable[[Ending], None] | None = on_end
 
     def connect_display(self, transport: asyncio.Transport) -> None:
         """The display's side is there; what it says before :meth:`start` is kept, one read at most."""
@@ -158,8 +178,9 @@ class Relay:
         if self._timer is not None:
             self._timer.cancel()
         self._viewer = None
-        if not self.finished.done():
-            self.finished.set_result(self._ending)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end(self._ending)
 
     def display_lost(self) -> None:
         """The display closed."""
@@ -254,9 +275,10 @@ class Relay:
 class ViewerSide(asyncio.Protocol):
     """The viewer's connection, taken over from HTTP after the 101; nothing parses HTTP on it again."""
 
-    def __init__(self, relay: Relay, http: asyncio.Protocol) -> None:
+    __slots__ = ("_relay",)
+
+    def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._http = http
 
     def data_received(self, data: bytes) -> None:
         """As asyncio."""
@@ -271,13 +293,14 @@ class ViewerSide(asyncio.Protocol):
         self._relay.viewer_is_full(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio; the HTTP server learns of it too, since it counts its connections."""
+        """As asyncio."""
         self._relay.viewer_lost()
-        self._http.connection_lost(exc)
 
 
 class DisplaySide(asyncio.Protocol):
     """The display's socket."""
+
+    __slots__ = ("_relay",)
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay

@@ -47,6 +47,7 @@ class AgentServer:
         self._metrics.watch(self.consoles, identity, driver, lambda: len(self._events))
         self._listener = Listener(identity, self._make_connection)
         self._certificates = CertificateHandlers(identity, self._listener, self.cut_unpinned)
+        self._console = ConsoleEndpoint(self.consoles, observe_setup=self._metrics.observe_setup)
         self._http = HttpServer(
             self._routes(driver), observe=self._metrics.observe_request, on_request=self._certificates.seen
         )
@@ -64,8 +65,8 @@ class AgentServer:
 
     def cut_unpinned(self) -> None:
         """Cuts the connections whose certificate is no longer pinned."""
-        for connection in self._http.connections:
-            transport = connection.transport
+        speaking = [connection.transport for connection in self._http.connections]
+        for transport in (*speaking, *self._console.connections):
             if transport is not None and peer_fingerprint(transport) not in self._identity.pins:
                 log.warning("connection_cut", why="its certificate is no longer pinned")
                 transport.abort()
@@ -98,7 +99,6 @@ class AgentServer:
     def _routes(self, driver: Driver) -> Router:
         host, sessions, certificate = HostHandlers(driver), SessionHandlers(self.consoles), self._certificates
         typing = TypingHandlers(self._typist)
-        console = ConsoleEndpoint(self.consoles, observe_setup=self._metrics.observe_setup)
         return Router(
             {
                 **_machine_routes(driver, host),
@@ -108,7 +108,7 @@ class AgentServer:
                 paths.DOMAINS: {"GET": host.domains},
                 paths.DOMAIN_STATE: {"GET": host.domain, "PATCH": host.change_state},
                 paths.DOMAIN_SCREENSHOT: {"GET": host.screenshot},
-                paths.DOMAIN_CONSOLE: {"GET": console},
+                paths.DOMAIN_CONSOLE: {"GET": self._console},
                 paths.DOMAIN_CONSOLE_SESSION: {
                     "GET": sessions.status,
                     "PATCH": sessions.change_mode,

@@ -84,6 +84,8 @@ def unmask(data: bytes, mask: bytes) -> bytes:
 class FrameReader:
     """Cuts the client's bytes into payload and control frames."""
 
+    __slots__ = ("_held", "_in_message", "_left", "_mask", "_max_message_bytes", "_message_bytes")
+
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_message_bytes = max_message_bytes
         self._held = b""
