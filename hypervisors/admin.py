@@ -26,7 +26,7 @@ from common.errors import EveError
 from common.templatetags.eve import ago, host_state_badge
 
 from .errors import HypervisorInUse
-from .models import Certificate, Hypervisor, Site
+from .models import Certificate, Hypervisor, HypervisorState, Site
 from .selectors import certificates_for, hypervisor_for, hypervisors_for, sites_for
 from .services import (
     certificate_revoke,
@@ -52,19 +52,28 @@ def _is_unlimited(request: HttpRequest) -> bool:
 class SiteAdmin(ModelAdmin[Site]):
     """Sites: seen by their staff, made by staff of every site; who is staff of a site is for superusers to say."""
 
-    list_display = ("name", "hypervisor_count", "remarks")
+    list_display = ("name", "hypervisor_count", "answering_count", "remarks")
     search_fields = ("name", "remarks")
     filter_horizontal = ("staff",)
     ordering = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
         """By the caller's sites."""
-        return sites_for(caller(request)).annotate(hypervisor_total=models.Count("hypervisors"))
+        online = models.Q(hypervisors__state=HypervisorState.ONLINE)
+        return sites_for(caller(request)).annotate(
+            hypervisor_total=models.Count("hypervisors"),
+            answering_total=models.Count("hypervisors", filter=online),
+        )
 
     @admin.display(description=gettext_lazy("hypervisors"), ordering="hypervisor_total")
     def hypervisor_count(self, site: Site) -> int:
         """How many stand there."""
         return int(getattr(site, "hypervisor_total", 0))
+
+    @admin.display(description=gettext_lazy("answering"), ordering="answering_total")
+    def answering_count(self, site: Site) -> int:
+        """How many of them answer."""
+        return int(getattr(site, "answering_total", 0))
 
     def get_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:
         """Who is staff of the site is not for staff to see or say."""
@@ -119,6 +128,7 @@ class HypervisorAdmin(ModelAdmin[Hypervisor]):
         "state_shown",
         "state_reason",
         "last_seen_at",
+        "clock_offset_seconds",
         "enrolled_at",
         "certificate_serial",
         "certificate_fingerprint",

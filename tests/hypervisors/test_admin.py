@@ -256,3 +256,9 @@ def test_forms_need_their_token(cast: Cast, ca: CaStore):
     for name in ("manage-hypervisor-enrolment", "manage-hypervisor-test"):
         assert pages.post(reverse(name, args=[cast.hypervisor_here.pk])).status_code == 403
     assert not EnrolmentToken.objects.exists()
+
+
+def test_a_sites_row_says_how_many_of_its_hosts_answer(cast: Cast, ca: CaStore):
+    Hypervisor.objects.create(name="hv-away", site=cast.here, address="127.0.0.1:1", state=HypervisorState.OFFLINE)
+    listed = cast.pages(cast.staff_here).get(reverse("admin:hypervisors_site_changelist")).content.decode()
+    assert re.findall(r'field-(?:hypervisor|answering)_count">(\d+)<', listed) == ["2", "1"]
