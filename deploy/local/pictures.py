@@ -92,7 +92,7 @@ class Photographer:
         self.take(page, "doctor")
         self.take(page, "notification-choices", "/notifications/choices/")
         self.take(page, "profile", "/profile/")
-        page.locator("main a[href^='/projects/']").first.click()
+        page.locator("main a[href^='/projects/']:not([href='/projects/new/'])").first.click()
         self.take(page, "project")
 
     def _around_the_console(self, page: Page) -> None:

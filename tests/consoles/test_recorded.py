@@ -17,6 +17,7 @@ from consoles.framing import FrameTracker, close_words
 from consoles.link import open_link
 from consoles.models import ConsoleSession
 from consoles.pump import splice
+from consoles.relay import Ending
 from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.tls import agent_tls
 from tests.cast import Cast
@@ -94,6 +95,8 @@ async def test_its_sockets_are_spliced(version: int, record: Record, hypervisor:
     held = HeldViewer()
     await asyncio.get_running_loop().create_connection(lambda: held, sock=near)
     pump = splice(held, link)
+    over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+    pump.start(over.set_result)
     mask = b"\x01\x02\x03\x04"
     for who, text in record["console"][2:]:
         if who == "eve":
@@ -101,7 +104,7 @@ async def test_its_sockets_are_spliced(version: int, record: Record, hypervisor:
             masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
             await send(far, bytes((0x82, 0x80 | len(data))) + mask + masked)
     async with asyncio.timeout(10):
-        ending = await pump.run()
+        ending = await over
     assert ending.code == end_of(version)
     await pump.close(ending.code, ending.reason)
     seen = b""
