@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Model
 
 from common.context import current_context
@@ -24,13 +25,16 @@ def audit_record(
     outcome: str = AuditOutcome.SUCCESS,
     detail: dict[str, Any] | None = None,
 ) -> AuditEvent:
-    """One audit event, with the address and id of the current request. `target` gives what its three texts leave empty."""
+    """One audit event, with the address and id of the current request. `target` gives what its three texts leave empty.
+
+    What was denied within a transaction, which is about to be rolled back, is written down after the request.
+    """
     context = current_context()
     if target is not None:
         target_type = target_type or str(target._meta.model_name)
         target_id = target_id or str(target.pk)
         target_label = target_label or str(target)
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         action=action,
         actor=actor,
         actor_label=_clean(actor_label or (actor.email if actor else ""), 254),
@@ -43,6 +47,15 @@ def audit_record(
         outcome=outcome,
         detail=detail or {},
     )
+    if (
+        outcome == AuditOutcome.DENIED
+        and context.afterwards is not None
+        and transaction.get_connection().in_atomic_block
+    ):
+        context.afterwards.append(event.save)
+    else:
+        event.save()
+    return event
 
 
 def _clean(text: str, most: int) -> str:

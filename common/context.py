@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -19,6 +19,8 @@ class RequestContext:
     address: str | None = None
     """Where it comes from: the client's IP address, past trusted proxies only."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    afterwards: list[Callable[[], object]] | None = None
+    """What is to be done once it was answered, its transactions over; None where nobody would do it."""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("eve_request_context", default=None)

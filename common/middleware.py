@@ -22,8 +22,12 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Serves the request inside its context."""
         started = time.monotonic()
-        with request_context(RequestContext(address=clean_address(request.META.get("REMOTE_ADDR")))) as context:
+        afterwards: list[Callable[[], object]] = []
+        address = clean_address(request.META.get("REMOTE_ADDR"))
+        with request_context(RequestContext(address=address, afterwards=afterwards)) as context:
             response = self.get_response(request)
+            for work in afterwards:
+                work()
             response["X-Request-ID"] = context.request_id
             log.info(
                 "request",

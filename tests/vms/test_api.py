@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache
 from eve_agent.wire import codec
 
+from accounts.models import AuditEvent, AuditOutcome
 from hypervisors.errors import BadAnswer, HostAway
 from hypervisors.models import Hypervisor, HypervisorState
 from operations.models import Operation
@@ -317,3 +318,21 @@ def test_adopting_answers_with_the_vm(cast, discovered):
     assert answer.json()["project"]["name"] == "Acme"
     assert answer.json()["warnings"] == []
     assert cast.api(cast.viewer).get(answer["Location"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("patch", "/state", {"action": "stop"}),
+        ("post", "/disks", {"size_bytes": 2**30}),
+        ("post", "/snapshots", {"name": "before"}),
+        ("delete", "", None),
+    ],
+)
+def test_what_was_refused_is_in_the_audit(cast, method, path, body):
+    """Also where the transaction in which it was decided is rolled back."""
+    vm = make_vm(cast.acme, cast.hypervisor_here, name="made-01", is_made_by_eve=True)
+    answer = getattr(cast.api(cast.viewer), method)(f"/api/v1/vms/{vm.pk}{path}", body, format="json")
+    assert answer.status_code == 403
+    [event] = AuditEvent.objects.filter(target_id=str(vm.pk), outcome=AuditOutcome.DENIED)
+    assert (event.actor, event.request_id) == (cast.viewer, answer["X-Request-ID"])
