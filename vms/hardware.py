@@ -19,6 +19,7 @@ from .disks import disks_keep
 from .imaging import image_ensure
 from .models import Disk, Image, Nic, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
+from .placement import pool_of
 from .services.hardware import CD, DISK_ADD, DISK_GROW, DISK_REMOVE, NIC_ADD, NIC_REMOVE, RESIZE
 
 
@@ -126,7 +127,7 @@ def cd_change(run: OperationRun) -> None:
     with on_host(run) as at:
         wanted = run.operation.arguments["image"]
         image = Image.objects.get(pk=wanted) if wanted else None
-        pool = _pool_of(at.vm) if image else ""
+        pool = pool_of(at.vm) if image else ""
         if image:
             run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
             image_ensure(run, agent=at.agent, image=image, hypervisor=at.vm.hypervisor, pool=pool, until_percent=80)
@@ -155,8 +156,3 @@ def _nic_end(at: OnHost) -> None:
         at.saw(at.agent.nic_detach(at.vm.pk, mac, operation_id=at.run.operation.pk))
     with transaction.atomic():
         Nic.objects.filter(vm=at.vm, mac=mac).delete()
-
-
-def _pool_of(vm: Vm) -> str:
-    """Where its disks are, and so what it reads."""
-    return vm.disks.values_list("pool", flat=True)[0]

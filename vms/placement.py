@@ -101,6 +101,14 @@ def usable_pools(host: Hypervisor) -> Sequence[HostPool]:
     return sorted(pools, key=lambda pool: (pool.name != settings.DEFAULT_POOL, -pool.available_bytes, pool.name))
 
 
+def pool_of(vm: Vm) -> str:
+    """Where the disks of `vm` are, and so the images that it reads; of one without disks, where they would be made. Raises NoRoom."""
+    pools = [disk.pool for disk in vm.disks.all()] or [pool.name for pool in usable_pools(vm.hypervisor)]
+    if not pools:
+        raise NoRoom(_("Host %(host)s has no active pool for images.") % {"host": vm.hypervisor.name})
+    return pools[0]
+
+
 def _can_make(host: Hypervisor) -> bool:
     return host.state == HypervisorState.ONLINE and (host.contract_version or 0) >= MACHINES_SINCE
 

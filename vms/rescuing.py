@@ -16,6 +16,7 @@ from .facts import CDROM
 from .imaging import image_ensure
 from .models import Image, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
+from .placement import pool_of
 from .services.rescue import RESCUE, RESCUE_END
 
 
@@ -39,7 +40,7 @@ def rescue(run: OperationRun) -> None:
     with on_host(run) as at:
         image = Image.objects.get(pk=at.argument("image"))
         run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
-        pool = _pool_of(at.vm)
+        pool = pool_of(at.vm)
         image_ensure(run, agent=at.agent, image=image, hypervisor=at.vm.hypervisor, pool=pool, until_percent=60)
         disks = [str(disk.pk) for disk in at.vm.disks.all()]
         run.step("stop", _("Stopping it"), percent=65)
@@ -58,7 +59,7 @@ def rescue_end(run: OperationRun) -> None:
         if not before:
             return
         image = _image(before["cd_image"])
-        pool = _pool_of(at.vm)
+        pool = pool_of(at.vm)
         if image:
             run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
             image_ensure(run, agent=at.agent, image=image, hypervisor=at.vm.hypervisor, pool=pool, until_percent=60)
@@ -74,7 +75,7 @@ def rescue_end(run: OperationRun) -> None:
 def _set(at: OnHost, image: Image | None, devices: Sequence[str]) -> None:
     operation_id = at.run.operation.pk
     slot = CdromSlot(
-        pool=_pool_of(at.vm) if image else "", image_uuid=image.pk if image else None, operation_id=operation_id
+        pool=pool_of(at.vm) if image else "", image_uuid=image.pk if image else None, operation_id=operation_id
     )
     at.agent.cdrom_change(at.vm.pk, slot)
     there = {CDROM, *(str(pk) for pk in at.vm.disks.values_list("pk", flat=True))}
@@ -90,7 +91,3 @@ def _power(at: OnHost, action: StateAction) -> None:
 def _image(image_id: str | None) -> Image | None:
     """None also for one that was deleted meanwhile."""
     return Image.objects.filter(pk=image_id).first() if image_id else None
-
-
-def _pool_of(vm: Vm) -> str:
-    return str(vm.disks.values_list("pool", flat=True)[0])

@@ -22,6 +22,7 @@ from eve_agent.wire.spec import (
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 
 from .models import Disk, ImageKind, Nic, Vm
+from .placement import pool_of
 
 _CD_FIRST = 1
 
@@ -29,7 +30,7 @@ _CD_FIRST = 1
 def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
     """The whole domain. With a CD it boots from that first, and from the disk once there is a system on it."""
     has_cd = vm.cd_image is not None
-    pool = vm.disks.all()[0].pool if has_cd else ""
+    pool = pool_of(vm) if has_cd else ""
     return DomainSpec(
         uuid=vm.pk,
         name=vm.domain_name,

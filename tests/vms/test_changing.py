@@ -241,6 +241,17 @@ def test_discs(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     ]
 
 
+def test_a_machine_without_disks_reads_discs_too(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    """Staff may have agreed that it lost its last disk."""
+    iso = Image.objects.create(name="netinst", kind="iso", format="raw", site=cast.here, state=ImageState.READY)
+    host.has_image(iso.pk)
+    vm.disks.all().delete()
+    assert ask(cast, vm, "put", "cd", {"image": str(iso.pk)}).status_code == 202
+    assert work().state == "succeeded"
+    vm.refresh_from_db()
+    assert vm.cd_image == iso
+
+
 def snapshot(cast: Cast, vm: Vm, name: str) -> Snapshot:
     """Makes one."""
     answer = ask(cast, vm, "post", "snapshots", {"name": name})
