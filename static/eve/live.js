@@ -28,10 +28,12 @@ let listAt = 0;
 
 /** The parts that show something of `keys`. */
 function parts(keys) {
-  return [...document.querySelectorAll("[data-live]")].filter((part) => {
-    const shown = part.dataset.live;
-    return keys.some((key) => (key.includes(" ") ? shown === key : shown.split(" ").includes(key)));
-  });
+  return [...document.querySelectorAll("[data-live]")].filter((part) => shownBy(part).some((key) => keys.includes(key)));
+}
+
+/** What a part names: words, each with an id or without. */
+function shownBy(part) {
+  return part.dataset.live.match(/[a-z]+( [0-9a-f-]{36})?/g) ?? [];
 }
 
 function refresh(elements) {
