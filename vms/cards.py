@@ -27,7 +27,7 @@ from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
 from .screens import WITH_SCREEN, KeptPicture, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
-from .states import DOING, DONE, actions_in
+from .states import DOING, DOING_SHORT, DONE, actions_in
 
 SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
@@ -112,8 +112,13 @@ class VmCard:
 
     @property
     def doing(self) -> str:
-        """What Eve does to it just now, in a word or two; else empty."""
+        """What Eve does to it just now, before its name; else empty."""
         return str(DOING.get(self.active.kind, "")) if self.active else ""
+
+    @property
+    def doing_short(self) -> str:
+        """The same where no name follows."""
+        return str(DOING_SHORT.get(self.active.kind, "")) if self.active else ""
 
     @property
     def done(self) -> str:

@@ -122,7 +122,28 @@ DOING: Final[dict[str, Promise]] = {
     "vm.snapshot_revert": _("Taking back"),
     "vm.snapshot_delete": _("Deleting a snapshot of"),
 }
-"""By kind of operation: what a badge says meanwhile."""
+"""By kind of operation: what is being done, before the name of the machine."""
+
+DOING_SHORT: Final[dict[str, Promise]] = {
+    **DOING,
+    "vm.template": _("Making an image"),
+    "vm.settings": _("Changing settings"),
+    "vm.rescue": _("Starting a rescue system"),
+    "vm.rescue_end": _("Ending the rescue"),
+    "vm.boot": _("Changing the boot order"),
+    "vm.disk_add": _("Adding a disk"),
+    "vm.disk_grow": _("Growing a disk"),
+    "vm.disk_remove": _("Taking a disk away"),
+    "vm.disk_detach": _("Taking a disk away"),
+    "vm.disk_attach": _("Adding a disk"),
+    "vm.nic_add": _("Adding a network card"),
+    "vm.nic_remove": _("Taking a network card away"),
+    "vm.cd": _("Changing the disc"),
+    "vm.snapshot": _("Taking a snapshot"),
+    "vm.snapshot_revert": _("Going back"),
+    "vm.snapshot_delete": _("Deleting a snapshot"),
+}
+"""The same without a name: what a badge says meanwhile."""
 
 DONE: Final[dict[str, Promise]] = {
     **{kind_of(action): words for action, words in _DONE.items()},

@@ -16,6 +16,7 @@ from tests.vms.conftest import domain_of_vm
 from vms.inventory import domain_apply
 from vms.models import Vm, VmState
 from vms.services import vm_change_state
+from vms.states import DOING, DOING_SHORT
 
 
 def do(cast, action="stop", user=None):
@@ -103,3 +104,10 @@ def test_a_vm_that_is_gone_meanwhile_fails_it(cast, agent):
 def test_only_a_reset_or_reboot_is_never_done_twice_by_itself():
     repeatable = {action for action in StateAction if handlers.find(f"vm.{action}").is_idempotent}
     assert repeatable == set(StateAction) - {StateAction.RESET, StateAction.REBOOT}
+
+
+def test_a_badge_says_a_whole_thing():
+    """It stands without the name that else follows."""
+    assert set(DOING_SHORT) == set(DOING)
+    ends = (" to", " of", " from", " in")
+    assert [words for words in map(str, DOING_SHORT.values()) if words.endswith(ends)] == []
