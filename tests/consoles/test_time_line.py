@@ -422,15 +422,15 @@ def test_viewers_only_look(vm: Vm, cast: Cast, agent: type[StubAgent]) -> None:
 
 def test_what_was_seen_before_a_move_stays_with_its_project(vm: Vm, cast: Cast) -> None:
     other = Project.objects.create(name="Other")
-    Membership.objects.create(project=other, user=cast.operator, role=Role.OPERATOR)
+    Membership.objects.create(project=other, user=cast.owner, role=Role.OWNER)
     Membership.objects.create(project=other, user=cast.outsider, role=Role.OWNER)
     shot = keep(vm)
-    moved = vm_move(vm=vm, project=other, user=cast.operator)
+    moved = vm_move(vm=vm, project=other, user=cast.owner)
     api = cast.api(cast.outsider)
     assert api.get(f"/api/v1/vms/{vm.pk}/screenshots").json() == []
     assert api.get(f"/api/v1/vms/{vm.pk}/screenshots/{shot.pk}/picture").status_code == 404
     assert str(shot.pk) not in cast.pages(cast.outsider).get("/").content.decode()
-    vm_move(vm=moved, project=cast.acme, user=cast.operator)
+    vm_move(vm=moved, project=cast.acme, user=cast.owner)
     assert len(cast.api(cast.owner).get(f"/api/v1/vms/{vm.pk}/screenshots").json()) == 1
 
 

@@ -70,7 +70,7 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
     assert len(runs) == 2
 
 
-@pytest.mark.parametrize(("is_embedded", "count"), [(True, 7), (False, 4)])
+@pytest.mark.parametrize(("is_embedded", "count"), [(True, 8), (False, 5)])
 def test_every_server_sweeps(settings: Any, is_embedded: bool, count: int) -> None:
     settings.EMBEDDED = is_embedded
     tasks = lifespan._background_tasks()

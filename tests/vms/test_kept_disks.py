@@ -167,7 +167,7 @@ def test_a_disk_that_cannot_be_deleted_says_why(cast: Cast, host: ChangingHost, 
     host.before = refuse
     cast.api(cast.owner).delete(f"/api/v1/disks/{kept.pk}")
     assert work().state == "failed"
-    assert "Refused." in cast.pages(cast.owner).get("/disks/").content.decode()
+    assert "A virtual machine uses that disk." in cast.pages(cast.owner).get("/disks/").content.decode()
     assert Disk.objects.filter(pk=kept.pk).exists()
 
 
