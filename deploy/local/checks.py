@@ -78,7 +78,7 @@ def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
     if (ROOT / BROWSER_TESTS).is_dir():
         # A call of its own: Playwright's event loop and pytest-asyncio's do not share a process.
         checks.append(
-            _tests("tests in a browser", BROWSER_TESTS, environment={"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, minutes=25)
+            _tests("tests in a browser", BROWSER_TESTS, environment={"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}, minutes=45)
         )
     return checks
 
