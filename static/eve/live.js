@@ -72,8 +72,25 @@ function fetchWanted() {
 
 function isInUse(element) {
   const writes = document.activeElement?.matches("input, textarea, select") && element.contains(document.activeElement);
-  return writes || element.querySelector("details[open], [data-busy]") !== null;
+  return writes || element.querySelector("details[open], [data-busy]") !== null || isFilledIn(element);
 }
+
+/** Whether somebody has begun to fill in a form of it, and not sent it. */
+function isFilledIn(element) {
+  const fields = element.querySelectorAll("form:not([data-sent]) :is(input:not([data-keep]), textarea, select)");
+  return [...fields].some(isChanged);
+}
+
+function isChanged(field) {
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  if (!field.matches("select")) return field.value !== field.defaultValue;
+  const options = [...field.options];
+  const isGiven = options.some((option) => option.defaultSelected);
+  return isGiven ? options.some((option) => option.selected !== option.defaultSelected) : field.selectedIndex > 0;
+}
+
+document.addEventListener("submit", ({ target, defaultPrevented }) => target.toggleAttribute("data-sent", !defaultPrevented));
+document.addEventListener("input", ({ target }) => target.form?.removeAttribute("data-sent"));
 
 async function fetchPart(element) {
   const { id } = element;
