@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
@@ -168,36 +169,29 @@ def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
 @require_POST
 def accept(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Agrees to what the host has."""
-    vm = _managed_or_404(request, vm_id)
-    try:
-        vm_accept_drift(vm=vm, user=caller(request))
-        messages.success(request, _("What the host has of %(name)s is agreed now.") % {"name": vm.name})
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect("manage-drift")
+    return _decide(request, vm_id, vm_accept_drift, _("What the host has of %(name)s is agreed now."))
 
 
 @staff_required
 @require_POST
 def restore(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Has the host given again what is agreed."""
-    vm = _managed_or_404(request, vm_id)
-    try:
-        vm_restore(vm=vm, user=caller(request))
-        messages.success(request, _("%(name)s is being restored on its host.") % {"name": vm.name})
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect("manage-drift")
+    return _decide(request, vm_id, vm_restore, _("%(name)s is being restored on its host."))
 
 
 @staff_required
 @require_POST
 def forget(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Removes a missing VM from Eve."""
+    return _decide(request, vm_id, vm_forget, _("%(name)s is no longer in Eve. libvirt was not touched."))
+
+
+def _decide(request: HttpRequest, vm_id: UUID, decision: Callable[..., object], words: str) -> HttpResponse:
+    """Does what staff chose about a VM that differs, and says so, or why not."""
     vm = _managed_or_404(request, vm_id)
     try:
-        vm_forget(vm=vm, user=caller(request))
-        messages.success(request, _("%(name)s is no longer in Eve. libvirt was not touched.") % {"name": vm.name})
+        decision(vm=vm, user=caller(request))
+        messages.success(request, words % {"name": vm.name})
     except EveError as error:
         messages.error(request, str(error.detail))
     return redirect("manage-drift")
