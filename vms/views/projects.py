@@ -26,14 +26,14 @@ from accounts.services import invitation_withdraw, member_invite, membership_rem
 from common.errors import EveError
 from vms.cards import cards_for
 from vms.models import Vm
-from vms.people import PROJECT_GROUPS, PROJECT_SORTS, Asked, projects_found
+from vms.people import PROJECT_GROUPS, PROJECT_SORTS, projects_found
 from vms.people_forms import ProjectChangeForm, ProjectNewForm, TransferForm
 from vms.quotas import shares_of
 from vms.services import vms_move
 from vms.services.bulk import MOST
 
 from .bulk import outcomes_page
-from .frames import choices_of, manage_context
+from .frames import directory_context, manage_context
 
 PAGE = 50
 
@@ -43,15 +43,7 @@ PAGE = 50
 @require_safe
 def projects(request: HttpRequest) -> HttpResponse:
     """All projects."""
-    asked = Asked.of(request.GET, PROJECT_GROUPS, PROJECT_SORTS)
-    found = projects_found(caller(request), asked)
-    context = {
-        **manage_context(request, "projects"),
-        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "asked": asked,
-        "groups": choices_of(PROJECT_GROUPS),
-        "sorts": choices_of(PROJECT_SORTS),
-    }
+    context = directory_context(request, "projects", projects_found, PROJECT_GROUPS, PROJECT_SORTS)
     return render(request, "manage/projects.html", context)
 
 

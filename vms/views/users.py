@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -29,12 +28,11 @@ from accounts.services import password_link, second_factor_reset, user_create, u
 from common.errors import EveError
 from vms.cards import cards_for
 from vms.models import Vm
-from vms.people import USER_GROUPS, USER_SORTS, Asked, memberships_of, users_found
+from vms.people import USER_GROUPS, USER_SORTS, memberships_of, users_found
 from vms.people_forms import UserForm
 
-from .frames import choices_of, manage_context
+from .frames import directory_context, manage_context
 
-PAGE = 50
 VMS = 20
 EVENTS = 8
 
@@ -44,15 +42,7 @@ EVENTS = 8
 @require_safe
 def users(request: HttpRequest) -> HttpResponse:
     """Everybody who signs in."""
-    asked = Asked.of(request.GET, USER_GROUPS, USER_SORTS)
-    found = users_found(caller(request), asked)
-    context = {
-        **manage_context(request, "users"),
-        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "asked": asked,
-        "groups": choices_of(USER_GROUPS),
-        "sorts": choices_of(USER_SORTS),
-    }
+    context = directory_context(request, "users", users_found, USER_GROUPS, USER_SORTS)
     return render(request, "manage/users.html", context)
 
 
