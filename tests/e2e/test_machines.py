@@ -257,7 +257,7 @@ def ended(world: World, address: str) -> dict[str, Any]:
     while True:
         answer = world.house.api("GET", address.removeprefix("/api/v1"), token=token).json()
         if answer["finished_at"]:
-            assert answer["state"] == "succeeded", answer
+            assert answer["state"] == "succeeded", (answer["kind"], answer["phase"], answer["error"])
             return dict(answer)
         assert time.monotonic() < deadline
         time.sleep(0.2)
