@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_django.fixtures import SettingsWrapper
 
     from tests.services.libvirt import LibvirtSandbox
+    from tests.services.mortal import MortalRun
 
 pytest_plugins = ["tests.cast"]
 
@@ -75,3 +76,12 @@ def libvirt_sandbox() -> Iterator[LibvirtSandbox]:
 
     with sandbox() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mortal_run() -> Iterator[MortalRun]:
+    """Runs what is killed in the middle; see ``tests.services.mortal``."""
+    from tests.services.mortal import mortal_runner
+
+    with mortal_runner() as run:
+        yield run
