@@ -13,7 +13,9 @@ if "EVE_STATE_DIR" not in os.environ:  # it is there in the workers, which inher
 os.environ.setdefault("EVE_EMAIL_URL", "memorymail://")
 
 from eve_site.settings import *  # noqa: F403
-from eve_site.settings import DATABASES, STATE_DIR
+from eve_site.settings import DATABASES, PASSWORD_HASHERS, STATE_DIR
+
+PASSWORD_HASHERS = ["tests.hashing.QuickArgon2", *PASSWORD_HASHERS[1:]]
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, as in production: connections of several threads wait for each other instead of failing.

@@ -14,6 +14,7 @@ from django.core import mail
 from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts.errors import LinkSpent, PasswordTooWeak
 from accounts.models import AuditEvent, User
@@ -116,6 +117,15 @@ def test_of_two_that_race_for_a_link_one_wins(monkeypatch: pytest.MonkeyPatch) -
     cast.owner.refresh_from_db()
     assert cast.owner.check_password(winner)
     assert AuditEvent.objects.filter(action="password.set").count() == 1
+
+
+def test_production_hashes_are_dear() -> None:
+    from eve_site import settings as production
+
+    first = import_string(production.PASSWORD_HASHERS[0])()
+    assert type(first) is Argon2PasswordHasher
+    _name, _variant, _version, parameters, *_rest = first.encode(PASSWORD, first.salt()).split("$")
+    assert parameters == "m=102400,t=2,p=8"
 
 
 @pytest.mark.django_db(transaction=True)

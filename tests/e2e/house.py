@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.services.root import service_root_create
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin@eve.local"
@@ -86,10 +91,9 @@ class House:
 
     def set_up(self) -> None:
         """Database, CA, administrator, static files."""
-        self.manage("migrate", "--noinput", "--verbosity=0")
-        self.manage("ca_init")
-        self.manage("admin_recover", ADMIN, "--password-file", str(self.folder / "password"))
-        self.manage("collectstatic", "--noinput", "--verbosity=0")
+        shutil.copytree(_furnished(), self.folder / "eve", dirs_exist_ok=True)
+        recover = ["admin_recover", ADMIN, "--password-file", str(self.folder / "password")]
+        _manage_all([["ca_init"], recover], self.environment)
 
     def start_eve(self) -> None:
         """Starts the server, and waits until it answers."""
@@ -212,6 +216,38 @@ def house(folder: Path, **options: Any) -> Iterator[House]:
         yield home
     finally:
         home.close()
+
+
+@functools.cache
+def _furnished() -> Path:
+    """The folder of an Eve with an empty database and its static files, made once a process: it is the same in every house."""
+    root = service_root_create("furnished")
+    atexit.register(root.close)
+    folder = root.path / "eve"
+    folder.mkdir(mode=0o700)
+    environment = {
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+        "EVE_STATE_DIR": str(folder),
+        "EVE_SECRET_KEY": secrets.token_urlsafe(48),
+        "EVE_PUBLIC_URL": "http://127.0.0.1",
+    }
+    quietly = ["--no-input", "--verbosity=0"]
+    _manage_all([["migrate", *quietly], ["collectstatic", *quietly]], environment)
+    return folder
+
+
+def _manage_all(commands: list[list[str]], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.local.manage_many"],
+        cwd=ROOT,
+        env=environment,
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"manage.py: {done.stdout}{done.stderr}"
 
 
 def _agent() -> list[str]:

@@ -311,12 +311,16 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
     ids = ids_of(world)
     wanted = {"vm": ids["vm_id"], "target": ids["vm_id"], "target_id": ids["vm_id"], "search": PREFIX[1:], "q": "anary"}
     wanted |= {name: ids[f"{name}_id"] for name in ("project", "hypervisor", "site")}
+    client = client_of(world, who)
     for address in addresses(world):
-        if address.has_id or address.is_admin:
+        if (
+            address.has_id or address.is_admin or address.name == "api-schema"
+        ):  # which lists nothing, and takes a second
             continue
         for name in FILTERS:
-            answer = client_of(world, who).get(address.path, {name: wanted[name], "part": "1"})
+            answer = client.get(address.path, {name: wanted[name], "part": "1"})
             assert not tells(answer), (address.path, name)
+    assert client.get("/profile/").status_code == (302 if who == "anonymous" else 200), "it was signed out on the way"
 
 
 @pytest.mark.parametrize(

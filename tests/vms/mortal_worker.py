@@ -1,28 +1,35 @@
-"""Does the next operation in a process that is killed at its n-th border, whatever that is.
+"""Does the next operation in a process that is killed at its n-th border, whatever that is; ``tests.services.mortal`` runs it.
 
-``python -m tests.vms.mortal_worker N``, with the test's database and CA in ``EVE_MORTAL_DATABASE`` and ``EVE_CA_DIR``. The borders are
-found by instrumenting what every handler goes through: before and after each request to an agent, each step's beginning, and
-before the operation's end is written. It prints what it would have done next and dies by SIGKILL; with fewer borders it ends by itself.
-
-``python -m tests.vms.mortal_worker N undo`` does all of the operation, then has it fail, and counts the borders of taking it back alone.
+The borders are found by instrumenting what every handler goes through: before and after each request to an agent, each step's
+beginning, and before the operation's end is written. It says what it would have done next and dies by SIGKILL; with fewer borders it
+comes to its end. To take something back, it does all of the operation, then has it fail, and counts the borders of the undo alone.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
+from pathlib import Path
 from typing import Any
 
-import django
+from django.conf import settings
+from django.db import connections
+
+from common.errors import Conflict
+from common.problems import from_error
+from hypervisors.client.core import Requests
+from operations import worker
+from operations.claims import operation_claim
+from operations.run import OperationRun
+from tests.services.mortal import Say
 
 
 class Countdown:
     """To the border at which it dies; it may begin later."""
 
-    def __init__(self, borders: int, *, has_begun: bool) -> None:
+    def __init__(self, borders: int, *, has_begun: bool, say: Say) -> None:
         self.left = borders
+        self.say = say
         self.has_begun = has_begun
 
     def __call__(self, name: str) -> None:
@@ -30,24 +37,15 @@ class Countdown:
             return
         self.left -= 1
         if self.left < 0:
-            os.write(1, f"killed at {name}\n".encode())
+            self.say(f"killed at {name}")
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    django.setup()
-    from django.db import connections
-
-    connections["default"].settings_dict.update(json.loads(os.environ["EVE_MORTAL_DATABASE"]))
-    from common.errors import Conflict
-    from common.problems import from_error
-    from hypervisors.client.core import Requests
-    from operations import worker
-    from operations.claims import operation_claim
-    from operations.run import OperationRun
-
-    is_undone = sys.argv[2:] == ["undo"]
-    border = Countdown(int(sys.argv[1]), has_begun=not is_undone)
+def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, is_undone: bool) -> None:
+    """Does it, with the test's database and CA, up to there."""
+    connections["default"].settings_dict.update(database)
+    settings.CA_DIR = ca_dir
+    border = Countdown(borders, has_begun=not is_undone, say=say)
 
     def around(cls: Any, name: str) -> None:
         method = getattr(cls, name)
@@ -85,7 +83,3 @@ def main() -> None:
     operation = operation_claim(worker="mortal")
     assert operation is not None
     worker.operation_run(operation)
-
-
-if __name__ == "__main__":
-    main()

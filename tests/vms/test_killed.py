@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,44 +16,37 @@ from hypervisors.client import AgentClient
 from operations.models import Operation, OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
+from tests.services.mortal import MortalRun
 from vms.models import Disk, Vm, VmState
 
 from .images.conftest import agent, ca, enrolled, hypervisor, work
+from .mortal_worker import work_until
 
 __all__ = ["agent", "ca", "enrolled", "hypervisor", "work"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
-ROOT = Path(__file__).parents[2]
 GIB = 2**30
 MOST_BORDERS = 60
 
 
-def until_it_lives(start: Any, *how: str) -> Iterator[str]:
+def until_it_lives(run: MortalRun, start: Any, *, is_undone: bool = False) -> Iterator[str]:
     """Has `start` make an operation, and kills its worker at the first border, the second, …; yields after each what it died at.
 
-    With ``undo`` the operation fails at its end, and the borders are those of taking it back.
+    Where it `is_undone` the operation fails at its end, and the borders are those of taking it back.
     """
     for border in range(MOST_BORDERS):
         start(border)
-        done = die_at(border, *how)
-        yield done.stdout.strip()
-        if done.returncode == 0:
+        was_killed, said = run(work_until, border, database(), Path(settings.CA_DIR), is_undone)
+        yield said
+        if not was_killed:
             return
-        assert done.returncode == -signal.SIGKILL, done.stderr
     raise AssertionError("it has no end of borders")
 
 
-def die_at(border: int, *how: str) -> subprocess.CompletedProcess[str]:
+def database() -> dict[str, str]:
+    """How another process reaches the test's."""
     names = ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")
-    database = {name: str(connection.settings_dict.get(name, "")) for name in names}
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "EVE_CA_DIR": str(settings.CA_DIR),
-        "EVE_MORTAL_DATABASE": json.dumps(database),
-    }
-    command = [sys.executable, "-m", "tests.vms.mortal_worker", str(border), *how]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return {name: str(connection.settings_dict.get(name, "")) for name in names}
 
 
 def finish(work: Any) -> None:
@@ -75,14 +63,14 @@ def on_host(agent: RealAgent) -> tuple[set[str], int]:
         return domains, len(client.volumes("default"))
 
 
-def test_making(cast: Cast, agent: RealAgent, work: Any):
+def test_making(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun):
     def ask(border: int) -> None:
         body = {"name": f"vm-{border}", "vcpus": 1, "memory_bytes": GIB // 4, "disks": [{"size_bytes": GIB}]}
         answer = cast.api(cast.owner).post("/api/v1/vms", body, format="json")
         assert answer.status_code == 202, answer.content
 
     borders = []
-    for border in until_it_lives(ask):
+    for border in until_it_lives(mortal_run, ask):
         borders.append(border)
         finish(work)
         assert Vm.objects.get(is_made_by_eve=True, name=f"vm-{len(borders) - 1}").state == VmState.RUNNING
@@ -92,7 +80,7 @@ def test_making(cast: Cast, agent: RealAgent, work: Any):
     assert len(borders) > 10, borders
 
 
-def test_deleting(cast: Cast, agent: RealAgent, work: Any):
+def test_deleting(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun):
     def ask(border: int) -> None:
         body = {"name": f"vm-{border}", "vcpus": 1, "memory_bytes": GIB // 4, "disks": [{"size_bytes": GIB}]}
         vm_id = cast.api(cast.owner).post("/api/v1/vms", body, format="json").json()["id"]
@@ -100,7 +88,7 @@ def test_deleting(cast: Cast, agent: RealAgent, work: Any):
         assert cast.api(cast.owner).delete(f"/api/v1/vms/{vm_id}").status_code == 202
 
     borders = []
-    for border in until_it_lives(ask):
+    for border in until_it_lives(mortal_run, ask):
         borders.append(border)
         finish(work)
         assert not Vm.objects.filter(is_made_by_eve=True).exists()

@@ -12,6 +12,7 @@ from hypervisors.client import AgentClient
 from operations.models import OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
+from tests.services.mortal import MortalRun
 from vms.models import Disk, FirstBoot, ImageCopy, Lifecycle, Quota, Vm, VmState
 
 from .images.test_coming import DATA, begin, send
@@ -150,7 +151,7 @@ def differences(agent: RealAgent, vm: Vm) -> list[tuple[str, Any, Any]]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
+def test_a_change(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun, change: str) -> None:
     asking = Asking(cast, work, iso_ready(cast, work) if "{iso}" in str(CHANGES[change]) else "")
     *before, last = CHANGES[change]
     Quota.objects.create(project=cast.acme, vms=2 * MOST_BORDERS, vcpus=4 * MOST_BORDERS, images=MOST_BORDERS)
@@ -163,7 +164,7 @@ def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
         asking.ask(border, *last)
 
     borders = []
-    for border in until_it_lives(start):
+    for border in until_it_lives(mortal_run, start):
         borders.append(border)
         finish(work)
         assert asking.vm is not None

@@ -11,6 +11,7 @@ from django.utils import timezone
 from operations.models import Operation, OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
+from tests.services.mortal import MortalRun
 from vms.models import Disk, Quota, Vm
 
 from .test_killed import MOST_BORDERS, agent, ca, enrolled, hypervisor, on_host, until_it_lives, work
@@ -30,7 +31,7 @@ def take_over(work: Any) -> str:
     return str(last.state)
 
 
-def test_making(cast: Cast, agent: RealAgent, work: Any) -> None:
+def test_making(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun) -> None:
     Quota.objects.create(project=cast.acme, vms=2 * MOST_BORDERS)
 
     def ask(border: int) -> None:
@@ -39,7 +40,7 @@ def test_making(cast: Cast, agent: RealAgent, work: Any) -> None:
         assert answer.status_code == 202, answer.content
 
     borders, whole = [], 0
-    for border in until_it_lives(ask, "undo"):
+    for border in until_it_lives(mortal_run, ask, is_undone=True):
         borders.append(border)
         state = take_over(work)
         whole += state == OperationState.SUCCEEDED
@@ -52,7 +53,7 @@ def test_making(cast: Cast, agent: RealAgent, work: Any) -> None:
 
 
 @pytest.mark.parametrize("change", ["disk-add", "resize", "settings", "snapshot"])
-def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
+def test_a_change(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun, change: str) -> None:
     asking = Asking(cast, work, "")
     Quota.objects.create(project=cast.acme, vms=2 * MOST_BORDERS, vcpus=4 * MOST_BORDERS)
 
@@ -61,7 +62,7 @@ def test_a_change(cast: Cast, agent: RealAgent, work: Any, change: str) -> None:
         asking.ask(border, *CHANGES[change][0])
 
     borders = []
-    for border in until_it_lives(start, "undo"):
+    for border in until_it_lives(mortal_run, start, is_undone=True):
         borders.append(border)
         state = take_over(work)
         assert state == OperationState.FAILED or border == "killed at before the undo is written", border

@@ -1,8 +1,8 @@
-"""Makes or deletes a machine in a process that is killed before its n-th effect, whatever that is.
+"""Makes or deletes a machine in a process that is killed before its n-th effect, whatever that is; ``tests.services.mortal`` runs it.
 
-``python -m tests.agent.driver.mortal URI make|delete N IDS…`` finds its kill points itself: every file that is renamed, removed or
-opened for writing, every program that is started (both by Python's audit hooks), and every call into libvirt but those that
-only look. It prints what it would have done next and dies by SIGKILL; without an n-th effect it ends by itself, with status 0.
+It finds its kill points itself: every file that is renamed, removed or opened for writing, every program that is started (both by
+Python's audit hooks), and every call into libvirt but those that only look. It says what it would have done next and dies by
+SIGKILL; without an n-th effect it comes to its end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from eve_agent.wire.spec import DiskSlot, DomainDelete, DomainSpec, PoolDisk
 from eve_agent.wire.storage import DiskSpec
 
 from tests.agent.driver.making import MIB, POOL, SEED
+from tests.services.mortal import Say
 
 _LOOKING = (
     *("UUID", "XMLDesc", "autostart", "info", "is", "list", "lookup", "name", "state", "get", "storage", "domainList"),
@@ -33,15 +34,16 @@ _EFFECTS = {"os.rename", "os.remove", "subprocess.Popen"}
 class Countdown:
     """Ends the process before the effect that it was told."""
 
-    def __init__(self, effects: int) -> None:
+    def __init__(self, effects: int, say: Say) -> None:
         self.left = effects
+        self.say = say
         self.is_armed = False
 
     def effect(self, name: str) -> None:
         if self.is_armed:
             self.left -= 1
             if self.left < 0:
-                os.write(1, f"killed before {name}\n".encode())
+                self.say(f"killed before {name}")
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -90,9 +92,8 @@ async def delete(driver: LibvirtDriver, _image: uuid.UUID, disk: uuid.UUID, vm: 
     await driver.delete_domain(vm, DomainDelete(disks=(PoolDisk(pool=POOL, disk_uuid=disk),), seed_pool=POOL))
 
 
-async def main(uri: str, what: str, effects: int, ids: list[uuid.UUID]) -> None:
-    """Does it, up to there."""
-    countdown = Countdown(effects)
+async def _begin(say: Say, uri: str, what: str, effects: int, ids: tuple[uuid.UUID, ...]) -> None:
+    countdown = Countdown(effects, say)
     instrument(countdown)
     sys.addaudithook(countdown.audit)
     driver = LibvirtDriver(uri)
@@ -103,5 +104,6 @@ async def main(uri: str, what: str, effects: int, ids: list[uuid.UUID]) -> None:
     await driver.close()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), [uuid.UUID(text) for text in sys.argv[4:]]))
+def begin(say: Say, uri: str, what: str, effects: int, ids: tuple[uuid.UUID, ...]) -> None:
+    """Does it, up to there."""
+    asyncio.run(_begin(say, uri, what, effects, ids))

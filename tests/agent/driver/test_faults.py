@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from tests.agent.driver import mortal
 from tests.agent.driver.making import MIB, POOL, SEED, Shop, pieces, qcow2, spec
 from tests.agent.driver.rig import EventLog, LibvirtRig, until
 from tests.services.libvirt import SMALL_MIB
+from tests.services.mortal import MortalRun
 
 MAX_EFFECTS = 60
 
@@ -33,37 +32,28 @@ def shop(libvirt_rig: LibvirtRig) -> Shop:
     return Shop(libvirt_rig.driver)
 
 
-async def killed(rig: LibvirtRig, what: str, effects: int, ids: tuple[uuid.UUID, ...]) -> str:
-    """What the process was killed before; empty where it came to its end."""
-    command = [sys.executable, "-m", "tests.agent.driver.mortal", rig.sandbox.uri, what, str(effects), *map(str, ids)]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": ".:agent/src"},
-    )
-    said, complaint = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode in (0, -signal.SIGKILL), complaint.decode()
-    return said.decode().strip()
-
-
 @pytest.mark.timeout(600)
 async def test_an_agent_killed_before_any_effect_leaves_nothing_that_a_repeated_call_does_not_mend(
-    shop: Shop, libvirt_rig: LibvirtRig, tmp_path: Path
+    shop: Shop, libvirt_rig: LibvirtRig, tmp_path: Path, mortal_run: MortalRun
 ):
+    async def killed(what: str, effects: int, ids: tuple[uuid.UUID, ...]) -> str:
+        """What the process was killed before; empty where it came to its end."""
+        _, said = await asyncio.to_thread(mortal_run, mortal.begin, libvirt_rig.sandbox.uri, what, effects, ids)
+        return said
+
     image = await shop.image(qcow2(tmp_path))
     pool, points = libvirt_rig.sandbox.pool_folder, {"make": set(), "delete": set()}
     for effects in range(MAX_EFFECTS):
         ids = (image, uuid.uuid4(), uuid.uuid4())
         _, disk, vm = ids
         ends = []
-        ends.append(await killed(libvirt_rig, "make", effects, ids))
+        ends.append(await killed("make", effects, ids))
         await mortal.make(libvirt_rig.driver, *ids)
         (domain,) = await libvirt_rig.driver.domains()
         assert (domain.uuid, domain.state, domain.is_autostarted) == (vm, DomainState.RUNNING, True)
         assert {path.name for path in pool.iterdir()} == {f"{image}.img", f"{disk}.qcow2", f"seed-{vm}.iso"}
 
-        ends.append(await killed(libvirt_rig, "delete", effects, ids))
+        ends.append(await killed("delete", effects, ids))
         await mortal.delete(libvirt_rig.driver, *ids)
         assert await libvirt_rig.driver.domains() == ()
         assert {path.name for path in pool.iterdir()} == {f"{image}.img"}
