@@ -26,7 +26,7 @@ from operations.models import Operation, OperationState
 from operations.signals import operation_changed
 from vms.models import Vm, VmState
 from vms.signals import vm_state_changed
-from vms.states import kind_of
+from vms.states import WATCHDOG, kind_of
 
 from .models import DueScreenshot, ScreenshotKind
 from .timeline import screenshot_keep, take
@@ -55,7 +55,7 @@ def on_vm_state_changed(*, vm_id: uuid.UUID, state: str, before: str = "", **_kw
         boot_pictures_ask(vm_id)
     elif state == VmState.CRASHED and before != VmState.CRASHED:
         picture_ask(vm_id, ScreenshotKind.CRASH)
-    elif state == VmState.PAUSED and Vm.objects.filter(pk=vm_id, state_reason="watchdog").exists():
+    elif state == VmState.PAUSED and Vm.objects.filter(pk=vm_id, state_reason=WATCHDOG).exists():
         picture_ask(vm_id, ScreenshotKind.WATCHDOG)
 
 

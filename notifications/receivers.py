@@ -14,6 +14,7 @@ from operations.models import Operation, OperationState
 from operations.signals import operation_ended
 from vms.models import Vm, VmState
 from vms.signals import vm_states_written
+from vms.states import WATCHDOG
 
 from .models import Kind
 from .services.conditions import STEADY_SECONDS, condition_bad, condition_forget, conditions_good
@@ -48,14 +49,29 @@ def on_operation_ended(*, operation: Operation, **_: Any) -> None:
 
 @receiver(vm_states_written)
 def on_vm_states_written(*, vms: tuple[tuple[UUID, str], ...], **_: Any) -> None:
-    """Machines crashed, or have recovered."""
-    if well := [vm_id for vm_id, state in vms if state in _WELL]:
+    """Machines crashed or hung, or have recovered."""
+    hung = _hung([vm_id for vm_id, state in vms if state == VmState.PAUSED])
+    if well := [vm_id for vm_id, state in vms if state in _WELL and vm_id not in hung]:
         conditions_good(kind=Kind.VM_CRASHED, target_ids=well)
-    for vm_id in (vm_id for vm_id, state in vms if state == VmState.CRASHED):
+    for vm_id in (vm_id for vm_id, state in vms if state == VmState.CRASHED or vm_id in hung):
         if not condition_bad(kind=Kind.VM_CRASHED, target_id=vm_id, steady_seconds=STEADY_SECONDS):
             continue
         vm = Vm.objects.select_related("project").get(pk=vm_id)
-        event_record(kind=Kind.VM_CRASHED, target_type="vm", target_id=vm.pk, target_label=vm.name, project=vm.project)
+        event_record(
+            kind=Kind.VM_CRASHED,
+            target_type="vm",
+            target_id=vm.pk,
+            target_label=vm.name,
+            project=vm.project,
+            detail={"reason": WATCHDOG} if vm_id in hung else {},
+        )
+
+
+def _hung(paused: list[UUID]) -> set[UUID]:
+    """Those that their watchdogs paused."""
+    if not paused:
+        return set()
+    return set(Vm.objects.filter(pk__in=paused, state_reason=WATCHDOG).values_list("pk", flat=True))
 
 
 @receiver(hypervisor_state_written)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from vms.quotas import LIMITS, amount_words
-from vms.states import DOING
+from vms.states import DOING, WATCHDOG
 
 from .models import Event, Kind
 
@@ -81,6 +81,10 @@ def _operation_failed(event: Event) -> Told:
 
 
 def _vm_crashed(event: Event) -> Told:
+    if event.detail.get("reason") == WATCHDOG:
+        title = _("%(name)s hung") % {"name": event.target_label}
+        text = _("Its watchdog stopped it, because the guest hung. Look at its screen, then resume or reset it.")
+        return Told("alert-triangle", title, text, True, _path_of(event))
     title = _("%(name)s has crashed") % {"name": event.target_label}
     text = _("The guest or QEMU failed; its disks are untouched. Look at its screen and logs, then start or reset it.")
     return Told("alert-triangle", title, text, True, _path_of(event))

@@ -27,7 +27,7 @@ from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
 from .screens import WITH_SCREEN, KeptPicture, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
-from .states import DOING, DOING_SHORT, DONE, actions_in
+from .states import DOING, DOING_SHORT, DONE, WATCHDOG, actions_in
 
 SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
@@ -168,7 +168,7 @@ class VmCard:
             return str(
                 _("Its disk could not be written: the storage may be full. It waits. Resume it once there is space.")
             )
-        if vm.state == VmState.PAUSED and vm.state_reason == "watchdog":
+        if vm.state == VmState.PAUSED and vm.state_reason == WATCHDOG:
             return str(
                 _("Its watchdog stopped it, because the guest hung. Look at the screen, then resume or reset it.")
             )

@@ -39,6 +39,8 @@ class Difference:
     """As the guest or the host calls it: ``vdb``, a network."""
     agreed_bytes: int = 0
     seen_bytes: int = 0
+    is_pending: bool = False
+    """Whether the running guest is as agreed in that, and will be other at its next start."""
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Difference:
@@ -56,7 +58,7 @@ def compared(vm: Vm, domain: Domain) -> list[dict[str, Any]]:
     if not vm.is_made_by_eve or vm.lifecycle != Lifecycle.KEPT:
         return []
     found = [
-        *_disks(vm.disks.all(), domain.disks, vm.accepted_devices),
+        *_disks(vm.disks.all(), domain, vm.accepted_devices),
         *_nics(vm.nics.all(), domain, vm.accepted_devices),
     ]
     return [asdict(difference) for difference in found]
@@ -67,25 +69,43 @@ def key_of(disk: SeenDisk) -> str:
     return str(disk.uuid) if disk.uuid else disk.source
 
 
-def _disks(agreed: Iterable[Disk], seen: Iterable[SeenDisk], accepted: Collection[str]) -> Iterator[Difference]:
-    there = {key_of(disk): disk for disk in seen if disk.device in DISKS}
+def _disks(agreed: Iterable[Disk], domain: Domain, accepted: Collection[str]) -> Iterator[Difference]:
+    there, then = _keyed(domain.disks), _keyed(domain.disks if domain.next_disks is None else domain.next_disks)
     for row in agreed:
-        disk = there.pop(str(row.pk), None)
-        if disk is None:
-            yield Difference(DifferenceKind.DISK_GONE, str(row.pk), agreed_bytes=row.size_bytes)
-        elif disk.capacity_bytes not in (0, row.size_bytes):
-            sizes = {"agreed_bytes": row.size_bytes, "seen_bytes": disk.capacity_bytes}
-            yield Difference(DifferenceKind.DISK_SIZE, str(row.pk), disk.target, **sizes)
-    for key, disk in there.items():
+        key = str(row.pk)
+        disk, next_disk = there.pop(key, None), then.pop(key, None)
+        if next_disk is None or (disk is None and key not in accepted):
+            yield Difference(DifferenceKind.DISK_GONE, key, agreed_bytes=row.size_bytes, is_pending=disk is not None)
+        elif disk is not None and disk.capacity_bytes not in (0, row.size_bytes):
+            yield Difference(
+                DifferenceKind.DISK_SIZE,
+                key,
+                disk.target,
+                agreed_bytes=row.size_bytes,
+                seen_bytes=disk.capacity_bytes,
+            )
+    for key, disk in {**then, **there}.items():
         if key not in accepted:
-            yield Difference(DifferenceKind.DISK_ADDED, key, disk.target, seen_bytes=disk.capacity_bytes)
+            yield Difference(
+                DifferenceKind.DISK_ADDED,
+                key,
+                disk.target,
+                seen_bytes=disk.capacity_bytes,
+                is_pending=key not in there,
+            )
+
+
+def _keyed(disks: Iterable[SeenDisk]) -> dict[str, SeenDisk]:
+    return {key_of(disk): disk for disk in disks if disk.device in DISKS}
 
 
 def _nics(agreed: Iterable[Nic], domain: Domain, accepted: Collection[str]) -> Iterator[Difference]:
     there = {nic.mac.lower(): nic for nic in domain.nics}
+    then = there if domain.next_nics is None else {nic.mac.lower(): nic for nic in domain.next_nics}
+    agreed_macs = {row.mac for row in agreed}
     for row in agreed:
-        if there.pop(row.mac, None) is None:
-            yield Difference(DifferenceKind.NIC_GONE, row.mac, row.source)
-    for mac, nic in there.items():
-        if mac not in accepted:
-            yield Difference(DifferenceKind.NIC_ADDED, mac, nic.source or nic.kind)
+        if row.mac not in then or (row.mac not in there and row.mac not in accepted):
+            yield Difference(DifferenceKind.NIC_GONE, row.mac, row.source, is_pending=row.mac in there)
+    for mac, nic in {**then, **there}.items():
+        if mac not in agreed_macs and mac not in accepted:
+            yield Difference(DifferenceKind.NIC_ADDED, mac, nic.source or nic.kind, is_pending=mac not in there)

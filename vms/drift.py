@@ -36,8 +36,9 @@ class Drift:
 
     @cached_property
     def missing(self) -> QuerySet[Vm]:
-        """VMs that their hosts no longer have."""
-        return vms_managed_by(self.user).filter(state=VmState.MISSING).select_related("project", "hypervisor__site")
+        """VMs that their hosts no longer have (``snapshot_count``)."""
+        missing = vms_managed_by(self.user).filter(state=VmState.MISSING).select_related("project", "hypervisor__site")
+        return missing.annotate(snapshot_count=Count("snapshots", distinct=True))
 
     @cached_property
     def differing(self) -> QuerySet[Vm]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode
-from eve_agent.wire.spec import BootOrder, DiskSize, ResourcesChange
+from eve_agent.wire.spec import BootOrder, DiskSize, DomainSpec, ResourcesChange
 
 from hypervisors.errors import AgentRefused
 from operations.handlers import register
@@ -18,9 +19,11 @@ from . import specs
 from .comparing import Difference, DifferenceKind, compared
 from .drift import RESTORE
 from .errors import NotRestored
+from .facts import domain_of
 from .imaging import image_ensure
-from .models import Disk, Nic
+from .models import Disk, Nic, Vm
 from .on_host import OnHost, on_host
+from .snapshotting import snapshots_look
 
 
 @register(RESTORE, is_idempotent=True)
@@ -29,6 +32,8 @@ def restore(run: OperationRun) -> None:
     with on_host(run, by_managers=True) as at:
         run.step("look", _("Looking at what the host has"), percent=5)
         domain = _there(at)
+        if lost := snapshots_look(at):
+            run.result = {"snapshots_lost": lost}
         run.step("resources", _("Changing vCPUs and memory"), percent=40)
         _resources(at, domain)
         run.step("devices", _("Restoring disks and network cards"), percent=60)
@@ -55,11 +60,19 @@ def _there(at: OnHost) -> Domain:
             at.run, agent=at.agent, image=vm.cd_image, hypervisor=vm.hypervisor, pool=disks[0].pool, until_percent=25
         )
     at.run.step("define", _("Defining the virtual machine"), percent=30)
-    domain = at.agent.domain_define(specs.domain_spec(vm, seed_pool="", operation_id=operation_id))
+    domain = at.agent.domain_define(_former(vm, specs.domain_spec(vm, seed_pool="", operation_id=operation_id)))
     if vm.boot_devices:
         order = BootOrder(devices=tuple(vm.boot_devices), operation_id=operation_id)
         domain = at.agent.boot_order_set(vm.pk, order)
     return domain
+
+
+def _former(vm: Vm, spec: DomainSpec) -> DomainSpec:
+    """By the name that it had in libvirt, whatever it is called in Eve since: libvirt finds a UEFI's variables by it."""
+    domain = domain_of(vm.facts)
+    if domain is None or not domain.name.endswith(vm.domain_name.removeprefix(vm.name)):
+        return spec
+    return replace(spec, name=domain.name)
 
 
 def _require_volumes(at: OnHost, disks: list[Disk]) -> None:

@@ -36,7 +36,7 @@ def make(run: OperationRun) -> None:
         wanted = wire.SnapshotSpec(title=row.name, with_memory=row.with_memory, operation_id=run.operation.pk)
         at.agent.snapshot_make(at.vm.pk, row.pk, wanted)
         Snapshot.objects.filter(pk=row.pk).update(state=SnapshotState.READY)
-        _look(at)
+        snapshots_look(at)
         run.result = {"snapshot": str(row.pk)}
 
 
@@ -49,7 +49,7 @@ def revert(run: OperationRun) -> None:
         domain = at.agent.snapshot_revert(at.vm.pk, row.pk, operation_id=run.operation.pk)
         _be_as_then(at.vm, row, domain)
         at.saw(domain)
-        _look(at)
+        snapshots_look(at)
 
 
 @register(DELETE, is_idempotent=True)
@@ -66,11 +66,11 @@ def _delete(at: OnHost) -> None:
         at.agent.snapshot_delete(at.vm.pk, snapshot_id)
     Snapshot.objects.filter(pk=snapshot_id).delete()
     with passing_over(ErrorCode.DOMAIN_NOT_FOUND):
-        _look(at)
+        snapshots_look(at)
 
 
-def _look(at: OnHost) -> None:
-    """Learns which snapshots there are. One that somebody deleted behind Eve's back is none any more."""
+def snapshots_look(at: OnHost) -> list[str]:
+    """Learns which snapshots there are. One that somebody deleted behind Eve's back is none any more; their names are returned."""
     found = at.agent.snapshots(at.vm.pk)
     with transaction.atomic():
         rows = {str(row.pk): row for row in Snapshot.objects.select_for_update().filter(vm=at.vm)}
@@ -80,8 +80,9 @@ def _look(at: OnHost) -> None:
             row.parent = rows.get(seen.parent)
             row.is_current, row.with_memory = seen.is_current, seen.with_memory
             row.save(update_fields=["parent", "is_current", "with_memory"])
-        gone = [row.pk for name, row in rows.items() if name not in known and row.state == SnapshotState.READY]
-        Snapshot.objects.filter(pk__in=gone).delete()
+        gone = [row for name, row in rows.items() if name not in known and row.state == SnapshotState.READY]
+        Snapshot.objects.filter(pk__in=[row.pk for row in gone]).delete()
+    return [row.name for row in gone]
 
 
 @transaction.atomic

@@ -20,6 +20,9 @@ _STATES: Final = {
     DomainState.UNKNOWN: VmState.UNKNOWN,
 }
 
+WATCHDOG: Final = "watchdog"
+"""Why a machine is paused that its watchdog stopped, because its guest hung."""
+
 ALLOWED_IN: Final[dict[StateAction, frozenset[VmState]]] = {
     StateAction.START: frozenset({VmState.OFF, VmState.CRASHED}),
     StateAction.SHUTDOWN: frozenset({VmState.RUNNING, VmState.SHUTTING_DOWN}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 
@@ -11,12 +12,14 @@ from playwright.sync_api import Locator, Page, expect
 
 from .conftest import World
 from .screen import type_line, wait_for_screen
+from .test_faults import MIB, OLIVIA, make, over, remove, until
 
 Browse = Callable[..., Page]
 Picture = Callable[[Page, str], None]
 
 OSCAR, VERA, OTTO = "oscar@acme.example", "vera@acme.example", "otto@otto.example"
 NAME = "acme-shots"
+REAL_PANIC = "echo c > /proc/sysrq-trigger"
 BITE = (
     "mount -t sysfs s /sys; cd $(dirname $(grep -l 0x25ab /sys/bus/pci/devices/*/device)); "
     r"printf '\004\000' | dd of=config bs=2 seek=48; printf '\002' | dd of=config bs=1 seek=104"
@@ -130,3 +133,38 @@ def test_operators_keep_look_at_download_and_delete_pictures(
     page.get_by_role("button", name="Take a picture now").click()
     expect(page.get_by_text("The picture is on the time line.")).to_be_visible()
     expect(page.locator(".shots li", has_text="kept by hand")).to_have_count(1)
+
+
+@pytest.mark.timeout(300)
+def test_a_machine_that_eve_made_panics_is_seen_told_and_started_again(world: World, browse: Browse) -> None:
+    token = world.house.token(OLIVIA)
+    asked = make(world, token, "panicky", start=False, memory_bytes=192 * MIB)
+    assert over(world, token, asked["operation"])["state"] == "succeeded"
+    vm_id = str(asked["id"])
+    world.sandbox.give_system(vm_id)
+    started = world.house.api("PATCH", f"/vms/{vm_id}/state", token=token, json={"action": "start"})
+    assert over(world, token, started.json()["operation"])["state"] == "succeeded"
+
+    def has_crashed() -> bool:
+        """Types it again until there is a shell to read it."""
+        world.house.api("POST", f"/vms/{vm_id}/console/typing", token=token, json={"text": f"{REAL_PANIC}\n"})
+        with contextlib.suppress(AssertionError):
+            world.house.wait_state(vm_id, "crashed", token, seconds=5)
+            return True
+        return False
+
+    until(has_crashed)
+    page = browse(OLIVIA)
+    page.goto(f"{world.house.url}/vms/{vm_id}/")
+    expect(page.locator("main")).to_contain_text("The guest has crashed.")
+    page.goto(f"{world.house.url}/vms/{vm_id}/screenshots/")
+    crashed = page.locator(".shots li", has_text="crash")
+    expect(crashed).to_have_count(1, timeout=60_000)
+    assert is_drawn(crashed.locator("img"))
+    until(lambda: "panicky" in world.house.api("GET", "/notifications?kind=vm_crashed", token=token).text)
+
+    again = world.house.api("PATCH", f"/vms/{vm_id}/state", token=token, json={"action": "start"})
+    assert over(world, token, again.json()["operation"])["state"] == "succeeded"
+    world.house.wait_state(vm_id, "running", token, seconds=60)
+    until(has_crashed)
+    remove(world, token, vm_id)

@@ -15,6 +15,7 @@ from notifications.models import Condition, Event, Kind, Notice
 from notifications.services import spreading
 from notifications.services.conditions import STEADY_SECONDS, conditions_settle
 from notifications.services.levels import levels_look
+from notifications.words import told as words_of
 from tests.cast import Cast
 from tests.vms.conftest import domain_of_vm
 from vms.inventory import domain_apply, host_state_apply
@@ -157,8 +158,8 @@ def test_hosts_are_told_to_the_staff_of_their_site(cast: Cast, clock: Clock) -> 
 # ------------------------------------------------------------------------------------------------ Crashes
 
 
-def guest(cast: Cast, state: DomainState) -> None:
-    domain_apply(hypervisor_id=cast.hypervisor_here.pk, domain=domain_of_vm(cast.acme_vm, state=state))
+def guest(cast: Cast, state: DomainState, reason: str = "") -> None:
+    domain_apply(hypervisor_id=cast.hypervisor_here.pk, domain=domain_of_vm(cast.acme_vm, state=state, reason=reason))
 
 
 def test_a_crash_is_told_at_once_and_a_crash_loop_once(cast: Cast, clock: Clock) -> None:
@@ -173,6 +174,24 @@ def test_a_crash_is_told_at_once_and_a_crash_loop_once(cast: Cast, clock: Clock)
     clock.on(STEADY_SECONDS + 1)
     guest(cast, DomainState.CRASHED)
     assert len(events(Kind.VM_CRASHED)) == 2
+
+
+def test_what_its_watchdog_stopped_is_told_as_what_hung(cast: Cast, clock: Clock) -> None:
+    guest(cast, DomainState.RUNNING)
+    guest(cast, DomainState.PAUSED, "user")
+    assert not events(Kind.VM_CRASHED)
+    guest(cast, DomainState.RUNNING)
+    guest(cast, DomainState.PAUSED, "watchdog")
+    (event,) = events(Kind.VM_CRASHED)
+    assert event.detail == {"reason": "watchdog"}
+    words = words_of(event)
+    assert (words.title, words.is_bad) == ("acme-web hung", True)
+    assert "resume or reset" in words.text
+    clock.on(2 * STEADY_SECONDS)
+    conditions_settle()
+    guest(cast, DomainState.RUNNING)
+    guest(cast, DomainState.PAUSED, "watchdog")
+    assert len(events(Kind.VM_CRASHED)) == 1
 
 
 def test_a_crashed_machine_whose_host_was_away_has_not_crashed_again(cast: Cast, clock: Clock) -> None:

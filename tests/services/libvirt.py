@@ -88,6 +88,14 @@ class LibvirtSandbox:
             file.flush()
             self.virsh("define", file.name)
 
+    def give_system(self, name: str) -> None:
+        """Have a domain that is off boot the demo guest's system, whatever its disks hold: seconds, and a shell on its serial line."""
+        arguments = f"console=tty0 panic=0 eve.hostname={name}"
+        system = (
+            f"<kernel>{self.image.kernel}</kernel><initrd>{self.image.initramfs}</initrd><cmdline>{arguments}</cmdline>"
+        )
+        self.define(self.virsh("dumpxml", name, "--inactive").replace("</type>", f"</type>{system}", 1))
+
     def start_demo(self, name: str, *, wait: bool = True, **variant: Any) -> str:
         """Define and start a demo guest; with ``wait``, return only when its shell is there. Returns its UUID."""
         uuid = self.define_demo(name, **variant)

@@ -108,6 +108,57 @@ def test_what_waits_for_the_next_start_counts(cast: Cast, host: ChangingHost, vm
     assert entry["seen"] == {"vcpus": 1, "memory_bytes": 2 * GIB}
 
 
+def test_what_a_running_guest_will_have_at_its_next_start_is_told_before(
+    cast: Cast, host: ChangingHost, vm: Vm, second: Disk
+) -> None:
+    """As after ``virsh detach-disk --config`` and the like."""
+    domain, nic = host.domains[vm.pk], vm.nics.get()
+    first = domain.disks[0]
+    theirs = SeenDisk(target="vdz", source="/elsewhere/theirs.raw")
+    card = SeenNic(mac=MAC.upper(), kind="bridge", source="br-lan", model="virtio")
+    virsh(host, vm, next_disks=(first, theirs), next_nics=(card,))
+    assert kinds(cast) == [
+        ("disk_gone", str(second.pk)),
+        ("disk_added", theirs.source),
+        ("nic_gone", nic.mac),
+        ("nic_added", MAC),
+    ]
+    assert [each["is_pending"] for each in listed(cast)[0]["differences"]] == [True] * 4
+    assert page(cast).count("at its next start</span>") == 4
+    assert "disk vdz </div>" not in page(cast)
+    virsh(host, vm, disks=(first,), nics=(), next_disks=(first, *domain.disks[1:]), next_nics=domain.nics)
+    assert [(each["kind"], each["is_pending"]) for each in listed(cast)[0]["differences"]] == [
+        ("disk_gone", False),
+        ("nic_gone", False),
+    ]
+    virsh(host, vm, disks=domain.disks, nics=domain.nics, next_disks=None, next_nics=None)
+    assert listed(cast) == []
+
+
+def test_what_waits_for_the_next_start_is_accepted_once(cast: Cast, host: ChangingHost, vm: Vm, second: Disk) -> None:
+    domain, nic = host.domains[vm.pk], vm.nics.get()
+    card = SeenNic(mac=MAC, kind="bridge", source="br-lan", model="virtio")
+    virsh(host, vm, next_disks=domain.disks[:1], next_nics=(card,))
+    answer = choose(cast, vm, "accept")
+    assert (answer.status_code, answer.json()["differences"]) == (200, [])
+    assert [row.mac for row in vm.nics.all()] == [MAC]
+    assert Disk.objects.get(pk=second.pk).vm is None
+    virsh(host, vm)
+    assert listed(cast) == [], "what the guest has until then is no news"
+    virsh(host, vm, disks=domain.disks[:1], nics=(card,), next_disks=None, next_nics=None)
+    assert listed(cast) == []
+    assert nic.mac not in [row.mac for row in Nic.objects.all()]
+
+
+def test_what_waits_for_the_next_start_is_restored(cast: Cast, host: ChangingHost, vm: Vm, second: Disk) -> None:
+    domain = host.domains[vm.pk]
+    card = SeenNic(mac=MAC, kind="bridge", source="br-lan", model="virtio")
+    virsh(host, vm, next_disks=domain.disks[:1], next_nics=(*domain.nics, card))
+    assert choose(cast, vm, "restore").status_code == 202
+    assert work().state == "succeeded"
+    assert {"disk_attach", "nic_detach"} <= set(host.asked)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_while_eve_changes_it_nothing_is_told(cast: Cast, host: ChangingHost, vm: Vm, second: Disk) -> None:
     ask(cast, vm, "delete", f"disks/{second.pk}?keep=true")
@@ -251,6 +302,30 @@ def test_a_vanished_machine_is_defined_again(cast: Cast, host: ChangingHost, vm:
     assert [slot.disk_uuid for slot in again.disks] == [disk.pk for disk in vm.disks.all()]
     assert host.boots == (str(second.pk), "cdrom")
     assert listed(cast) == []
+
+
+def test_it_is_called_in_libvirt_as_before_whatever_eve_calls_it_since(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    former = host.domains[vm.pk].name
+    virsh(host, vm)
+    Vm.objects.filter(pk=vm.pk).update(name="renamed")
+    undefine(host, vm)
+    assert choose(cast, vm, "restore").status_code == 202
+    assert work().state == "succeeded"
+    assert former == f"web-{vm.pk.hex[:8]}"
+    assert (host.specs[vm.pk].name, host.specs[vm.pk].title) == (former, "renamed")
+
+
+def test_snapshots_that_are_lost_are_told_before_and_dropped_after(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    ask(cast, vm, "post", "snapshots", {"name": "before the upgrade"})
+    assert work().state == "succeeded"
+    assert "no way back" not in page(cast)
+    undefine(host, vm)
+    host.snaps.clear()
+    assert "Its snapshot is lost with the domain" in page(cast)
+    assert choose(cast, vm, "restore").status_code == 202
+    operation = work()
+    assert (operation.state, operation.result) == ("succeeded", {"snapshots_lost": ["before the upgrade"]})
+    assert not vm.snapshots.exists()
 
 
 def test_without_its_disks_it_is_not_defined_and_they_are_named(

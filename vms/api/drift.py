@@ -40,7 +40,10 @@ class DifferenceSerializer(serializers.Serializer[Any]):
     device = serializers.CharField(help_text="A disk's id, or where its bytes are; a card's MAC address.")
     name = serializers.CharField(help_text="As the guest or the host calls it; may be empty.")
     agreed_bytes = serializers.IntegerField(help_text="Of a disk; 0 where there was to be none.")
-    seen_bytes = serializers.IntegerField(help_text="Of a disk; 0 where there is none.")
+    seen_bytes = serializers.IntegerField(help_text="Of a disk; 0 where there is none, or it is not known yet.")
+    is_pending = serializers.BooleanField(
+        help_text="Whether the running guest is as agreed in that, and will be other at its next start."
+    )
 
 
 class DriftSerializer(serializers.Serializer[Any]):

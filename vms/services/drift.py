@@ -39,6 +39,9 @@ def vm_accept_drift(*, vm: Vm, user: User) -> Vm:
     accepted = differences_of(vm)
     for difference in accepted:
         _accept(vm, difference)
+    # What comes or goes at the next start only is not told once more for being otherwise until then.
+    waiting = [each.device for each in accepted if each.is_pending and each.device not in vm.accepted_devices]
+    vm.accepted_devices = [*vm.accepted_devices, *waiting]
     domain = domain_of(vm.facts)
     vm.differences = compared(vm, domain) if domain else []
     vm.save(update_fields=["vcpus", "memory_bytes", "differences", "accepted_devices"])
@@ -130,7 +133,8 @@ def _take_in_disk(vm: Vm, difference: Difference) -> bool:
 def _take_in_nic(vm: Vm, mac: str) -> bool:
     """Whether Eve can look after the card, and does from now on."""
     domain = domain_of(vm.facts)
-    seen = next((nic for nic in domain.nics if nic.mac.lower() == mac), None) if domain else None
+    cards = [*domain.nics, *(domain.next_nics or ())] if domain else []
+    seen = next((nic for nic in cards if nic.mac.lower() == mac), None)
     if seen is None or seen.kind not in NicKind.values or not seen.source or Nic.objects.filter(mac=mac).exists():
         return False
     Nic.objects.create(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -28,7 +30,10 @@ from eve_agent.wire.spec import DiskBus, DiskSlot, DomainDelete, Firmware, NicMo
 from eve_agent.wire.storage import DiskSpec, ImageCopy, ImageFormat, VolumeKind
 
 from tests.agent.driver.making import MAC, MIB, POOL, SEED, Shop, disc, nic, qcow2, spec
-from tests.agent.driver.rig import EventLog, Rig
+from tests.agent.driver.rig import EventLog, LibvirtRig, Rig
+from tests.services.root import as_root
+
+OTHER_MAC = "52:54:00:12:34:99"
 
 
 @pytest.fixture
@@ -371,3 +376,57 @@ async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):
         "",
         False,
     )
+
+
+async def test_what_a_running_one_will_start_with_is_told(libvirt_rig: LibvirtRig):
+    shop, rig = Shop(libvirt_rig.driver), libvirt_rig
+    await rig.make_network()
+    first, second = await shop.disk(), await shop.disk()
+    machine = await shop.machine(first, second, nics=(nic(),))
+    name = str(machine.uuid)
+    running = await rig.driver.change_state(machine.uuid, StateAction.START)
+    assert (running.next_disks, running.next_nics) == (None, None)
+
+    await rig.virsh("detach-disk", name, "vdb", "--config")
+    await rig.virsh("attach-interface", name, "network", "default", "--mac", OTHER_MAC, "--config")
+
+    (told,) = await rig.driver.domains()
+    assert told.next_disks is not None
+    assert told.next_nics is not None
+    assert [disk.uuid for disk in told.disks if disk.device == "disk"] == [first, second]
+    assert [disk.uuid for disk in told.next_disks if disk.device == "disk"] == [first]
+    assert [card.mac for card in told.nics] == [MAC]
+    assert [card.mac for card in told.next_nics] == [MAC, OTHER_MAC]
+
+    mended = await rig.driver.attach_disk(machine.uuid, DiskSlot(disk_uuid=second, pool=POOL))
+    assert mended.next_disks is None
+    assert [disk.uuid for disk in mended.disks if disk.device == "disk"] == [first, second]
+    assert (await rig.driver.detach_nic(machine.uuid, OTHER_MAC)).next_nics is None
+    await rig.virsh("detach-disk", name, "vdb", "--config")
+    off = await rig.driver.change_state(machine.uuid, StateAction.STOP)
+    assert [disk.uuid for disk in off.disks if disk.device == "disk"] == [first]
+    assert off.next_disks is None
+
+
+async def test_a_uefi_machine_that_is_defined_again_has_its_variables(libvirt_rig: LibvirtRig):
+    shop, rig = Shop(libvirt_rig.driver), libvirt_rig
+    disk = await shop.disk()
+    wanted = spec(disk, firmware=Firmware.UEFI)
+    await rig.driver.define_domain(wanted)
+    await rig.driver.change_state(wanted.uuid, StateAction.START)
+    found = re.search(r"/var/lib/libvirt(/\S+_VARS\.fd)", await rig.virsh("dumpxml", str(wanted.uuid)))
+    assert found is not None
+    await rig.driver.change_state(wanted.uuid, StateAction.STOP)
+    variables = f"{rig.sandbox.root.path}/lib{found[1]}"
+    as_root_sh(f"printf kept | dd of={variables} bs=1 seek=$(($(stat -c %s {variables}) - 4)) conv=notrunc")
+
+    await rig.virsh("undefine", str(wanted.uuid), "--keep-nvram")
+    again = await rig.driver.define_domain(wanted)
+    await rig.driver.change_state(again.uuid, StateAction.START)
+
+    assert again.firmware == "uefi"
+    assert as_root_sh(f"tail -c 4 {variables}") == b"kept"
+
+
+def as_root_sh(script: str) -> bytes:
+    return subprocess.run([*as_root(), "sh", "-c", script], check=True, capture_output=True).stdout

@@ -34,6 +34,19 @@ _GOALS = {
 _STARTING = "starting_up"
 _PASSING_PAUSES = frozenset({_STARTING, "migration", "save", "dump", "snapshot"})
 """Reasons of a pause that libvirt made for a moment and will end by itself."""
+_CRASHED = "crashed"
+_BITTEN = "watchdog"
+_FOR_THE_DEAD = frozenset({StateAction.START, StateAction.STOP, StateAction.RESET})
+
+
+def is_crashed(domain: Domain) -> bool:
+    """Whether its guest crashed, and is kept as it was then (one that was reset since, but not resumed, is paused)."""
+    return domain.state is DomainState.CRASHED or (domain.state is DomainState.PAUSED and domain.reason == _CRASHED)
+
+
+def is_kept_still(domain: Domain) -> bool:
+    """Whether libvirt stopped it because of what its guest did, so that it runs on once it is reset."""
+    return is_crashed(domain) or (domain.state is DomainState.PAUSED and domain.reason == _BITTEN)
 
 
 def is_already(action: StateAction, domain: Domain) -> bool:
@@ -41,7 +54,7 @@ def is_already(action: StateAction, domain: Domain) -> bool:
     if domain.state is DomainState.PAUSED and domain.reason in _PASSING_PAUSES:
         return action is StateAction.START and domain.reason != _STARTING
     if action is StateAction.START:
-        return domain.state not in (DomainState.OFF, DomainState.CRASHED, DomainState.UNKNOWN)
+        return domain.state not in (DomainState.OFF, DomainState.UNKNOWN) and not is_crashed(domain)
     return _GOALS.get(action) is domain.state
 
 
@@ -49,8 +62,8 @@ def refuse_impossible(action: StateAction, domain: Domain) -> None:
     """Raises DomainOff or ActionRefused for what a domain in this state cannot do."""
     if domain.state is DomainState.OFF and action not in (StateAction.START, StateAction.STOP):
         raise DomainOff(f"“{domain.name}” is off; start it first.")
-    if domain.state is DomainState.CRASHED and action is StateAction.START:
-        raise ActionRefused(f"“{domain.name}” crashed and is kept for inspection; stop it before it can start again.")
+    if is_crashed(domain) and action not in _FOR_THE_DEAD:
+        raise ActionRefused(f"“{domain.name}” crashed and is kept as it was then; start, reset or stop it.")
 
 
 def not_found() -> AgentError:

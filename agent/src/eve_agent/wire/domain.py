@@ -136,6 +136,10 @@ class Domain:
     """Whether it bears the mark of Eve's making. Since version 2."""
     next_start: Resources | None = None
     """Of a running domain: what it will start with, where that is not what it has. Since version 2."""
+    next_disks: tuple[Disk, ...] | None = None
+    """Of a running domain: the disks and drives that it will start with, where others are among them than it has. Since version 2."""
+    next_nics: tuple[Nic, ...] | None = None
+    """The same of its network cards. Since version 2."""
     is_outline: bool = False
     """Whether nothing is known just now but id, name, state and reason, because its QEMU does not answer or its description cannot be
     read: of the rest, what was said before still holds. Since version 2."""

@@ -16,6 +16,7 @@ from eve_agent.driver.base import EventListener, Screenshot
 from eve_agent.driver.feed import EventFeed
 from eve_agent.driver.rules import (
     is_already,
+    is_kept_still,
     not_found,
     refuse_impossible,
     refuse_screenless,
@@ -161,6 +162,8 @@ class FakeCore:
         if action in _OUTCOMES:
             state, reason = _OUTCOMES[action]
             return self._enter(before, state, reason)
+        if action is StateAction.RESET and is_kept_still(before):
+            return self._enter(before, DomainState.RUNNING, "unpaused")
         if action is StateAction.SHUTDOWN and self._shutdown_seconds is not None:
             self._schedule_power_off(domain_uuid, self._shutdown_seconds)
         return before
@@ -271,6 +274,14 @@ class FakeCore:
             self._plugged.discard(before.uuid)
         if state is DomainState.OFF and before.next_start is not None:
             after = with_resources(after, before.next_start)
+        if state is DomainState.OFF:
+            after = dataclasses.replace(
+                after,
+                disks=after.disks if after.next_disks is None else after.next_disks,
+                nics=after.nics if after.next_nics is None else after.next_nics,
+                next_disks=None,
+                next_nics=None,
+            )
         if state is not DomainState.OFF or before.is_persistent:
             return self._put(after)
         self.remove(before.uuid)

@@ -159,34 +159,19 @@ class Calls:
         return seen if number == domain.ID() else None
 
     def _read(self, domain: Any, state: DomainState, reason: str) -> DomainParts:
+        text, planned = domain.XMLDesc(0), ""
+        if state is not DomainState.OFF and domain.isPersistent():
+            planned = domain.XMLDesc(Flag.XML_INACTIVE)
         status = DomainStatus(
             state=state,
             reason=reason,
             is_persistent=bool(domain.isPersistent()),
             is_autostarted=bool(domain.autostart()),
             disk_capacities=self._capacities.get(domain.UUID(), {}),
-            next_start=self._next_start(domain) if state is not DomainState.OFF else None,
+            next_start=_next_start(text, planned) if planned else None,
+            planned=planned,
         )
-        return read_domain(domain.XMLDesc(0), status)
-
-    def _next_start(self, domain: Any) -> Resources | None:
-        """What a running domain will start with, where that is not what it has.
-
-        Memory within the maximum does not count: what a running guest has of that is its balloon's matter.
-        """
-        if not domain.isPersistent():
-            return None
-        live = DomainDocument(domain.XMLDesc(0)).limits
-        planned = DomainDocument(domain.XMLDesc(Flag.XML_INACTIVE)).limits
-        now, then = ((limits.vcpus, limits.vcpus_max, limits.memory_max_bytes) for limits in (live, planned))
-        if now == then:
-            return None
-        return Resources(
-            vcpus=planned.vcpus,
-            vcpus_max=planned.vcpus_max,
-            memory_bytes=planned.memory_bytes,
-            memory_max_bytes=planned.memory_max_bytes,
-        )
+        return read_domain(text, status)
 
     @contextlib.contextmanager
     def _passing_over(self, *codes: int) -> Iterator[None]:
@@ -235,6 +220,22 @@ def _is_occupied(domain: Any) -> bool:
         if state != Control.OCCUPIED or milliseconds >= OCCUPIED_MILLISECONDS:
             return bool(state == Control.OCCUPIED)
         time.sleep(POLL_SECONDS)
+
+
+def _next_start(text: str, planned: str) -> Resources | None:
+    """What a running domain will start with by the document `planned`, where that is not what it has by `text`.
+
+    Memory within the maximum does not count: what a running guest has of that is its balloon's matter.
+    """
+    live, then = DomainDocument(text).limits, DomainDocument(planned).limits
+    if (live.vcpus, live.vcpus_max, live.memory_max_bytes) == (then.vcpus, then.vcpus_max, then.memory_max_bytes):
+        return None
+    return Resources(
+        vcpus=then.vcpus,
+        vcpus_max=then.vcpus_max,
+        memory_bytes=then.memory_bytes,
+        memory_max_bytes=then.memory_max_bytes,
+    )
 
 
 def _outline(domain: Any, state: DomainState, reason: str, *, is_persistent: bool = True) -> Domain:

@@ -16,6 +16,7 @@ from eve_agent.driver.facts import read_facts
 from eve_agent.driver.readings import capacities, received
 from eve_agent.driver.rules import (
     is_already,
+    is_kept_still,
     refuse_impossible,
     refuse_lineless,
     refuse_screenless,
@@ -190,12 +191,29 @@ class LibvirtSession(StatsCalls):
             return Screenshot(content_type=content_type, data=received(stream, limit_bytes=SCREENSHOT_LIMIT_BYTES))
 
 
+def _start(domain: Any, before: Domain) -> None:
+    """What crashed and is kept is cleared away first, so that it starts with what it was given since; a transient one is reset."""
+    if before.state is not DomainState.OFF:
+        if not before.is_persistent:
+            _reset(domain, before)
+            return
+        domain.destroy()
+    domain.create()
+
+
+def _reset(domain: Any, before: Domain) -> None:
+    """A guest that libvirt stopped because it crashed or hung stays stopped over a reset, until it is told to run."""
+    domain.reset()
+    if is_kept_still(before):
+        domain.resume()
+
+
 _ACTIONS: dict[StateAction, Callable[[Any, Domain], object]] = {
-    StateAction.START: lambda domain, _: domain.create(),
+    StateAction.START: _start,
     StateAction.SHUTDOWN: lambda domain, _: domain.shutdownFlags(Flag.SHUTDOWN_ACPI),
     StateAction.STOP: lambda domain, _: domain.destroy(),
     StateAction.REBOOT: lambda domain, _: domain.reboot(Flag.REBOOT_ACPI),
-    StateAction.RESET: lambda domain, _: domain.reset(),
+    StateAction.RESET: _reset,
     StateAction.SUSPEND: lambda domain, _: domain.suspend(),
     StateAction.RESUME: lambda domain, before: (
         domain.pMWakeup() if before.state is DomainState.SLEEPING else domain.resume()

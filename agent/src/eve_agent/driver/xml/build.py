@@ -56,7 +56,7 @@ def domain_xml(plan: DomainPlan) -> str:
         _e("clock", offset="utc"),
         _e("on_poweroff", "destroy"),
         _e("on_reboot", "restart"),
-        _e("on_crash", "destroy"),
+        _e("on_crash", "preserve"),
         _devices(plan),
         type=plan.virtualization,
     )
@@ -138,6 +138,7 @@ def _devices(plan: DomainPlan) -> etree._Element:
     devices.append(_e("video", _e("model", type="vga", vram="16384", heads="1", primary="yes")))
     devices.append(_e("memballoon", _e("stats", period=str(_BALLOON_SECONDS)), model="virtio"))
     devices.append(_e("rng", _e("backend", "/dev/urandom", model="random"), model="virtio"))
+    devices.append(_e("panic", model="isa"))
     return devices
 
 

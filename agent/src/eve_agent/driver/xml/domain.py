@@ -15,6 +15,7 @@ from .graphics import read_graphics
 from .parse import MalformedXml, attribute_at, bytes_at, parse, text_at, whole
 
 _GUEST_AGENT = "org.qemu.guest_agent.0"
+_REMOVABLE = ("cdrom", "floppy")
 _NIC_SOURCE = {"network": "network", "bridge": "bridge", "direct": "dev", "ethernet": "dev"}
 
 
@@ -30,6 +31,8 @@ class DomainStatus:
     """Bytes by the disk's target; an absent one is not known."""
     next_start: Resources | None = None
     """What a running domain will start with, where that is not what it has."""
+    planned: str = ""
+    """The document that a running domain will start with; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ def read_domain(text: str, status: DomainStatus) -> DomainParts:
         devices = etree.SubElement(root, "devices")
     vcpus_max = whole(text_at(root, "vcpu"), 1)
     memory_max_bytes = bytes_at(root, "memory")
+    disks = tuple(_disk(element, status.disk_capacities) for element in devices.iterfind("disk"))
+    nics = tuple(_nic(element) for element in devices.iterfind("interface"))
+    next_disks, next_nics = _next_devices(status.planned, disks, nics)
     domain = Domain(
         uuid=_uuid(text_at(root, "uuid")),
         name=text_at(root, "name"),
@@ -63,19 +69,39 @@ def read_domain(text: str, status: DomainStatus) -> DomainParts:
         is_persistent=status.is_persistent,
         is_autostarted=status.is_autostarted,
         firmware=_firmware(root),
-        disks=tuple(_disk(element, status.disk_capacities) for element in devices.iterfind("disk")),
-        nics=tuple(_nic(element) for element in devices.iterfind("interface")),
+        disks=disks,
+        nics=nics,
         graphics=read_graphics(devices),
         has_serial=devices.find("serial") is not None or devices.find("console") is not None,
         title=text_at(root, "title"),
         is_made_by_eve=has_mark(root),
         next_start=status.next_start,
+        next_disks=next_disks,
+        next_nics=next_nics,
     )
     return DomainParts(
         domain=domain,
         has_guest_agent=_has_guest_agent(devices),
         has_screen=any(attribute_at(video, "model", "type") != "none" for video in devices.iterfind("video")),
     )
+
+
+def _next_devices(
+    planned: str, disks: tuple[Disk, ...], nics: tuple[Nic, ...]
+) -> tuple[tuple[Disk, ...] | None, tuple[Nic, ...] | None]:
+    """Disks and cards of the `planned` document, each None where they are the same: discs come and go, and do not count."""
+    if not planned:
+        return None, None
+    root = parse(planned, root="domain")
+    next_disks = tuple(_disk(element, {}) for element in root.iterfind("devices/disk"))
+    next_nics = tuple(_nic(element) for element in root.iterfind("devices/interface"))
+    has_other_disks = _fixed(next_disks) != _fixed(disks)
+    has_other_nics = {nic.mac for nic in next_nics} != {nic.mac for nic in nics}
+    return next_disks if has_other_disks else None, next_nics if has_other_nics else None
+
+
+def _fixed(disks: tuple[Disk, ...]) -> set[str]:
+    return {disk.source for disk in disks if disk.device not in _REMOVABLE}
 
 
 def _uuid(text: str) -> uuid.UUID:
