@@ -330,6 +330,8 @@ IMAGE_MAX_BYTES = env.whole("EVE_IMAGE_MAX_GIB", 64, least=1, most=16_384) * 2**
 """The longest file that an image may be."""
 UPLOAD_HOURS = env.whole("EVE_UPLOAD_HOURS", 24, least=0, most=8760)
 """After that long without a piece, an upload is given up and what has arrived is deleted; 0: never."""
+SHUTDOWN_SECONDS = env.whole("EVE_SHUTDOWN_SECONDS", 120, least=1, most=900)
+"""After that long a guest that was asked to shut down, and still runs, is said to have ignored it."""
 IMAGE_ALLOW_PRIVATE = env.flag("EVE_IMAGE_ALLOW_PRIVATE", default=False)
 """Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
 DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
+from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, Resources, StateAction
 from eve_agent.wire.guest import GuestInfo
@@ -25,9 +27,9 @@ from operations.selectors import recent_operations
 
 from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
-from .screens import WITH_SCREEN, KeptPicture, last_pictures
+from .screens import KeptPicture, has_screen, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
-from .states import DOING, DOING_SHORT, DONE, WATCHDOG, actions_in
+from .states import DOING, DOING_SHORT, DONE, WATCHDOG, Obedience, actions_in, kind_of
 
 SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
@@ -125,8 +127,23 @@ class VmCard:
         """What the last operation did, in a sentence; empty unless it succeeded."""
         if self.operation is None or self.operation.state != OperationState.SUCCEEDED or self._is_overtaken:
             return ""
+        if self.shutdown is Obedience.IGNORED:
+            return ""
         words = DONE.get(self.operation.kind)
         return str(words % {"name": self.vm.name}) if words else ""
+
+    @property
+    def shutdown(self) -> Obedience | None:
+        """What its guest makes of having been asked to shut down last, while it still runs."""
+        asked = self.operation
+        if asked is None or asked.kind != kind_of(StateAction.SHUTDOWN) or asked.state != OperationState.SUCCEEDED:
+            return None
+        if self.vm.state not in (VmState.RUNNING, VmState.SHUTTING_DOWN) or self._is_overtaken:
+            return None
+        is_late = asked.finished_at and timezone.now() - asked.finished_at > dt.timedelta(
+            seconds=settings.SHUTDOWN_SECONDS
+        )
+        return Obedience.IGNORED if is_late else Obedience.ASKED
 
     @property
     def failure(self) -> str:
@@ -149,7 +166,7 @@ class VmCard:
     @property
     def has_screen(self) -> bool:
         """Whether there may be a picture of its screen."""
-        return self.vm.state in WITH_SCREEN
+        return has_screen(self.vm)
 
     @property
     def words(self) -> str:
@@ -162,6 +179,8 @@ class VmCard:
             return str(words % {"host": host.name})
         if vm.state == VmState.MISSING:
             return str(_("Host %(host)s no longer has it. Ask the staff to look for it.") % {"host": host.name})
+        if vm.state == VmState.CRASHED and not self.has_screen:
+            return str(_("It ended all at once: the guest, or QEMU under it, has crashed. Its disks are untouched. Start it."))
         if vm.state == VmState.CRASHED:
             return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
         if vm.state == VmState.PAUSED and vm.state_reason == "ioerror":
@@ -172,7 +191,18 @@ class VmCard:
             return str(
                 _("Its watchdog stopped it, because the guest hung. Look at the screen, then resume or reset it.")
             )
-        return ""
+        return self._shutdown_words
+
+    @property
+    def _shutdown_words(self) -> str:
+        if self.shutdown is not Obedience.IGNORED:
+            return ""
+        return str(
+            _(
+                "Its guest was asked to shut down and still runs. Look at its screen: it may wait for an answer, or "
+                "not listen. Ask it again, or stop it, which pulls the plug."
+            )
+        )
 
     @cached_property
     def domain(self) -> Domain | None:

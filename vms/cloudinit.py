@@ -17,6 +17,10 @@ from accounts.ssh_keys import NoSshKey, ssh_key_parse
 from common.errors import Invalid
 
 MAX_KEYS = 50
+MAX_VALUES = 100_000
+"""In a text, each counted as often as it is named by an alias: without that, a few lines grow beyond every memory."""
+_NO_YAML = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+"""What PyYAML lets through where a value is not what its tag says."""
 _CONFIG, _SCRIPT = "#cloud-config", "#!"
 
 
@@ -85,7 +89,10 @@ def _joined(config: dict[str, Any], own: str) -> str:
         merged = {**config, **theirs}
         if isinstance(keys, list) and "ssh_authorized_keys" in config:
             merged["ssh_authorized_keys"] = list(dict.fromkeys([*config["ssh_authorized_keys"], *map(str, keys)]))
-        return _dump(merged)
+        try:
+            return _dump(merged)
+        except ValueError:
+            raise InvalidSeed("user_data", _("It holds a number that is too long.")) from None
     if own.startswith(_SCRIPT):
         parts = MIMEMultipart()
         parts.attach(MIMEText(_dump(config), "cloud-config"))
@@ -96,16 +103,30 @@ def _joined(config: dict[str, Any], own: str) -> str:
 
 def _mapping(field: str, text: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is not None and _values(node, {}) > MAX_VALUES:
+            raise InvalidSeed(field, _("Its aliases (*name) repeat too much. Write fewer of them."))
+        found = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = _(" (line %(line)d)") % {"line": mark.line + 1} if mark else ""
         raise InvalidSeed(field, _("This is no valid YAML%(where)s.") % {"where": where}) from None
-    except (RecursionError, ValueError):
+    except _NO_YAML:
         raise InvalidSeed(field, _("This is no valid YAML.")) from None
     if not isinstance(found, dict):
         raise InvalidSeed(field, _("This has to be a YAML mapping: lines of “name: value”."))
     return found
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node comes to, with each alias written out. One that holds itself has no end."""
+    if id(node) not in known:
+        known[id(node)] = MAX_VALUES + 1
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _dump(config: dict[str, Any]) -> str:

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from django.core.cache import cache
 from django.utils.translation import gettext_lazy as _
+from eve_agent.wire.domain import DomainState
 
 from hypervisors.client import AgentClient
 from hypervisors.models import HypervisorState
 from hypervisors.screenshots import screenshot_png
 
 from .errors import NoPicture, VmHostAway
+from .facts import domain_of
 from .models import Vm, VmState
 
 FRESH_SECONDS = 2
@@ -41,6 +43,14 @@ LastPictures = Callable[[Sequence[Vm]], Mapping[UUID, KeptPicture]]
 _last_pictures: list[LastPictures] = []
 
 
+def has_screen(vm: Vm) -> bool:
+    """Whether there may be a picture of its screen. One that crashed has none where its QEMU is gone, too."""
+    if vm.state != VmState.CRASHED:
+        return vm.state in WITH_SCREEN
+    domain = domain_of(vm.facts)
+    return domain is None or domain.state is not DomainState.OFF
+
+
 def register_last_pictures(find: LastPictures) -> LastPictures:
     """For the app above that keeps pictures: `find` tells the last one of each of these VMs that has any, with one query."""
     _last_pictures.append(find)
@@ -49,7 +59,7 @@ def register_last_pictures(find: LastPictures) -> LastPictures:
 
 def last_pictures(vms: Sequence[Vm]) -> dict[UUID, KeptPicture]:
     """What was seen last of those VMs that have no screen to show just now."""
-    dark = [vm for vm in vms if vm.state not in WITH_SCREEN]
+    dark = [vm for vm in vms if not has_screen(vm)]
     found: dict[UUID, KeptPicture] = {}
     for find in _last_pictures:
         if dark:
@@ -71,7 +81,7 @@ def screen_png(vm: Vm) -> bytes:
     """
     if vm.hypervisor.state != HypervisorState.ONLINE:
         raise VmHostAway(_("Host %(host)s does not answer just now.") % {"host": vm.hypervisor.name})
-    if vm.state not in WITH_SCREEN:
+    if not has_screen(vm):
         raise NoPicture(_("%(name)s is not running, so its screen shows nothing.") % {"name": vm.name}, state=vm.state)
     key = f"vms.screen.{vm.pk}"
     lock = _one_a_vm[hash(vm.pk) % len(_one_a_vm)]

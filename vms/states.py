@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 from django.utils.functional import Promise
@@ -9,6 +10,16 @@ from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 
 from .models import VmState
+
+
+class Obedience(StrEnum):
+    """What a guest that was asked to shut down, and still runs, makes of it."""
+
+    ASKED = "asked"
+    """It has time yet."""
+    IGNORED = "ignored"
+    """It had :data:`settings.SHUTDOWN_SECONDS`."""
+
 
 _STATES: Final = {
     DomainState.RUNNING: VmState.RUNNING,

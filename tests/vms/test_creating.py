@@ -181,6 +181,9 @@ def test_bad_input_is_refused_and_leaves_nothing(cast, host, what):
     assert host.asked == []
 
 
+BOMB = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30))
+"""Nine to the thirtieth power, written out."""
+
 SEEDS = {
     "no key": ({"ssh_keys": ["AAAA"]}, "ssh_keys"),
     "a private key": ({"ssh_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "ssh_keys"),
@@ -191,6 +194,14 @@ SEEDS = {
     "an include": ({"user_data": "#include\nhttp://169.254.169.254/\n"}, "user_data"),
     "too long": ({"user_data": "#cloud-config\na: " + "x" * 60_000}, "user_data"),
     "deep": ({"user_data": "#cloud-config\na: " + "[" * 5000}, "user_data"),
+    "a bomb of merges": ({"user_data": f"#cloud-config\na0: &a0 {{k: v}}\n{BOMB}"}, "user_data"),
+    "a network that is a bomb": ({"network_config": f"a0: &a0 {{k: v}}\n{BOMB}"}, "network_config"),
+    "what holds itself": ({"user_data": "#cloud-config\nssh_authorized_keys: &a [*a]\n"}, "user_data"),
+    "no time": ({"user_data": "#cloud-config\na: !!timestamp soon\n"}, "user_data"),
+    "no number": ({"user_data": "#cloud-config\na: !!int ''\n"}, "user_data"),
+    "neither yes nor no": ({"user_data": "#cloud-config\na: !!bool perhaps\n"}, "user_data"),
+    "an endless number": ({"user_data": "#cloud-config\na: 0x" + "f" * 5000}, "user_data"),
+    "a MiB": ({"user_data": "#cloud-config\n" + "# \n" * 2**18}, "user_data"),
     "a network of words": ({"network_config": "just words"}, "network_config"),
 }
 
@@ -202,6 +213,16 @@ def test_bad_texts_for_the_first_boot_are_named(cast, host, what):
     assert answer.status_code == 400, answer.content
     assert answer.json()["errors"][field]
     assert not Vm.objects.filter(is_made_by_eve=True).exists()
+
+
+def test_aliases_that_end_are_kept(cast, host):
+    image = cloud_image(cast)
+    host.has_image(image.pk)
+    own = "#cloud-config\nbase: &base {owner: root}\nwrite_files:\n- {<<: *base, path: /a}\n- {<<: *base, path: /b}\n"
+    vm_id = ask(cast, least(image=str(image.pk), user_data=own)).json()["id"]
+    work()
+    told = yaml.safe_load(host.seeds[uuid.UUID(vm_id)].user_data)
+    assert told["write_files"] == [{"owner": "root", "path": "/a"}, {"owner": "root", "path": "/b"}]
 
 
 def test_a_script_goes_beside_what_eve_says(cast, host):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 import pytest
+from django.utils import timezone
 from eve_agent.wire.domain import DomainState, StateAction
 from eve_agent.wire.errors import ErrorCode
 
@@ -12,6 +16,7 @@ from operations import handlers
 from operations.claims import operation_claim
 from operations.models import Operation, OperationState
 from operations.worker import operation_run
+from tests.cast import Cast
 from tests.vms.conftest import domain_of_vm
 from vms.inventory import domain_apply
 from vms.models import Vm, VmState
@@ -76,6 +81,47 @@ def test_an_answer_about_another_vm_changes_nothing(cast, agent):
     do(cast)
     assert Vm.objects.get(pk=cast.ottos_vm.pk).state == VmState.RUNNING
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.RUNNING
+
+
+def asked_to_shut_down(cast: Cast, agent: Any, *, seconds_ago: float) -> dict[str, Any]:
+    """What the API says of the state of a machine that runs for long and was asked so long ago."""
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(state_since=timezone.now() - dt.timedelta(days=1))
+    agent.answer = domain_of_vm(cast.acme_vm)
+    do(cast, "shutdown")
+    Operation.objects.update(finished_at=timezone.now() - dt.timedelta(seconds=seconds_ago))
+    state: dict[str, Any] = cast.api(cast.viewer).get(f"/api/v1/vms/{cast.acme_vm.pk}/state").json()
+    return state
+
+
+def test_a_guest_that_was_asked_to_shut_down_has_time(cast, agent, client):
+    assert asked_to_shut_down(cast, agent, seconds_ago=100)["shutdown"] == "asked"
+    client.force_login(cast.owner)
+    page = client.get(f"/vms/{cast.acme_vm.pk}/").content.decode()
+    assert "was asked to shut down; it may take a moment" in page
+    assert 'hx-trigger="every 10s"' in page
+
+
+def test_a_guest_that_ignores_it_is_said_to(cast, agent, client):
+    assert asked_to_shut_down(cast, agent, seconds_ago=130)["shutdown"] == "ignored"
+    client.force_login(cast.owner)
+    page = client.get(f"/vms/{cast.acme_vm.pk}/").content.decode()
+    assert "was asked to shut down and still runs" in page
+    assert "it may take a moment" not in page
+    assert "hx-trigger" not in page.split('id="vm-')[1].split("tabs")[0]
+    assert "was asked to shut down and still runs" in client.get("/vms/").content.decode()
+    assert vm_change_state(vm=cast.acme_vm, action="stop", user=cast.owner).kind == "vm.stop"
+    state = cast.api(cast.owner).get(f"/api/v1/vms/{cast.acme_vm.pk}/state").json()
+    assert state["shutdown"] is None
+
+
+@pytest.mark.parametrize("state", [DomainState.OFF, DomainState.RUNNING])
+def test_a_guest_that_obeyed_is_said_nothing_of(cast, agent, state):
+    """Nor one that was started again since."""
+    asked_to_shut_down(cast, agent, seconds_ago=130)
+    for now in (DomainState.OFF, state):
+        domain_apply(hypervisor_id=cast.hypervisor_here.pk, domain=domain_of_vm(cast.acme_vm, state=now))
+    told = cast.api(cast.owner).get(f"/api/v1/vms/{cast.acme_vm.pk}/state").json()
+    assert (told["state"], told["shutdown"]) == (state.value, None)
 
 
 @pytest.mark.parametrize("how", ["role", "membership", "user"])

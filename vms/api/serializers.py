@@ -11,6 +11,7 @@ from rest_framework import serializers
 from accounts.models import Project, Role
 from vms.models import Firmware, VmState
 from vms.services import NewNic
+from vms.states import Obedience
 
 ACTIONS = [(action.value, action.value) for action in StateAction]
 
@@ -103,6 +104,11 @@ class VmStateSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(source="vm.state_since")
     actions = serializers.ListField(
         child=serializers.ChoiceField(choices=ACTIONS), help_text="What you may do to it in this state."
+    )
+    shutdown = serializers.ChoiceField(
+        choices=[(each.value, each.value) for each in Obedience],
+        allow_null=True,
+        help_text="Of a guest that was asked to shut down and still runs: whether it has time yet, or ignored it.",
     )
     operation = serializers.SerializerMethodField(help_text="Address of the change that is under way, or null.")
 
