@@ -296,6 +296,18 @@ def test_of_one_that_is_off_the_disks_alone(cast: Cast, host: ChangingHost, vm: 
     assert snapshot(cast, vm, "off").with_memory is False
 
 
+def test_a_uefi_machine_is_shut_down_first(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    Vm.objects.filter(pk=vm.pk).update(firmware="uefi")
+    answer = ask(cast, vm, "post", "snapshots", {"name": "before"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+    assert "UEFI" in answer.json()["detail"]
+    page = f"/vms/{vm.pk}/snapshots/"
+    assert "a snapshot holds its disks alone" in cast.pages(cast.owner).get(page).content.decode()
+    Vm.objects.filter(pk=vm.pk).update(state=VmState.OFF)
+    assert snapshot(cast, vm, "off").with_memory is False
+    assert not Snapshot.objects.exclude(name="off").exists()
+
+
 @pytest.mark.parametrize("name", ["", "   ", "two\nlines", "x" * 101])
 def test_a_snapshot_needs_a_name(cast: Cast, vm: Vm, name: str) -> None:
     answer = ask(cast, vm, "post", "snapshots", {"name": name})

@@ -9,7 +9,7 @@ from accounts.models import User
 from common.errors import Invalid
 from operations.models import Operation
 from vms.errors import WrongState
-from vms.models import Snapshot, SnapshotState, Vm, VmState
+from vms.models import Firmware, Snapshot, SnapshotState, Vm, VmState
 from vms.quotas import Amounts
 
 from .changes import change_create, vm_lock, vm_require_no_rescue
@@ -37,6 +37,14 @@ def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
     if vm.state not in (VmState.RUNNING, VmState.PAUSED, VmState.OFF):
         raise WrongState(
             _("A snapshot is made of a machine that runs, is paused or is off. Wait, or stop %(name)s first.")
+            % {"name": vm.name},
+            state=vm.state,
+        )
+    if vm.firmware == Firmware.UEFI and vm.state != VmState.OFF:
+        raise WrongState(
+            _(
+                "%(name)s has UEFI firmware, whose variables no snapshot with memory can hold. Shut it down first: then its disks are kept."
+            )
             % {"name": vm.name},
             state=vm.state,
         )

@@ -22,7 +22,7 @@ from eve_agent.errors import (
 )
 from eve_agent.wire.domain import Domain, DomainState, Graphics, GraphicsKind, StateAction
 from eve_agent.wire.snapshots import SnapshotSpec
-from eve_agent.wire.spec import DomainSpec, ResourcesChange
+from eve_agent.wire.spec import DomainSpec, Firmware, ResourcesChange
 from eve_agent.wire.storage import DiskSpec, DiskStatus
 
 _GOALS = {
@@ -161,13 +161,19 @@ def refuse_snapshot(domain: Domain, wanted: SnapshotSpec, *, has_plugged_vcpus: 
     """Raises DomainOff, DomainRunning: memory needs a guest that runs, disks alone one that does not.
 
     Raises SnapshotRefused for the memory of a guest that was given vCPUs while it runs: QEMU loads a memory before it plugs
-    vCPUs in, so no way would lead back to it.
+    vCPUs in, so no way would lead back to it. And for that of a UEFI guest: its firmware's variables are in a raw file, which no
+    snapshot holds.
     """
     is_off = domain.state is DomainState.OFF
     if wanted.with_memory and is_off:
         raise DomainOff(f"“{domain.name}” is off, so it has no memory to keep; take a snapshot of its disks.")
     if not wanted.with_memory and not is_off:
         raise DomainRunning(f"“{domain.name}” runs; shut it down for a snapshot of its disks, or keep its memory too.")
+    if wanted.with_memory and domain.firmware == Firmware.UEFI:
+        raise SnapshotRefused(
+            f"“{domain.name}” has UEFI firmware, whose variables no snapshot with memory can hold. "
+            "Shut it down for a snapshot of its disks."
+        )
     if wanted.with_memory and has_plugged_vcpus:
         raise SnapshotRefused(
             f"“{domain.name}” was given vCPUs while it runs, and nothing could bring its memory back with them. "
