@@ -179,10 +179,8 @@ class VmCard:
             return str(words % {"host": host.name})
         if vm.state == VmState.MISSING:
             return str(_("Host %(host)s no longer has it. Ask the staff to look for it.") % {"host": host.name})
-        if vm.state == VmState.CRASHED and not self.has_screen:
-            return str(_("It ended all at once: the guest, or QEMU under it, has crashed. Its disks are untouched. Start it."))
         if vm.state == VmState.CRASHED:
-            return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
+            return self._crash_words
         if vm.state == VmState.PAUSED and vm.state_reason == "ioerror":
             return str(
                 _("Its disk could not be written: the storage may be full. It waits. Resume it once there is space.")
@@ -192,6 +190,12 @@ class VmCard:
                 _("Its watchdog stopped it, because the guest hung. Look at the screen, then resume or reset it.")
             )
         return self._shutdown_words
+
+    @property
+    def _crash_words(self) -> str:
+        if self.has_screen:
+            return str(_("The guest has crashed. Its disks are untouched. Look at the screen, then start or reset it."))
+        return str(_("It ended all at once: the guest or its QEMU crashed. Its disks are untouched. Start it again."))
 
     @property
     def _shutdown_words(self) -> str:

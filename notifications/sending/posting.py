@@ -158,6 +158,7 @@ class _Head:
 def _context(ca_file: str) -> ssl.SSLContext:
     """The system's roots, and the administrator's own beside them."""
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
         context.load_verify_locations(ca_file)
     return context

@@ -255,7 +255,6 @@ def it_grows(world: World, page: Page, vm_id: str) -> None:
     answer = world.house.api("PUT", f"/vms/{vm_id}/resources", token=token, json=resources)
     change = over(world, answer.json()["operation"])
     if change["state"] == "failed":
-        print(f"QEMU ended: {change['error']}")
         page.goto(f"{world.house.url}/vms/{vm_id}/")
         expect(page.locator(".phead .st")).to_have_text("Crashed", timeout=OPERATION_MS)
         expect(page.get_by_text("It ended all at once")).to_be_visible()

@@ -9,11 +9,12 @@ import uuid
 import pytest
 from django.utils import timezone
 from eve_agent.wire import codec
-from eve_agent.wire.domain import Graphics, GraphicsKind
+from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind
 
 from accounts.services import audit_record
 from common.problems import problem
 from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.signals import domain_seen
 from operations.claims import operation_claim, operation_end
 from operations.models import Operation
 from tests.factories import make_vm
@@ -81,6 +82,16 @@ def test_every_state_can_be_shown_everywhere(cast, state, part):
         assert ('name="action"' in html) == (
             part == "owner" and state not in (VmState.UNKNOWN, VmState.MISSING, VmState.CREATING)
         )
+
+
+@pytest.mark.parametrize(("state", "has_screen"), [(DomainState.OFF, False), (DomainState.CRASHED, True)])
+def test_a_machine_whose_qemu_crashed_has_no_screen_to_look_at(cast, state, has_screen):
+    domain = domain_of_vm(cast.acme_vm, state=state, reason="crashed")
+    domain_seen.send(sender=None, hypervisor_id=cast.hypervisor_here.pk, domain=domain)
+    html = page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/")
+    assert ("data-screen=" in html) == has_screen
+    assert ("It ended all at once" in words(html)) != has_screen
+    assert ("Look at the screen" in words(html)) == has_screen
 
 
 def test_trouble_comes_first_and_is_counted(cast):
