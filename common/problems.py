@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -94,6 +96,13 @@ def _not_found() -> dict[str, Any]:
     )
 
 
+_TITLES: Final[dict[type[exceptions.APIException], Promise]] = {
+    exceptions.MethodNotAllowed: _lazy("That cannot be done at this address"),
+    exceptions.UnsupportedMediaType: _lazy("Not in a format that is understood"),
+}
+"""Where the framework's own words have a gap for what was asked."""
+
+
 def _of_api_error(error: exceptions.APIException) -> dict[str, Any]:
     if isinstance(error, exceptions.NotFound):
         return _not_found()
@@ -109,7 +118,7 @@ def _of_api_error(error: exceptions.APIException) -> dict[str, Any]:
     return problem(
         status_code=error.status_code,
         code=codes if isinstance(codes, str) else "error",
-        title=str(error.default_detail),
+        title=str(_TITLES.get(type(error), error.default_detail)),
         detail=_first_text(error.detail),
     )
 

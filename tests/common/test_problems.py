@@ -38,6 +38,7 @@ def test_shape(error: Exception, status: int, code: str) -> None:
     assert answer.status_code == answer.data["status"] == status
     assert answer.data["code"] == code
     assert answer.data["type"] == f"/problems/{code}"
+    assert "{" not in answer.data["title"]
     assert answer.data["title"]
     assert answer.data["detail"]
 

@@ -109,6 +109,18 @@ def test_power_from_the_console_page(world: World, browse: Browse, picture: Pict
     world.guest_wrote("after-the-power-cycle", seconds=60)
 
 
+def test_a_start_from_the_serial_line(world: World, browse: Browse) -> None:
+    page, token = browse(OSCAR), world.house.token(OSCAR)
+    world.house.api("PATCH", f"/vms/{world.vm_id}/state", token=token, json={"action": "stop"})
+    world.house.wait_state(world.vm_id, "off", token)
+    page.goto(f"{world.console_url}serial/")
+    expect(page.locator("#card")).to_contain_text("serial line opens here", timeout=15_000)
+    page.locator('#card [data-do="start"]').click()
+    expect(page.locator("body")).to_have_attribute("data-phase", "connected", timeout=60_000)
+    world.house.wait_state(world.vm_id, "running", token)
+    world.guest_wrote(":~#", seconds=60)
+
+
 def test_ctrl_alt_del_reaches_the_guest(world: World, browse: Browse) -> None:
     viewer, page = browse(VERA), browse(OSCAR)
     viewer.goto(world.console_url)

@@ -119,6 +119,14 @@ def test_a_host_shows_its_facts(cast):
         assert fact in text
 
 
+def test_the_head_of_a_hosts_page_is_a_part_of_its_own(cast):
+    address = f"/manage/hypervisors/{cast.hypervisor_here.pk}/"
+    whole, head = page(cast, cast.staff_here, address), page(cast, cast.staff_here, f"{address}?part=head")
+    assert f'data-part="{address}?part=head"' in whole
+    assert head.strip().startswith('<div class="phead" id="host-head" data-live="hosts"')
+    assert "<h2" not in head
+
+
 def test_a_host_that_was_never_seen_or_reports_nonsense_has_a_page_too(cast):
     for nonsense in ({}, {"host_name": 3}, {"cpu": []}):
         Hypervisor.objects.update(facts=nonsense, state=HypervisorState.NEW)

@@ -99,7 +99,8 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
             .order_by("-at", "id")[:EVENTS]
         ),
     }
-    return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
+    templates = {"1": "manage/parts/host.html", "head": "manage/parts/host_head.html"}
+    return render(request, templates.get(request.GET.get("part", ""), "manage/hypervisor.html"), context)
 
 
 @staff_required

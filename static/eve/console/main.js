@@ -1,13 +1,13 @@
 // The console page's composition root: events of the page, of noVNC, of Eve go to the session; its effects are carried out here.
 
 import { isAtHome, pointHome } from "../address.js";
-import { ask } from "../eve.js";
-import { changeState, keepPicture, Refused, sessionOf, stateOf, ticket } from "./api.js";
+import "../eve.js";
+import { keepPicture, Refused, sessionOf, stateOf, ticket } from "./api.js";
 import { Dictation } from "./dictation.js";
 import { Discs } from "./discs.js";
 import { combination } from "./keys.js";
-import { carryOut } from "./operation.js";
 import { savePicture } from "./picture.js";
+import { Power } from "./power.js";
 import { Screen } from "./screen.js";
 import { ConsoleSession } from "./session.js";
 import { Typing } from "./typing.js";
@@ -39,7 +39,7 @@ const watch = new Watch({
   ask: () => stateOf(page.stateUrl),
   tell: (state) => {
     dispatch({ type: "vm", state });
-    view.showState(state, doing);
+    view.showState(state, power.doing);
   },
   viewers: () => viewers?.refresh(),
 });
@@ -59,7 +59,7 @@ const dictation = page.typingUrl && mayControl
 
 if (page.discUrl) new Discs({ url: page.discUrl, tell: (...words) => view.tell(...words) });
 
-let doing = "";
+const power = new Power({ url: page.stateUrl, name, session, view, watch, dispatch });
 let waitTimer = 0;
 
 // ------------------------------------------------------------------------------------------------ events and effects
@@ -69,7 +69,7 @@ function dispatch(event) {
   const before = session.phase;
   const effects = session.dispatch(event);
   for (const effect of effects) carry(effect);
-  watch.isEager = Boolean(doing) || session.phase === "off" || session.phase === "waiting";
+  watch.isEager = Boolean(power.doing) || session.phase === "off" || session.phase === "waiting";
   watch.isPaused = session.phase === "ended" && session.cause.clear;
   if (effects.length || before !== session.phase) shown(before);
 }
@@ -152,28 +152,6 @@ function failure(error, turn) {
 }
 
 // ------------------------------------------------------------------------------------------------ the bar
-
-async function power(action) {
-  if (doing) return;
-  if (action === "reset" || action === "stop") {
-    const yes = await ask({
-      title: word(`ask-${action}`, { name }),
-      text: word(`ask-${action}-text`),
-      verb: word(`ask-${action}-verb`, { name }),
-      keep: word("ask-keep"),
-    });
-    if (!yes || doing) return;
-  }
-  doing = action;
-  watch.isEager = true;
-  view.showState(session.vmState, doing);
-  const { ok, detail, isUnknown } = await carryOut(() => changeState(page.stateUrl, action));
-  doing = "";
-  view.tell(ok ? `done-${action}` : isUnknown ? "failed-unknown" : "failed", {}, detail);
-  await watch.now();
-  view.showState(session.vmState);
-  dispatch({ type: "vm", state: session.vmState });
-}
 
 async function picture(button, make, told) {
   button.disabled = true;
@@ -263,7 +241,7 @@ function releaseHeld() {
 const DO = {
   retry: () => dispatch({ type: "retry" }),
   reload: () => location.reload(),
-  start: () => power("start"),
+  start: () => power.run("start"),
   "ctrl-alt-del": () => {
     screen.ctrlAltDel();
     if (document.activeElement !== field) screen.focus();
@@ -289,7 +267,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do], [data-power], [data-press], [data-hold], [data-quality]");
   if (!button || button.disabled) return;
   const { do: what, power: action, press, hold: held, quality } = button.dataset;
-  if (action) power(action);
+  if (action) power.run(action);
   else if (press) {
     screen.press(combination(press));
     releaseHeld();

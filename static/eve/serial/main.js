@@ -3,6 +3,7 @@
 import { isAtHome, pointHome } from "../address.js";
 import "../eve.js";
 import { Refused, sessionOf, stateOf, ticket } from "../console/api.js";
+import { Power } from "../console/power.js";
 import { ConsoleSession } from "../console/session.js";
 import { View } from "../console/view.js";
 import { Viewers } from "../console/viewers.js";
@@ -38,10 +39,11 @@ const watch = new Watch({
   ask: () => stateOf(page.stateUrl),
   tell: (state) => {
     dispatch({ type: "vm", state });
-    view.showState(state);
+    view.showState(state, power.doing);
   },
   viewers: () => viewers.refresh(),
 });
+const power = new Power({ url: page.stateUrl, name: page.vmName, session, view, watch, dispatch });
 let waitTimer = 0;
 
 function dispatch(event) {
@@ -49,7 +51,7 @@ function dispatch(event) {
   const before = session.phase;
   const effects = session.dispatch(event);
   for (const effect of effects) carry(effect);
-  watch.isEager = session.phase === "off" || session.phase === "waiting";
+  watch.isEager = Boolean(power.doing) || session.phase === "off" || session.phase === "waiting";
   watch.isPaused = session.phase === "ended" && session.cause.clear;
   if (effects.length || before !== session.phase) shown(before);
 }
@@ -131,6 +133,7 @@ const DO = {
   retry: () => dispatch({ type: "retry" }),
   force: () => dispatch({ type: "force" }),
   reload: () => location.reload(),
+  start: () => power.run("start"),
   "full-screen": fullScreen,
   // A serial line carries no window size: a shell in the guest has to be told.
   size: () => {
