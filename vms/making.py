@@ -18,6 +18,7 @@ from .errors import VmNotFound
 from .imaging import image_ensure
 from .inventory import domain_apply
 from .models import FirstBoot, Lifecycle, Vm
+from .power import require_still_allowed
 from .services.creating import KIND
 from .services.deleting import vm_gone
 
@@ -38,8 +39,9 @@ def vm_unmake(run: OperationRun) -> None:
 
 @register(KIND, is_idempotent=True, undo=vm_unmake, can_cancel=True)
 def vm_make(run: OperationRun) -> None:
-    """Makes one. Raises what the agent's client raises, ImageNotReady, VmNotFound."""
+    """Makes one. Raises what the agent's client raises, ImageNotReady, VmNotFound, ActionNotAllowed."""
     vm = vm_found(run)
+    require_still_allowed(run.operation, vm)
     with AgentClient(vm.hypervisor) as agent:
         _make_disks(run, vm, agent)
         vm_finish(run, vm, agent)

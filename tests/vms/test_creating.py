@@ -12,7 +12,7 @@ import yaml
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import AuditEvent, Project
+from accounts.models import AuditEvent, Project, User
 from hypervisors.errors import HostAway
 from hypervisors.models import HypervisorState
 from operations.claims import operation_claim
@@ -432,6 +432,16 @@ def test_cancelled_on_the_way_it_is_gone(cast, host):
     vm_id = ask(cast, least()).json()["id"]
     host.before = cancel
     assert work().state == OperationState.CANCELLED
+    assert not Vm.objects.filter(pk=vm_id).exists()
+    assert host.is_empty
+
+
+def test_for_who_was_disabled_meanwhile_nothing_is_made(cast, host):
+    vm_id = ask(cast, least()).json()["id"]
+    User.objects.filter(pk=cast.owner.pk).update(is_active=False)
+    operation = work()
+    assert (operation.state, operation.error["code"]) == (OperationState.FAILED, "not_allowed")
+    assert "disk_make" not in host.asked
     assert not Vm.objects.filter(pk=vm_id).exists()
     assert host.is_empty
 
