@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
@@ -34,6 +34,10 @@ from .guests import guests_refresh
 from .images import images_at_sites_of
 from .models import Disk, Image, Vm
 from .selectors import vms_managed_by
+
+_TARGETS: Final[dict[str, type[Vm | Disk | Image]]] = {
+    str(model._meta.model_name): model for model in (Vm, Disk, Image)
+}
 
 
 @receiver(inventory_seen)
@@ -80,12 +84,14 @@ def on_hypervisor_moved(*, site_id: UUID, old_site_id: UUID, **_: Any) -> None:
 
 @receiver(operation_changed)
 def on_operation_changed(*, operation: Operation, **_: Any) -> None:
-    """An operation of a VM moved: its pages show it."""
-    if operation.target_type != Vm._meta.model_name:
+    """An operation of a VM, a disk or an image moved: pages show it."""
+    target = _TARGETS.get(operation.target_type)
+    if target is None:
         return
-    if operation.finished_at is not None:
+    if target is Vm and operation.finished_at is not None:
         inventory.differences_refresh(operation.target_id)
-    site_id = Vm.objects.filter(pk=operation.target_id).values_list("hypervisor__site_id", flat=True).first()
+    site = "site_id" if target is Image else "hypervisor__site_id"
+    site_id = target._default_manager.filter(pk=operation.target_id).values_list(site, flat=True).first()
     message = {
         "type": "operation",
         "id": str(operation.pk),

@@ -26,9 +26,12 @@ from accounts.signals import access_revoked
 from hypervisors.models import HypervisorState
 from hypervisors.services import hypervisor_update
 from hypervisors.signals import domain_seen, hypervisor_state_changed
+from operations.models import Operation
+from operations.signals import operation_changed
 from tests.factories import make_member
 from tests.vms.conftest import domain_of_vm, make_domain
 from vms import consumers, live
+from vms.models import Image
 from vms.routing import websocket_urlpatterns
 from vms.services import vm_change_state
 
@@ -192,6 +195,23 @@ async def test_operations_hosts_and_drift_are_heard_by_whom_they_concern(cast):
     assert await heard(staff) == [{"type": "host", "id": str(cast.hypervisor_here.pk), "state": "online"}]
     assert await heard(member) == []
     assert await heard(other) == []
+
+
+async def test_operations_of_images_are_heard_at_their_site_and_in_their_project(cast):
+    sockets = [(await listen(user))[0] for user in (cast.viewer, cast.staff_here, cast.staff_there, cast.outsider)]
+    image = await Image.objects.acreate(name="Debian 12", site=cast.here, project=cast.acme)
+    operation = Operation(
+        kind="image.fetch", target_type="image", target_id=image.pk, project=cast.acme, state="running"
+    )
+    await database_sync_to_async(operation_changed.send)(sender=Operation, operation=operation)
+    told = {
+        "type": "operation",
+        "id": str(operation.pk),
+        "kind": "image.fetch",
+        "state": "running",
+        "target": str(image.pk),
+    }
+    assert [await heard(socket) for socket in sockets] == [[told], [told], [], []]
 
 
 async def test_a_host_that_moves_is_heard_by_the_staff_of_both_sites(cast):
