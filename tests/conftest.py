@@ -56,6 +56,14 @@ def fresh_channel_layer() -> Iterator[None]:
     channel_layers.backends.clear()
 
 
+@pytest.fixture(autouse=True)
+def fresh_cache() -> None:
+    """Counts of earlier tests, which all come from one address, are no test's matter."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """DATABASE_URL of a throw-away PostgreSQL."""

@@ -247,7 +247,9 @@ async def test_without_its_agent_its_address_is_known_by_its_lease(guest: Guest)
         while (told := await guest.driver.guest_info(guest.domain.uuid)).has_agent:  # noqa: ASYNC110  (as above)
             await asyncio.sleep(0.5)
 
-    assert [(found.mac, found.source) for found in told.addresses] == [(MAC, AddressSource.LEASE)]
+    assert {(found.mac, found.source) for found in told.addresses} == {
+        (MAC, AddressSource.LEASE)
+    }  # it may have asked twice
 
 
 async def test_it_is_asked_to_shut_down_at_last(guest: Guest):
