@@ -59,11 +59,6 @@ def behind_a_proxy(settings: SettingsWrapper) -> None:
     settings.PUBLIC_URL, settings.ALLOWED_ORIGINS, settings.TRUSTED_PROXIES = PAGE, [PAGE], ["10.0.0.0/24"]
 
 
-@pytest.fixture(autouse=True)
-def fresh_cache() -> None:
-    cache.clear()
-
-
 def page_codes(page: str = PAGE, **changes: Any) -> list[str]:
     found = page_findings(dataclasses.replace(GOOD, **changes), page=page, names_peer=True)
     return [seen.code for seen in found]

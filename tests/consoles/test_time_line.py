@@ -9,7 +9,6 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 from eve_agent.wire.domain import DomainState
 from PIL import Image
@@ -31,11 +30,6 @@ from vms.services import vm_forget, vm_move
 
 CREW = ["owner", "operator", "staff_here", "staff_everywhere", "superuser"]
 STRANGERS = ["outsider", "staff_there"]
-
-
-@pytest.fixture(autouse=True)
-def _no_old_pictures() -> None:
-    cache.clear()
 
 
 @pytest.fixture

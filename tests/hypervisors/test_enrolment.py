@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -24,11 +23,6 @@ from hypervisors.services import ca_ensure, certificate_revoke, enrolment_line, 
 from hypervisors.signals import hypervisor_removed, hypervisor_state_changed
 from hypervisors.tls import agent_tls
 from tests.hypervisors.test_pki import request as signing_request
-
-
-@pytest.fixture(autouse=True)
-def _no_throttle():
-    cache.clear()
 
 
 def wish(token: str, **changes: Any) -> dict[str, Any]:

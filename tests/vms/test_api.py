@@ -7,7 +7,6 @@ import time
 import uuid
 
 import pytest
-from django.core.cache import cache
 from eve_agent.wire import codec
 
 from accounts.models import AuditEvent, AuditOutcome
@@ -30,11 +29,6 @@ SEES = {
     "superuser": {"acme-web", "otto-mail"},
 }
 OPERATES = {"owner", "operator", "staff_here", "staff_everywhere", "superuser"}
-
-
-@pytest.fixture(autouse=True)
-def _no_old_pictures():
-    cache.clear()
 
 
 @pytest.mark.parametrize("part", SEES)

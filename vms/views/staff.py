@@ -78,6 +78,8 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
     host = host_for(user, hypervisor_id)
     if host is None:
         raise Http404
+    if request.GET.get("part") == "head":
+        return render(request, "manage/parts/host_head.html", {"host": host})
     vms = (
         vms_managed_by(user)
         .filter(hypervisor=host.row)
@@ -99,8 +101,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
             .order_by("-at", "id")[:EVENTS]
         ),
     }
-    templates = {"1": "manage/parts/host.html", "head": "manage/parts/host_head.html"}
-    return render(request, templates.get(request.GET.get("part", ""), "manage/hypervisor.html"), context)
+    return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
 
 
 @staff_required
