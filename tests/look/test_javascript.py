@@ -15,6 +15,7 @@ from eve_agent.wire.close import RETRYABLE, CloseCode
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CONSOLE = ROOT / "static" / "eve" / "console"
+SERIAL = ROOT / "static" / "eve" / "serial"
 
 
 def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -67,7 +68,7 @@ def test_every_cause_and_phase_has_a_message(causes):
 
 def test_every_word_of_the_scripts_is_in_the_page():
     page = set(re.findall(r'data-word="([\w-]+)"', (ROOT / "templates/consoles/words.html").read_text()))
-    scripts = "".join(path.read_text() for path in CONSOLE.glob("*.js"))
+    scripts = "".join(path.read_text() for folder in (CONSOLE, SERIAL) for path in folder.glob("*.js"))
     said = set(re.findall(r'(?:word|tell)\("([\w-]+)"', scripts))
     assert said <= page
     actions = ("start", "resume", "shutdown", "reboot", "suspend", "reset", "stop")
@@ -77,6 +78,7 @@ def test_every_word_of_the_scripts_is_in_the_page():
 def test_scripts_never_write_html_or_read_addresses_from_the_page():
     for path in [
         *CONSOLE.glob("*.js"),
+        *SERIAL.glob("*.js"),
         ROOT / "static/eve/eve.js",
         ROOT / "static/eve/address.js",
         ROOT / "static/eve/theme.js",

@@ -1,6 +1,7 @@
 // “Type text”: the host types it (virDomainSendKey), or this page presses the keys itself; either way paced, shown and stoppable.
 
 import { cancelTyping, keyboardOf, Refused, typeText, typingOf } from "./api.js";
+import { remember, remembered } from "./memory.js";
 import { word } from "./words.js";
 
 const ASK_EVERY_MS = 400;
@@ -26,7 +27,7 @@ export class Dictation {
     this.layout = document.getElementById("type-layout");
     this.error = document.getElementById("type-error");
     this.bar = document.getElementById("typing-bar");
-    this.layout.value = remembered() ?? this.layout.value;
+    this.layout.value = remembered("layout") ?? this.layout.value;
     this.dialog.querySelector("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#begin();
@@ -53,7 +54,7 @@ export class Dictation {
     const begin = this.dialog.querySelector("[data-begin]");
     begin.disabled = true;
     const layout = this.layout.value;
-    remember(layout);
+    remember("layout", layout);
     try {
       if (this.#way === "host") await this.#byHost(this.text.value, layout);
       else await this.#byScreen(this.text.value, layout);
@@ -143,20 +144,4 @@ function pause(ms) {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
-}
-
-function remember(layout) {
-  try {
-    localStorage.setItem("eve-console-layout", layout);
-  } catch {
-    // Storage may be forbidden; the choice then holds for this page.
-  }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem("eve-console-layout");
-  } catch {
-    return null;
-  }
 }

@@ -17,14 +17,14 @@ export class Screen {
    * @param {HTMLElement} target where the picture goes
    * @param {HTMLCanvasElement} ghost where the last picture stays, dimmed
    * @param {string} library the address of noVNC's core/rfb.js
+   * @param {string} label what it is called
    * @param {(event: object) => void} tell gets host, screen and closed, each with its turn
+   * @param {() => void} lowerQuality is called when it does not keep up
    */
-  constructor({ target, ghost, library, tell }) {
-    this.target = target;
-    this.ghost = ghost;
-    this.library = library;
-    this.tell = tell;
-    this.label = "";
+  constructor({ target, ghost, library, label, tell, lowerQuality }) {
+    Object.assign(this, { target, ghost, library, label, tell, lowerQuality });
+    // What is down in the guest is let go when the screen loses the focus, or a key would stay down there for good.
+    target.addEventListener("focusout", () => this.#releaseKeys());
   }
 
   get canvas() {
@@ -168,11 +168,10 @@ export class Screen {
   /** Gives the keyboard back to the page. */
   blur() {
     this.#rfb?.blur();
-    this.releaseKeys();
   }
 
   /** Lets go of every key that the guest was told is down. */
-  releaseKeys() {
+  #releaseKeys() {
     // noVNC releases its keys when the window loses focus; losing the canvas's focus is no different to the guest.
     window.dispatchEvent(new Event("blur"));
   }

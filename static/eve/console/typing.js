@@ -22,13 +22,17 @@ export class Typing {
     button.closest(".vkeys").addEventListener("mousedown", (event) => {
       if (event.target.closest("button")) event.preventDefault();
     });
-    button.addEventListener("click", () => (document.activeElement === field ? field.blur() : this.#focus()));
     field.addEventListener("focus", () => button.setAttribute("aria-pressed", "true"));
     field.addEventListener("blur", () => button.setAttribute("aria-pressed", "false"));
     field.addEventListener("input", () => this.#typed());
   }
 
-  #focus() {
+  /** Brings the keyboard up, or puts it away. */
+  toggle() {
+    if (document.activeElement === this.field) {
+      this.field.blur();
+      return;
+    }
     this.#reset();
     this.field.focus({ preventScroll: true });
   }

@@ -18,12 +18,8 @@ export class Line {
    * @param {(event: object) => void} tell gets host, screen and closed, each with its turn
    */
   constructor({ target, library, fitting, again, tell }) {
-    this.target = target;
-    this.library = library;
-    this.fitting = fitting;
-    this.again = again;
-    this.tell = tell;
-    this.viewOnly = false;
+    Object.assign(this, { target, library, fitting, again, tell });
+    this.viewOnly = true;
     this.hasShown = false;
   }
 
@@ -116,5 +112,10 @@ export class Line {
 
   focus() {
     this.#terminal?.focus();
+  }
+
+  /** Gives the keyboard back to the page. */
+  blur() {
+    this.#terminal?.blur();
   }
 }
