@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from . import health
+from .schema import SchemaView
 
 api: list[URLPattern | URLResolver] = [
     path("", include("accounts.api.urls")),
@@ -15,7 +16,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("vms.api.urls")),
     path("", include("consoles.api.urls")),
     path("", include("notifications.api.urls")),
-    path("schema", SpectacularAPIView.as_view(), name="api-schema"),
+    path("schema", SchemaView.as_view(), name="api-schema"),
 ]
 
 urlpatterns = [
