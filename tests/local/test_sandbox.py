@@ -102,13 +102,9 @@ def test_variants_boot(guests: LibvirtSandbox, variant: dict[str, Any]):
     assert guests.virsh("domstate", uuid) == "running"
 
 
-def test_a_command_beside_a_guest_that_fails_is_shown_with_its_complaint(guests: LibvirtSandbox):
-    guests.start_demo("beside", wait=False)
-
+def test_a_command_beside_guests_that_fails_is_shown_with_its_complaint(guests: LibvirtSandbox):
     with pytest.raises(RuntimeError, match="ended with 3: no display here"):
-        guests.run_beside(
-            "beside", [sys.executable, "-c", "import sys; sys.stderr.write('no display here'); sys.exit(3)"]
-        )
+        guests.run_beside([sys.executable, "-c", "import sys; sys.stderr.write('no display here'); sys.exit(3)"])
 
 
 def test_the_machines_own_libvirt_is_not_reached(guests: LibvirtSandbox):

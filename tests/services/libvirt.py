@@ -161,12 +161,9 @@ class LibvirtSandbox:
                     return int(path.parent.name)
         raise LookupError("The libvirt sandbox has ended.")
 
-    def run_beside(self, name: str, command: list[str], *, data: bytes = b"") -> bytes:
-        """What a command prints that runs on the network of the guest's QEMU, which is the sandbox's own.
-
-        Raises RuntimeError with what it complained of.
-        """
-        nsenter = [*as_root(), "nsenter", "--net", "--target", str(self.qemu_pid(name))]
+    def run_beside(self, command: list[str], *, data: bytes = b"") -> bytes:
+        """What a command prints that runs as root on the sandbox's network. Raises RuntimeError with what it complained of."""
+        nsenter = [*as_root(), "nsenter", "--net", "--target", str(self.init_pid)]
         done = subprocess.run([*nsenter, *command], input=data, capture_output=True, check=False, timeout=30)
         if done.returncode != 0:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")

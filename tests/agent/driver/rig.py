@@ -14,6 +14,7 @@ from eve_agent.driver.base import Driver
 from eve_agent.driver.fake import VNC, FakeDriver
 from eve_agent.driver.libvirt import LibvirtDriver
 from eve_agent.errors import DomainOff
+from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind, StateAction
 from eve_agent.wire.events import Event, EventKind
 
@@ -33,6 +34,8 @@ REAL_GRAPHICS = {
     "spice": (domain_xml.Graphics(kind="spice"),),
     "spice-and-vnc": (domain_xml.Graphics(kind="spice"), domain_xml.Graphics()),
 }
+BOOT_SECONDS = 90.0
+"""Of a demo guest, emulated, on a machine that has other things to do."""
 
 
 class EventLog:
@@ -197,19 +200,46 @@ async def receive(display: socket.socket, size: int) -> bytes:
     return data
 
 
-async def receive_until(line: socket.socket, wanted: bytes) -> bytes:
-    """What came until it held `wanted`; with nothing wanted, until the end. Raises TimeoutError after 10 seconds, EOFError at the end."""
+async def receive_until(line: socket.socket, wanted: bytes, *, seconds: float = 10.0) -> bytes:
+    """What came until it held `wanted`; with nothing wanted, until the end. Raises TimeoutError, EOFError, each with what came."""
     loop = asyncio.get_running_loop()
     data = b""
-    async with asyncio.timeout(10):
-        while not wanted or wanted not in data:
-            chunk = await loop.sock_recv(line, 4096)
-            if not chunk:
-                if not wanted:
-                    return data
-                raise EOFError(f"{data!r} and no more")
-            data += chunk
+    try:
+        async with asyncio.timeout(seconds):
+            while not wanted or wanted not in data:
+                chunk = await loop.sock_recv(line, 4096)
+                if not chunk:
+                    if not wanted:
+                        return data
+                    raise EOFError(f"{data!r} and no more")
+                data += chunk
+    except TimeoutError:
+        raise TimeoutError(f"{data!r} and no more within {seconds:.0f} s") from None
     return data
+
+
+async def prompt(rig: LibvirtRig, domain_uuid: uuid.UUID) -> socket.socket:
+    """A demo guest's serial line, once a shell waits there. Raises TimeoutError."""
+    line = await rig.driver.open_console(domain_uuid, ConsoleKind.SERIAL)
+    loop = asyncio.get_running_loop()
+    seen = b""
+    async with asyncio.timeout(BOOT_SECONDS):
+        while b":~#" not in seen:
+            with contextlib.suppress(TimeoutError):  # a prompt that was there before is shown again
+                async with asyncio.timeout(1):
+                    await loop.sock_sendall(line, b"\n")
+                    seen += await loop.sock_recv(line, 4096)
+    return line
+
+
+async def do(rig: LibvirtRig, domain_uuid: uuid.UUID, command: bytes, *, until: bytes) -> None:
+    """Has a demo guest's shell do that, once it has booted, and waits for `until` on its line. Raises TimeoutError, EOFError.
+
+    A line that is closed at once may take the command with it.
+    """
+    with await prompt(rig, domain_uuid) as line:
+        await asyncio.get_running_loop().sock_sendall(line, command)
+        await receive_until(line, until, seconds=BOOT_SECONDS)
 
 
 async def rfb_handshake(display: socket.socket) -> bytes:

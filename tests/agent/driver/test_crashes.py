@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-import socket
 
 import pytest
 from eve_agent.errors import ActionRefused, DomainNotFound
-from eve_agent.wire.console import ConsoleKind
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 from eve_agent.wire.spec import DomainDelete
 
 from tests.agent.driver.making import MIB, Shop
-from tests.agent.driver.rig import EventLog, FakeRig, LibvirtRig
+from tests.agent.driver.rig import EventLog, FakeRig, LibvirtRig, do, prompt
 
 PANIC = b"echo c > /proc/sysrq-trigger\n"
 BITE = (
@@ -22,7 +19,6 @@ BITE = (
     rb"printf '\004\000' | dd of=config bs=2 seek=48; printf '\002' | dd of=config bs=1 seek=104" + b"\n"
 )
 """Sets the watchdog's clock to a microsecond and lets it run: it bites within seconds, and nobody feeds it."""
-BOOT_SECONDS = 90.0
 
 
 @pytest.fixture
@@ -38,26 +34,6 @@ async def machine(libvirt_rig: LibvirtRig) -> Domain:
     return made
 
 
-async def prompt(rig: LibvirtRig, machine: Domain) -> socket.socket:
-    """Its serial line, once a shell waits there."""
-    line = await rig.driver.open_console(machine.uuid, ConsoleKind.SERIAL)
-    loop = asyncio.get_running_loop()
-    seen = b""
-    async with asyncio.timeout(BOOT_SECONDS):
-        while b":~#" not in seen:
-            with contextlib.suppress(TimeoutError):  # a prompt that was there before is shown again
-                async with asyncio.timeout(1):
-                    await loop.sock_sendall(line, b"\n")
-                    seen += await loop.sock_recv(line, 4096)
-    return line
-
-
-async def do(rig: LibvirtRig, machine: Domain, command: bytes) -> None:
-    """Has its shell do that, once it has booted."""
-    with await prompt(rig, machine) as line:
-        await asyncio.get_running_loop().sock_sendall(line, command)
-
-
 async def power(rig: LibvirtRig | FakeRig, machine: Domain, action: StateAction) -> DomainState:
     return (await rig.driver.change_state(machine.uuid, action)).state
 
@@ -68,7 +44,7 @@ async def test_what_panics_is_kept_as_it_was_until_somebody_starts_resets_or_sto
 ):
     rig = libvirt_rig
     assert await power(rig, machine, StateAction.START) is DomainState.RUNNING
-    await do(rig, machine, PANIC)
+    await do(rig, machine.uuid, PANIC, until=b"sysrq")
     told = await log.wait_for_state(machine.uuid, DomainState.CRASHED, seconds=30)
     assert told.domain is not None
     assert told.domain.reason == "panicked"
@@ -79,7 +55,7 @@ async def test_what_panics_is_kept_as_it_was_until_somebody_starts_resets_or_sto
 
     assert await power(rig, machine, StateAction.RESET) is DomainState.RUNNING
     log.events.clear()
-    await do(rig, machine, PANIC)
+    await do(rig, machine.uuid, PANIC, until=b"sysrq")
     await log.wait_for_state(machine.uuid, DomainState.CRASHED, seconds=30)
 
     assert await power(rig, machine, StateAction.START) is DomainState.RUNNING
@@ -114,14 +90,14 @@ async def test_what_hangs_is_stopped_by_its_watchdog_and_runs_again_after_a_rese
     rig = libvirt_rig
     await asyncio.to_thread(give_watchdog, rig, machine)
     await power(rig, machine, StateAction.START)
-    await do(rig, machine, BITE)
+    await do(rig, machine.uuid, BITE, until=b"records")
     told = await log.wait_for_state(machine.uuid, DomainState.PAUSED, seconds=60)
     assert told.domain is not None
     assert told.domain.reason == "watchdog"
     assert (await rig.driver.screenshot(machine.uuid)).data
 
     assert await power(rig, machine, StateAction.RESET) is DomainState.RUNNING
-    with await prompt(rig, machine):
+    with await prompt(rig, machine.uuid):
         assert await power(rig, machine, StateAction.STOP) is DomainState.OFF
 
 

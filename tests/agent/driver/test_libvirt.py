@@ -57,7 +57,7 @@ async def test_the_password_of_a_display_is_not_asked_for(libvirt_rig: LibvirtRi
     )
     port = int((await libvirt_rig.virsh("vncdisplay", str(guest))).rpartition(":")[2]) + 5900
     command = [sys.executable, "-c", ASK_FOR_SECURITY, str(port)]
-    types = await asyncio.to_thread(libvirt_rig.sandbox.run_beside, "guest", command)
+    types = await asyncio.to_thread(libvirt_rig.sandbox.run_beside, command)
     assert types == b"\x01\x02", "over TCP the display does ask for a password"
 
     with await libvirt_rig.driver.open_console(guest, ConsoleKind.VNC) as connection:

@@ -134,7 +134,7 @@ class GuestDriver(Protocol):
     """The insides of guests. Everything raises DomainNotFound."""
 
     async def guest_info(self, domain_uuid: uuid.UUID) -> GuestInfo:
-        """What the agent in the guest tells; without one, addresses by lease or ARP. Empty for a domain that is off."""
+        """What the agent in the guest tells; without one, addresses by lease and ARP. Empty for a domain that is off."""
 
     async def set_password(self, domain_uuid: uuid.UUID, user: str, password: str) -> None:
         """Raises DomainOff, NoGuestAgent, GuestRefused."""

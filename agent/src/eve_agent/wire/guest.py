@@ -53,7 +53,7 @@ class GuestInfo:
     """Such as ``debian``."""
     kernel: str = ""
     addresses: tuple[GuestAddress, ...] = ()
-    """By the agent where it is there, else by leases, else by ARP."""
+    """By the agent where it is there, which knows them all; else by leases, and then what else the host's neighbours show."""
 
 
 @dataclass(frozen=True, slots=True)

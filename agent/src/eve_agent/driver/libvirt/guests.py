@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from eve_agent.driver.neighbours import Neighbour, neighbours
 from eve_agent.driver.readings import clean_words
 from eve_agent.driver.rules import refuse_without_agent
 from eve_agent.errors import GuestRefused, NoGuestAgent
@@ -21,8 +23,8 @@ from .watchdog import watchdogs
 AGENT_SECONDS = 5
 """How long the agent in a guest may take to answer."""
 _NO_ANSWER = (Code.AGENT_UNRESPONSIVE, Code.AGENT_UNSYNCED, Code.OPERATION_TIMEOUT)
-_SOURCES = ((AddressSource.LEASE, Flag.ADDRESSES_LEASE), (AddressSource.ARP, Flag.ADDRESSES_ARP))
 _MAX_ADDRESSES = 64
+_log = logging.getLogger(__name__)
 
 
 class GuestCalls(SnapshotCalls):
@@ -39,11 +41,7 @@ class GuestCalls(SnapshotCalls):
             with contextlib.suppress(NoGuestAgent, GuestRefused), self._agent_of(domain):
                 told = domain.guestInfo(Flag.GUEST_INFO, 0)
                 return _told(told, _addresses(domain, Flag.ADDRESSES_AGENT, AddressSource.AGENT))
-        for source, flag in _SOURCES:
-            with contextlib.suppress(LibvirtError):
-                if found := _addresses(domain, flag, source):
-                    return GuestInfo(has_agent=False, addresses=found)
-        return GuestInfo(has_agent=False)
+        return GuestInfo(has_agent=False, addresses=_seen_from_outside(domain, parts.bridges))
 
     @translating
     def set_password(self, domain_uuid: uuid.UUID, user: str, password: str) -> None:
@@ -128,3 +126,26 @@ def _addresses(domain: Any, flag: int, source: AddressSource) -> tuple[GuestAddr
             for entry in details.get("addrs") or ()
         ]
     return tuple(found[:_MAX_ADDRESSES])
+
+
+def _seen_from_outside(domain: Any, bridges: Mapping[str, str]) -> tuple[GuestAddress, ...]:
+    """Its leases, and what else answers at its cards in the host's bridges, be it an address that it gave itself."""
+    found: tuple[GuestAddress, ...] = ()
+    with contextlib.suppress(LibvirtError):
+        found = _addresses(domain, Flag.ADDRESSES_LEASE, AddressSource.LEASE)
+    leased = {(each.mac, each.address) for each in found}
+    answering = [
+        GuestAddress(address=each.address, prefix=0, mac=each.mac, source=AddressSource.ARP)
+        for bridge in sorted(set(bridges.values()))
+        for each in _neighbours(bridge)
+        if bridges.get(each.mac) == bridge and (each.mac, each.address) not in leased
+    ]
+    return (*found, *answering)[:_MAX_ADDRESSES]
+
+
+def _neighbours(bridge: str) -> tuple[Neighbour, ...]:
+    try:
+        return neighbours(bridge)
+    except OSError as error:
+        _log.warning("the host's neighbours are not told", extra={"bridge": bridge, "reason": str(error)})
+        return ()

@@ -44,6 +44,8 @@ class DomainParts:
     """Whether an agent in the guest has its channel open just now."""
     has_screen: bool
     """Whether there is a video device to take a picture of."""
+    bridges: Mapping[str, str]
+    """The host's bridge by the MAC of each card that is in one."""
 
 
 def read_domain(text: str, status: DomainStatus) -> DomainParts:
@@ -83,6 +85,7 @@ def read_domain(text: str, status: DomainStatus) -> DomainParts:
         domain=domain,
         has_guest_agent=_has_guest_agent(devices),
         has_screen=any(attribute_at(video, "model", "type") != "none" for video in devices.iterfind("video")),
+        bridges=_bridges(devices),
     )
 
 
@@ -164,6 +167,15 @@ def _nic(element: etree._Element) -> Nic:
         model=attribute_at(element, "model", "type"),
         boot_order=boot_order(element),
     )
+
+
+def _bridges(devices: etree._Element) -> dict[str, str]:
+    """Of a card in a network of libvirt's, too, while the domain runs."""
+    bridge_of = {
+        attribute_at(nic, "mac", "address"): attribute_at(nic, "source", "bridge")
+        for nic in devices.iterfind("interface")
+    }
+    return {mac: bridge for mac, bridge in bridge_of.items() if bridge}
 
 
 def _has_guest_agent(devices: etree._Element) -> bool:
