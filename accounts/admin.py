@@ -21,12 +21,12 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from common.errors import EveError
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy
 
 from .callers import caller
 from .models import AuditEvent, LoginToken, Membership, Project, Role, User

@@ -9,7 +9,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 from .views import admin_login, logout_view
 

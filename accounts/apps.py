@@ -2,7 +2,8 @@
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from common.context import current_context
+from common.sentences import is_shown
 
 from .models import AuditEvent, AuditOutcome, Project, User
 
@@ -60,4 +61,4 @@ def audit_record(
 
 def _clean(text: str, most: int) -> str:
     """What somebody typed, or a host reported, as the audit keeps it: printable and bounded."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:most])
+    return "".join(character if is_shown(character) else "\N{REPLACEMENT CHARACTER}" for character in text[:most])

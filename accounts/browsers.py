@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
+from common.sentences import gettext as _
 
 _BROWSERS = (
     # The first that is found counts: most pretend to be others too.

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import math
 
-from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
-
 from common.errors import Conflict, EveError, Invalid, LimitReached
+from common.sentences import gettext_lazy as _
+from common.sentences import ngettext
 
 CHALLENGE = "Bearer"
 """How programs sign in (RFC 6750)."""

@@ -11,13 +11,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from common.errors import EveError
 from common.sealing import SealBroken, seal, unseal
+from common.sentences import gettext as _
 
 from .callers import caller
 from .factors.passkeys import passkey_ask_begin, passkey_make_begin, passkeys_possible

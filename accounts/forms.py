@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import password_validation
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 from .factors.passkeys import LONGEST_ANSWER
 from .models import Project, Role, User

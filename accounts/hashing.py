@@ -11,9 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.utils.translation import gettext as _
-
 from common.errors import Unavailable
+from common.sentences import gettext as _
 
 AT_ONCE = max(2, os.cpu_count() or 1)
 WAIT_SECONDS = 10.0

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from django.conf import settings
 from django.core.mail import send_mail
-from django.utils.translation import gettext as _
+
+from common.sentences import gettext as _
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 
 from common.problems import problem_response
+from common.sentences import gettext as _
 
 from .errors import SecondFactorMissing
 from .models import User

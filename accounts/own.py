@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.urls import reverse
-from django.utils.translation import gettext as _
+
+from common.sentences import gettext as _
 
 from .browsers import browser_words
 from .models import Invitation, LoginSession, LoginToken, SshKey

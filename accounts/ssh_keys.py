@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from django.utils.translation import gettext as _
+from common.sentences import gettext as _
 
 _LINE = re.compile(
     r"(?P<kind>ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"

@@ -13,12 +13,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from common.errors import EveError
+from common.sentences import gettext as _
 
 from .errors import LinkSpent, PasswordTooWeak, TooManyAttempts
 from .forms import InvitedForm, LoginForm, NewPasswordForm, PasswordForgottenForm

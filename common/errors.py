@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 
 class EveError(Exception):

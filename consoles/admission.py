@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.tls import AgentTls, agent_tls
 
 from .credentials import Handshake, principal_of_token

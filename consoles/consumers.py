@@ -11,13 +11,13 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseFault
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleKind, ConsoleMode, ConsoleRequest
 from eve_agent.wire.errors import ErrorCode
 
 from common.arrival import CONNECTION
 from common.context import RequestContext, clean_address, request_context
+from common.sentences import gettext as _
 from common.threads import in_database_thread
 
 from . import metrics

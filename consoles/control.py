@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.utils.translation import gettext as _
 from eve_agent.wire.console import ConsoleMode as WireMode
 from eve_agent.wire.errors import ErrorCode
 
 from accounts.models import User
 from accounts.services import audit_record
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.errors import AgentRefused
 from vms.models import Vm

@@ -24,11 +24,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.errors import ErrorCode
 
 from common.errors import Conflict, EveError, Invalid, LimitReached, NotAllowed
+from common.sentences import gettext_lazy as _
 from hypervisors.refusals import refusal_words
 
 

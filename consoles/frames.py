@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
+
+from common.sentences import gettext as _
 
 from .backlog import Backlog
 from .errors import LinkLost

@@ -7,7 +7,6 @@ import uuid
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.keyboard import KeyboardLayout, missing
@@ -15,6 +14,7 @@ from eve_agent.wire.typing import DEFAULT_PACE, TextToType, TypingStatus
 
 from accounts.models import User
 from accounts.services import audit_record
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.errors import AgentRefused
 from vms.errors import WrongState

@@ -17,7 +17,6 @@ from typing import cast
 from urllib.parse import urlencode
 
 import structlog
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec, paths
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleRequest
@@ -30,6 +29,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from common.sentences import gettext as _
 from hypervisors.client import clean_words
 from hypervisors.errors import NotTrusted
 from hypervisors.tls import AgentTls

@@ -11,13 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy
 from vms.cards import card_for
 from vms.views.parts import page_context, vm_or_404
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from django.db.models import F
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
 from accounts.models import User
 from accounts.services import audit_record
 from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
+from common.sentences import gettext as _
 from vms.models import Vm
 from vms.services.machines import require_operator
 

@@ -16,9 +16,9 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseFault  # InterfaceError, of a connection that died, is no DatabaseError
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
+from common.sentences import gettext as _
 from common.threads import in_database_thread
 
 from . import metrics, notices

@@ -7,9 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import LoginToken, Project
+from common.sentences import gettext_lazy as _
 from vms.models import Vm
 
 

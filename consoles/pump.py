@@ -14,9 +14,9 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
+from common.sentences import gettext as _
 from hypervisors.client import clean_words
 
 from .framing import BadFrame, FrameTracker, close_frame, close_words

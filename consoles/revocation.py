@@ -6,11 +6,11 @@ import uuid
 from typing import Any
 
 from django.dispatch import receiver
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import CloseCode
 
 from accounts.signals import access_revoked
 from common.publish import publish
+from common.sentences import gettext as _
 from hypervisors.signals import hypervisor_moved, hypervisor_removed
 from vms.signals import vm_deleted, vm_moved
 

@@ -9,12 +9,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.models import Vm
 from vms.views.parts import page_context, vm_or_404

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.close import RETRYABLE, CloseCode
 
 from accounts.models import AuditOutcome, User
@@ -20,6 +19,7 @@ from common.context import current_context
 from common.errors import NotAllowed
 from common.publish import publish_on_commit
 from common.secrets import digest_of, new_secret
+from common.sentences import gettext as _
 from common.sweeping import rows_sweep
 from vms.models import Vm
 

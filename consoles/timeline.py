@@ -16,11 +16,11 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import audit_record
 from common.publish import publish_on_commit
+from common.sentences import gettext as _
 from hypervisors.screenshots import screenshot_png
 from vms import live
 from vms.errors import VmNotFound

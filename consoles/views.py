@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -21,6 +20,7 @@ from accounts.callers import caller
 from accounts.pages import staff_required
 from common.errors import EveError
 from common.pages import back_address
+from common.sentences import gettext as _
 from vms.facts import domain_of
 from vms.models import Vm
 from vms.selectors import vm_for

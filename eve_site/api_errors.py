@@ -7,10 +7,10 @@ from typing import Any
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views import defaults
 
 from common.problems import problem_response
+from common.sentences import gettext as _
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -12,10 +12,10 @@ _http = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (the apps are loaded first)
 from channels.sessions import CookieMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
-from django.utils.translation import gettext as _  # noqa: E402
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from common.arrival import RememberConnection  # noqa: E402
+from common.sentences import gettext as _  # noqa: E402
 from consoles.routing import websocket_urlpatterns as console_websockets  # noqa: E402
 from vms.routing import websocket_urlpatterns as vm_websockets  # noqa: E402
 

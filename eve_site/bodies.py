@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import structlog
-from django.utils.translation import gettext as _
 
 from common.pieces import PIECE_BYTES, PIECE_PATH
 from common.problems import CONTENT_TYPE, problem
+from common.sentences import gettext as _
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
+
+from common.sentences import gettext as _
 
 from .environment import Environment
 

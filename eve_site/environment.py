@@ -22,8 +22,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
-from django.utils.translation import gettext_lazy as _
 from redis.connection import parse_url
+
+from common.sentences import gettext_lazy as _
 
 Value = TypeVar("Value")
 Amount = TypeVar("Amount", int, float)

@@ -6,13 +6,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseFault
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from accounts.tokens import token_from_header, token_resolve
 from common.problems import problem_response
+from common.sentences import gettext as _
 
 
 @login_not_required

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 import structlog
 from csp.constants import NONE, SELF
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 from .environment import Environment
 
@@ -109,7 +110,12 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "common.templatetags.eve"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "common.templatetags.eve",
+                "common.templatetags.sentences",
+            ],
         },
     }
 ]

@@ -6,7 +6,8 @@ import ipaddress
 import re
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 DEFAULT_PORT = 8443
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

@@ -16,13 +16,13 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
 from common.errors import EveError
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy
 from common.templatetags.eve import ago, host_state_badge
 
 from .errors import HypervisorInUse

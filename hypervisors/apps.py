@@ -1,7 +1,8 @@
 """Django's configuration of the app."""
 
 from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 
 class HypervisorsConfig(AppConfig):

@@ -27,7 +27,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
-from django.utils.translation import gettext as _
+
+from common.sentences import gettext as _
 
 from . import pki
 from .errors import AuthorityError, CertificateRefused

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from common.errors import EveError
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy
 
 from .address import parse_address
 from .client import AgentClient, clean_words

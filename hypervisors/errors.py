@@ -21,10 +21,10 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 
 from common.errors import Conflict, EveError, Invalid, NotAllowed, Unavailable
+from common.sentences import gettext_lazy as _
 
 from .refusals import refusal_words
 

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Iterator
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
 from common.errors import EveError
+from common.sentences import gettext_lazy as _
 
 from .address import format_address
 from .errors import AgentError, AgentTimeout, BadAnswer, HostAway, NotTrusted

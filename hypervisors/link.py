@@ -12,7 +12,6 @@ from typing import Any, cast
 import structlog
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec, paths
 from eve_agent.wire.events import Event, EventKind
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supported
@@ -20,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from common.errors import EveError
+from common.sentences import gettext as _
 
 from .client import contract_mismatch
 from .dial import connect_tcp

@@ -19,8 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from django.utils.translation import gettext as _
 from eve_agent.wire.certs import agent_dns_name
+
+from common.sentences import gettext as _
 
 from .address import is_host_name
 from .errors import CertificateRefused

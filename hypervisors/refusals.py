@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
+
+from common.sentences import gettext_lazy as _
 
 _TOO_OLD: Final = _("The host's agent does not know this request, or cannot do that. Staff can update the agent.")
 _EVES_FAULT: Final = _(

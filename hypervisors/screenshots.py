@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from django.utils.translation import gettext as _
+from common.sentences import gettext as _
 
 from . import picture
 from .errors import BadAnswer

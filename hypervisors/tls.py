@@ -9,8 +9,9 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from django.utils.translation import gettext as _
 from eve_agent.wire.certs import agent_dns_name
+
+from common.sentences import gettext as _
 
 from .address import parse_address
 from .castore import Credential, ca_store

@@ -23,10 +23,11 @@ import requests
 import requests.adapters
 from django.conf import settings
 from django.dispatch import receiver
-from django.utils.translation import gettext as _
 from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
+
+from common.sentences import gettext as _
 
 from .errors import BadAnswer
 from .failures import BudgetSpentError, as_agent_error

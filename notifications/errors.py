@@ -14,9 +14,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
-
 from common.errors import EveError, Invalid, LimitReached
+from common.sentences import gettext_lazy as _
 
 
 class BadWebhook(Invalid):

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 from .models import Kind
 

@@ -10,13 +10,13 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.callers import caller
 from accounts.models import Project
 from accounts.selectors import projects_for
+from common.sentences import gettext as _
 
 from .models import HOST_KINDS, Kind, Way
 from .selectors import Chosen, choices_of, notices_for

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -17,6 +16,7 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import projects_for
 from common.errors import EveError
+from common.sentences import gettext as _
 
 from .forms import WebhookChangeForm, WebhookForm
 from .models import HOST_KINDS, PROJECT_KINDS, DeliveryState, Webhook

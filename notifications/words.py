@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from common.sentences import END, ISOLATE, gettext_lazy, is_shown
+from common.sentences import gettext as _
 from vms.quotas import LIMITS, amount_words
 from vms.states import DOING, WATCHDOG
 
@@ -176,5 +176,5 @@ def _moment(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = "".join(character if character.isprintable() else " " for character in text)
+    line = "".join(character if is_shown(character) or character in (ISOLATE, END) else " " for character in text)
     return " ".join(line.split())[:150]

@@ -15,12 +15,12 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import AuditOutcome
 from accounts.services import audit_record
 from common.errors import EveError
 from common.problems import from_error
+from common.sentences import gettext as _
 
 from . import handlers
 from .errors import OperationCancelled, OperationExpired, OperationInterrupted, UnknownKind

@@ -16,9 +16,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
-
 from common.errors import Conflict, EveError
+from common.sentences import gettext_lazy as _
 
 
 class OperationRunning(Conflict):

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.crypto import salted_hmac
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from common.errors import EveError, Invalid
+from common.sentences import gettext_lazy as _
 
 from .errors import IdempotencyMismatch
 from .models import IdempotencyKey, Operation

@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import AuditOutcome, Project, User
 from accounts.services import audit_record
 from common.context import current_context
 from common.errors import NotAllowed
+from common.sentences import gettext_lazy as _
 from common.sweeping import rows_sweep
 
 from . import handlers, wakeup

@@ -8,12 +8,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.callers import caller
 from common.errors import EveError
 from common.pages import back_address
+from common.sentences import gettext as _
 
 from .selectors import operations_for
 from .services import operation_cancel

@@ -17,11 +17,11 @@ from uuid import UUID
 import structlog
 from django.db import Error as DatabaseFault
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
-from django.utils.translation import gettext as _
 
 from common.context import RequestContext, request_context
 from common.errors import EveError
 from common.problems import from_error, problem
+from common.sentences import gettext as _
 from common.threads import DatabaseThreads, with_connections
 
 from . import handlers, wakeup

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.models import AuditEvent, AuditOutcome, User
 from accounts.selectors import projects_for
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy
 
 from .models import Vm
 from .selectors import vms_managed_by
@@ -258,8 +258,8 @@ def _entry(event: AuditEvent, *, link: bool) -> Entry:
     icon, told, failed = _WORDS[event.action]
     is_bad = event.outcome != AuditOutcome.SUCCESS
     who = event.actor.name if event.actor else _of_old(event.actor_label)
-    vm: str | SafeString = event.target_label
+    vm = format_html("<bdi>{}</bdi>", event.target_label)
     if link and event.action != "vm.forget":
-        vm = format_html('<a href="{}">{}</a>', reverse("vm-detail", args=[event.target_id]), event.target_label)
-    text = format_html(str(failed if is_bad else told), who=format_html("<b>{}</b>", who), vm=vm)
+        vm = format_html('<a href="{}">{}</a>', reverse("vm-detail", args=[event.target_id]), vm)
+    text = format_html(str(failed if is_bad else told), who=format_html("<b><bdi>{}</bdi></b>", who), vm=vm)
     return Entry(icon="alert-triangle" if is_bad else icon, text=text, at=event.at, is_bad=is_bad)

@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from accounts.callers import caller
 from accounts.models import User
+from common.sentences import gettext_lazy as _
 from common.templatetags.eve import state_badge
 
 from .models import Vm

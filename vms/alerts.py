@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 from eve_agent.wire.version import CONTRACT_VERSION
 
 from accounts.models import User
+from common.sentences import gettext as _
+from common.sentences import gettext_lazy, ngettext
 from common.templatetags.eve import bytes_in_units
 from hypervisors.models import HypervisorState
 from hypervisors.services.enrolment import MAX_SKEW

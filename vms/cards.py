@@ -13,12 +13,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import Disk, Domain, Graphics, Nic, Resources, StateAction
 from eve_agent.wire.guest import GuestInfo
 
 from accounts.models import Role, User
 from accounts.selectors import role_allows
+from common.sentences import gettext_lazy as _
 from hypervisors.metrics.blocks import FIELDS, Sample
 from hypervisors.metrics.reading import metrics_now
 from hypervisors.models import HypervisorState

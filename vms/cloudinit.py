@@ -9,12 +9,12 @@ from email.mime.text import MIMEText
 from typing import Any
 
 import yaml
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES
 from passlib.hash import sha512_crypt
 
 from accounts.ssh_keys import NoSshKey, ssh_key_parse
 from common.errors import Invalid
+from common.sentences import gettext as _
 
 MAX_KEYS = 50
 MAX_VALUES = 100_000

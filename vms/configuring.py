@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import AutostartChange, BootOrder, TitleChange
 
+from common.sentences import gettext_lazy as _
 from operations.handlers import register
 from operations.run import OperationRun
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from uuid import UUID, uuid5
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.jobs import JobState
 from eve_agent.wire.storage import DiskSpec
 from eve_agent.wire.storage import ImageCopy as CopyRequest
 from eve_agent.wire.storage import ImageState as HostState
 
+from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun

@@ -24,9 +24,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy as _
-
 from common.errors import Conflict, EveError, Invalid, NotAllowed, Unavailable
+from common.sentences import gettext_lazy as _
 
 
 class VmNotFound(EveError):

@@ -1,7 +1,7 @@
 """What hosts report of a domain, made fit to be kept and shown.
 
 A host may be hostile, and so may a guest's name: texts are bounded and lose everything that is not printable (control
-characters, terminal escapes, bidirectional overrides, lone surrogates), numbers fit the database, lists end somewhere.
+characters, terminal escapes, bidirectional overrides, lone surrogates; what joins emoji stays), numbers fit the database, lists end somewhere.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import enum
 import ipaddress
 from typing import Any, TypeVar
 
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain, Graphics
 from eve_agent.wire.guest import GuestInfo
+
+from common.sentences import gettext as _
+from common.sentences import shown
 
 T = TypeVar("T")
 
@@ -28,9 +30,8 @@ MAX_VCPUS = 2**31 - 1
 
 
 def clean_text(text: str, *, most: int = MAX_TEXT) -> str:
-    """`text` without unprintable characters, at most `most` characters long."""
-    printable = (character for character in text[: most * 2] if character.isprintable())
-    return "".join(printable)[:most].strip()
+    """`text` without what is no part of a name, at most `most` characters long."""
+    return shown(text[: most * 2])[:most].strip()
 
 
 def clean_domain(domain: Domain) -> Domain:

@@ -10,12 +10,12 @@ from django import forms
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES, MAX_VCPUS
 
 from accounts.models import Project, Role, SshKey, User
 from accounts.selectors import projects_for, ssh_keys_for
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for
 

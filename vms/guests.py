@@ -16,7 +16,6 @@ from uuid import UUID
 import structlog
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.checks import check_user_name
 from eve_agent.wire.guest import FreezeRequest, FreezeStatus, PasswordChange
@@ -24,6 +23,7 @@ from eve_agent.wire.guest import FreezeRequest, FreezeStatus, PasswordChange
 from accounts.models import User
 from accounts.services import audit_record
 from common.errors import EveError, Invalid
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.models import HypervisorState
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import CdromSlot, DiskSize
 
+from common.sentences import gettext_lazy as _
 from hypervisors.errors import AgentRefused
 from operations.handlers import register
 from operations.run import OperationRun

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from common.sentences import gettext_lazy as _
 from operations.models import Operation
 from operations.selectors import recent_operations
 

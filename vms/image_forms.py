@@ -7,10 +7,11 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.checks import MAX_URL
 
 from accounts.models import Project
+from common.fields import NameChoiceField
+from common.sentences import gettext_lazy as _
 from hypervisors.models import Site
 
 from .models import ImageFormat, ImageKind, Quota, Size
@@ -43,10 +44,10 @@ class ImageForm(forms.Form):
         help_text=_("Its bytes are read as what you choose here, never as what they look like. An ISO is raw."),
         widget=forms.Select(attrs=_SELECT),
     )
-    project = forms.ModelChoiceField(
+    project = NameChoiceField(
         label=_("For"), queryset=Project.objects.none(), required=False, widget=forms.Select(attrs=_SELECT)
     )
-    site = forms.ModelChoiceField(
+    site = NameChoiceField(
         label=_("Site"),
         queryset=Site.objects.none(),
         required=False,

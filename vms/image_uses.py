@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-
 from accounts.models import User
+from common.sentences import gettext as _
+from common.sentences import ngettext
 
 from .models import Disk, Image, Vm
 from .selectors import vms_visible_to

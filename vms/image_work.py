@@ -11,7 +11,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.jobs import JobState
 from eve_agent.wire.storage import ImageCopy as CopyRequest
@@ -19,6 +18,7 @@ from eve_agent.wire.storage import ImageFetch, ImageFinish, ImageFormat, ImageSt
 from eve_agent.wire.storage import ImageState as HostState
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
 from hypervisors.errors import AgentError, AgentRefused

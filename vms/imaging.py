@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from django.utils.translation import gettext as _
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageFormat, ImageState, ImageStatus
 
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
 from hypervisors.client.storage import MAX_PIECE_BYTES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.errors import ErrorCode
 
+from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun

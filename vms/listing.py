@@ -12,9 +12,9 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
+from common.sentences import gettext_lazy as _
+from common.sentences import ngettext
 from hypervisors.models import Hypervisor
 
 from .models import Vm, VmState

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.domain import StateAction
 from eve_agent.wire.storage import SeedSpec
 
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun

@@ -11,10 +11,10 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership, Project, User
 from accounts.selectors import projects_visible_to, users_for
+from common.sentences import gettext_lazy as _
 
 from .models import Vm
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, User
+from common.fields import NameChoiceField
+from common.sentences import gettext_lazy as _
 
 FLAGS = ("is_staff", "is_site_limited", "is_superuser")
 
@@ -83,7 +84,7 @@ class ProjectNewForm(ProjectChangeForm):
 class TransferForm(forms.Form):
     """Where a project's machines shall go."""
 
-    to = forms.ModelChoiceField(
+    to = NameChoiceField(
         label=_("Project"), queryset=Project.objects.none(), widget=forms.Select(attrs={"class": "form-select"})
     )
 

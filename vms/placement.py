@@ -8,10 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet, Sum
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts, HostPool
 
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState
 
 from .errors import NoRoom

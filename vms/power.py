@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 
 from accounts.models import Role
 from accounts.selectors import role_allows
+from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from hypervisors.selectors import hypervisors_for
 from operations.handlers import register

@@ -11,9 +11,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Count, Sum
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
+from common.sentences import gettext_lazy as _
 
 from .models import Disk, Image, Quota, Snapshot, Vm
 

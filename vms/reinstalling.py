@@ -7,13 +7,13 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import DomainDelete
 from eve_agent.wire.storage import SeedSpec
 
 from common.errors import EveError
+from common.sentences import gettext_lazy as _
 from operations.handlers import register
 from operations.run import OperationRun
 

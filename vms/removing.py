@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import BootOrder, CdromSlot
 
+from common.sentences import gettext_lazy as _
 from operations.handlers import register
 from operations.run import OperationRun
 

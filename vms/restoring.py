@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import BootOrder, DiskSize, DomainSpec, ResourcesChange
 
+from common.sentences import gettext as _
+from common.sentences import ngettext
 from hypervisors.errors import AgentRefused
 from operations.handlers import register
 from operations.run import OperationRun

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.cache import cache
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import DomainState
 
+from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from hypervisors.models import HypervisorState
 from hypervisors.screenshots import screenshot_png

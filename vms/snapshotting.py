@@ -5,11 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire import snapshots as wire
 from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode
 
+from common.sentences import gettext_lazy as _
 from operations.handlers import register
 from operations.run import OperationRun
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import Domain, DomainState, StateAction
+
+from common.sentences import gettext_lazy as _
 
 from .models import VmState
 

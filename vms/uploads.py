@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.errors import ErrorCode
 
 from accounts.models import User
 from common.pieces import PIECE_BYTES
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.errors import AgentRefused
 

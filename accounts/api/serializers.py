@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -23,6 +22,7 @@ from accounts.models import (
 )
 from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
+from common.sentences import gettext as _
 
 
 class StrictSerializer(serializers.Serializer[Any]):

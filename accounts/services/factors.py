@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import BadCode, TooManyAttempts
@@ -20,6 +19,7 @@ from accounts.throttle import Limit, attempt_reserve, attempt_return, limit_of
 from common.errors import Conflict, Invalid, LimitReached
 from common.sealing import SealBroken, seal, unseal
 from common.secrets import digest_of
+from common.sentences import gettext as _
 
 from .privileges import privileges_check
 

@@ -9,7 +9,6 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import LinkSpent
@@ -18,6 +17,7 @@ from accounts.models import Invitation, Membership, Project, Role, User
 from accounts.throttle import attempt_reserve, limit_of
 from common.errors import Invalid, LimitReached
 from common.secrets import digest_of, new_secret
+from common.sentences import gettext as _
 
 MOST_INVITATIONS = 50
 MAILS_PER_ADDRESS = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.models import Project, User
 from common.errors import Conflict
+from common.sentences import gettext as _
 
 from .invitations import invitation_of
 from .passwords import password_hash

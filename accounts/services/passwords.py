@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.urls import reverse
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import LinkSpent, PasswordTooWeak, TooManyAttempts
@@ -23,6 +22,7 @@ from accounts.models import AuditOutcome, User
 from accounts.throttle import attempt_reserve, limit_of, network_of
 from common.context import current_context
 from common.errors import Conflict
+from common.sentences import gettext as _
 
 from .logins import logins_end
 from .privileges import privileges_check

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.utils.translation import gettext as _
-
 from accounts.audit import audit_record
 from accounts.models import AuditOutcome, User
 from accounts.selectors import is_unlimited_staff
 from common.errors import NotAllowed
+from common.sentences import gettext as _
 
 PRIVILEGED_FIELDS = frozenset({"is_staff", "is_superuser", "is_site_limited", "groups", "user_permissions"})
 """Only a superuser gives or takes these."""

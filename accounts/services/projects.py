@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import ProtectedError
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import LastOwner, StillOwns
@@ -14,6 +13,7 @@ from accounts.models import Invitation, Membership, Project, Role, User
 from accounts.selectors import is_unlimited_staff, role_allows, role_in
 from accounts.throttle import attempt_reserve, attempt_return, limit_of
 from common.errors import Conflict, NotAllowed
+from common.sentences import gettext as _
 
 from .announce import announce_revoked
 from .invitations import invitation_make

@@ -16,6 +16,7 @@ from accounts.models import LoginSession, User
 from accounts.session_store import stored_digest
 from accounts.sessions import session_digest
 from common.context import current_context
+from common.sentences import shown
 from common.sweeping import rows_sweep
 
 from .announce import announce_revoked
@@ -28,7 +29,7 @@ def login_session_note(*, user: User, session_key: str, agent: str) -> None:
         defaults={
             "user": user,
             "address": current_context().address,
-            "agent": "".join(character for character in agent[:LONGEST] if character.isprintable()),
+            "agent": shown(agent[:LONGEST]),
             "last_used_at": timezone.now(),
         },
     )

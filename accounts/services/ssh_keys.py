@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import KeyKnown
 from accounts.models import SshKey, User
 from accounts.ssh_keys import NoSshKey, ssh_key_parse
 from common.errors import Invalid, LimitReached
+from common.sentences import gettext as _
 
 MOST_KEYS = 50
 

@@ -7,12 +7,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
-from django.utils.translation import gettext as _
 
 from accounts.audit import audit_record
 from accounts.errors import StillOwns
 from accounts.models import Membership, Project, Role, User
 from common.errors import Conflict, NotAllowed
+from common.sentences import gettext as _
 
 from .announce import announce_revoked
 from .logins import logins_end

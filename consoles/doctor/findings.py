@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 
 @dataclass(frozen=True, slots=True)

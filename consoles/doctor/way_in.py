@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.cache import cache
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import audit_record
 from accounts.throttle import attempt_reserve, limit_of
 from common.arrival import Arrival
+from common.sentences import gettext as _
 from vms.models import Vm
 
 PROBE_SECONDS = 180

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, Any
 
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.certs import EnrolmentRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+from common.sentences import gettext as _
 from hypervisors.errors import EnrolmentRefused
 
 MAX_ENROLMENT_BYTES = 64 * 1024

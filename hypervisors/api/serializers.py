@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from accounts.models import User
+from common.sentences import gettext_lazy as _
 from hypervisors.address import validate_address
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import sites_for

@@ -8,7 +8,6 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from eve_agent.wire import codec
 from eve_agent.wire.certs import EnrolmentRequest
@@ -22,6 +21,7 @@ from rest_framework.views import APIView
 from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
+from common.sentences import gettext as _
 from hypervisors.doctor import connection_test
 from hypervisors.models import Hypervisor, Site
 from hypervisors.selectors import hypervisors_for, sites_for

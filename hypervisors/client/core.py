@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import structlog
-from django.utils.translation import gettext as _
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supported
 
+from common.sentences import gettext as _
 from hypervisors.errors import AgentRefused, BadAnswer, ContractMismatch, LibvirtAway, LibvirtTimeout, NotTrusted
 from hypervisors.models import Hypervisor
 from hypervisors.tls import AgentTls, agent_tls

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 
-from django.utils.translation import gettext as _
 from eve_agent.wire import paths
 from eve_agent.wire.certs import CertificateInstall, CertificateSigningRequest, CertificateStatus, Pins
 from eve_agent.wire.console import ConsoleMode, ConsoleModeChange, ConsoleStatus
@@ -14,6 +13,7 @@ from eve_agent.wire.jobs import Job
 from eve_agent.wire.stats import Stats
 from eve_agent.wire.typing import TextToType, TypingStatus
 
+from common.sentences import gettext as _
 from hypervisors.errors import LibvirtTimeout
 from hypervisors.transport import MAX_LIST_BYTES, MAX_SCREENSHOT_BYTES
 

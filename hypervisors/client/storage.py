@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import BinaryIO
 from urllib.parse import urlencode
 
-from django.utils.translation import gettext as _
 from eve_agent.wire import paths
 from eve_agent.wire.storage import (
     Deleted,
@@ -23,6 +22,7 @@ from eve_agent.wire.storage import (
     Volume,
 )
 
+from common.sentences import gettext as _
 from hypervisors.errors import BadAnswer
 from hypervisors.transport import Answer
 

@@ -9,10 +9,10 @@ import time
 import structlog
 from django.db import Error as DatabaseFault
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.stats import Stats
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.errors import NotTrusted
 from hypervisors.leases import Assignment

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from cryptography import x509
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import audit_record
 from common.errors import Conflict
+from common.sentences import gettext as _
 from hypervisors import pki
 from hypervisors.address import is_host_name
 from hypervisors.castore import CaStore, ca_store

@@ -8,7 +8,6 @@ from cryptography import x509
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.certs import EnrolmentAnswer, EnrolmentRequest
 from eve_agent.wire.certs import EnrolmentToken as TokenText
 from eve_agent.wire.version import CONTRACT_VERSION, is_supported
@@ -17,6 +16,7 @@ from accounts.models import AuditOutcome, User
 from accounts.services import audit_record
 from common.errors import EveError
 from common.secrets import digest_of, matches, new_public, new_secret
+from common.sentences import gettext as _
 from hypervisors import pki
 from hypervisors.castore import ca_store
 from hypervisors.errors import CertificateRefused, ClockSkew, ContractMismatch, EnrolmentRefused

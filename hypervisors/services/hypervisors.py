@@ -10,11 +10,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
-from django.utils.translation import ngettext
 
 from accounts.models import User
 from accounts.services import audit_record
 from accounts.services.announce import announce_revoked
+from common.sentences import ngettext
 from hypervisors import signals
 from hypervisors.errors import HypervisorInUse
 from hypervisors.models import Certificate, Hypervisor, HypervisorState, Site

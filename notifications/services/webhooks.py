@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from accounts.services import audit_record, owner_check
 from common.errors import NotAllowed
+from common.sentences import gettext as _
 from notifications.errors import AddressRefused, BadWebhook, TestWaits, TooManyWebhooks
 from notifications.models import HOST_KINDS, PROJECT_KINDS, Delivery, DeliveryState, Kind, Webhook
 from notifications.sending.posting import target_of

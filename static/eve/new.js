@@ -1,5 +1,7 @@
 // The summary beside the form of a new virtual machine: what was chosen, and what it does to the quota.
 
+import { filled, isolated } from "./names.js";
+
 const GIB = 2 ** 30;
 const form = document.getElementById("new-vm");
 const own = { vcpus: "vcpus", memory_bytes: "memory_gib", disk_bytes: "disk_gib" };
@@ -50,10 +52,10 @@ function showQuota() {
 function show() {
   const name = form.elements.name.value.trim();
   const create = form.querySelector("[data-create]");
-  create.textContent = name ? create.dataset.create.replace("{name}", name) : create.dataset.create.replace(" {name}", "");
+  create.textContent = name ? filled(create.dataset.create, { name }) : create.dataset.create.replace(" {name}", "");
   for (const place of form.querySelectorAll("[data-of]")) {
     const { of, none } = place.dataset;
-    const labels = checked(of).map((each) => each.dataset.label);
+    const labels = checked(of).map((each) => isolated(each.dataset.label));
     if (of === "name") place.textContent = name || "–";
     else place.textContent = labels.join(", ") || none || "–";
   }

@@ -24,8 +24,10 @@ def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([node, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize("tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs", "doctor.test.mjs"])
-def test_state_machine_keys_uploads_figures_and_doctor(tests):
+@pytest.mark.parametrize(
+    "tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs", "doctor.test.mjs", "names.test.mjs"]
+)
+def test_state_machine_keys_uploads_figures_doctor_and_names(tests):
     done = _node("--test", str(HERE / tests))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
+
+from common.sentences import gettext as _
 
 T = TypeVar("T", bound=Model)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from accounts.models import Project, User
 from accounts.selectors import projects_for
+from common.sentences import gettext as _
 from hypervisors.selectors import hypervisors_for
 from vms.images import images_for, sites_known_to, sizes_offered
 from vms.services import NewDisk, NewVm

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.checks import MAX_URL
 from rest_framework import serializers
 
+from common.sentences import gettext_lazy as _
 from vms.models import Image, ImageFormat, ImageKind, Size
 from vms.quotas import LIMITS
 

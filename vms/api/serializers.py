@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 from rest_framework import serializers
 
 from accounts.models import Project, Role
+from common.sentences import gettext_lazy as _
 from vms.models import Firmware, VmState
 from vms.services import NewNic
 from vms.states import Obedience

@@ -7,9 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
+from common.sentences import gettext_lazy as _
 from hypervisors.models import Hypervisor, Site
 
 

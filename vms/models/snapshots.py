@@ -7,7 +7,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+
+from common.sentences import gettext_lazy as _
 
 from .machines import Vm
 

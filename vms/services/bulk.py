@@ -8,10 +8,9 @@ from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-
 from accounts.models import Project, User
 from common.errors import EveError, Invalid
+from common.sentences import gettext as _
 from operations.idempotency import operation_once, request_digest
 from operations.models import Operation
 from vms.errors import VmNotFound

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-
 from accounts.models import User
+from common.sentences import gettext as _
 from operations.models import Operation
 from operations.selectors import active_operations
 from operations.services import operation_create

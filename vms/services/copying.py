@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import User
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor
 from operations.models import Operation
 from operations.services import operation_create

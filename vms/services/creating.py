@@ -10,12 +10,12 @@ from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_DISK_BYTES, MAX_MEMORY_BYTES, MAX_VCPUS, MIN_DISK_BYTES, MIN_MEMORY_BYTES
 
 from accounts.models import Project, Role, User
 from accounts.selectors import role_allows, role_in
 from common.errors import Invalid
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, Site
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation

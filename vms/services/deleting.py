@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.models import User
+from common.sentences import gettext as _
 from operations.models import Operation
 from operations.services import operation_create
 from vms import live

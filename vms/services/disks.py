@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext as _
 
 from accounts.models import AuditOutcome, User
 from accounts.services import audit_record
 from common.errors import Invalid
+from common.sentences import gettext as _
 from operations.models import Operation
 from operations.selectors import active_operations
 from operations.services import operation_create

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import audit_record
+from common.sentences import gettext as _
 from operations.models import Operation
 from vms import live
 from vms.comparing import Difference, DifferenceKind, compared, differences_of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_DISK_BYTES, MAX_MEMORY_BYTES, MAX_VCPUS, MIN_DISK_BYTES, MIN_MEMORY_BYTES
 
 from accounts.models import User
 from common.errors import Invalid
+from common.sentences import gettext as _
 from operations.models import Operation
 from vms.errors import NoRoom, WrongState
 from vms.images import discs_for

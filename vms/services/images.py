@@ -11,13 +11,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_URL, check_object_name, check_sha256
 
 from accounts.models import Project, Role, User
 from accounts.selectors import role_in
 from accounts.services import audit_record
 from common.errors import Invalid
+from common.sentences import gettext as _
+from common.sentences import is_name
 from common.sweeping import MOST_AT_ONCE
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for, sites_for
@@ -261,7 +262,7 @@ def _queue(kind: str, image: Image, user: User | None, **arguments: Any) -> Oper
 def _words(field: str, text: str) -> str:
     most = 100 if field == "name" else 10_000
     clean = text.strip() if field == "name" else text
-    if len(clean) > most or "\0" in clean or (field == "name" and not (clean and clean.isprintable())):
+    if len(clean) > most or "\0" in clean or (field == "name" and not (clean and is_name(clean))):
         raise _invalid(field, _("1 to %(most)d characters that can be read.") % {"most": most})
     return clean
 

@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.domain import StateAction
 
 from accounts.models import AuditOutcome, Project, Role, User
 from accounts.selectors import role_allows, role_in
 from accounts.services import audit_record
+from common.sentences import gettext_lazy as _
 from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation

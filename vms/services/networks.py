@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from common.errors import Invalid
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor
 from vms.models import NicKind
 from vms.placement import facts_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project, User
 from accounts.selectors import is_unlimited_staff
 from accounts.services import audit_record
+from common.sentences import gettext_lazy as _
 from vms.errors import ActionNotAllowed, QuotaExceeded
 from vms.models import Quota
 from vms.quotas import LIMITS, Amounts, amount_words, quota_of, usage_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from common.errors import Invalid
+from common.sentences import gettext as _
 from operations.models import Operation
 from vms.cloudinit import Seed, seed_make
 from vms.errors import WrongState

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from common.errors import Invalid
+from common.sentences import gettext as _
 from operations.models import Operation
 from vms.errors import NameTaken
 from vms.facts import CDROM

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 from eve_agent.wire.checks import MAX_DISK_BYTES, MAX_MEMORY_BYTES, MAX_VCPUS, MIN_DISK_BYTES, MIN_MEMORY_BYTES
 
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
 from accounts.services import audit_record
 from common.errors import Invalid
+from common.sentences import gettext as _
+from common.sentences import is_name
 from vms.errors import ActionNotAllowed, NameTaken
 from vms.models import Size
 
@@ -63,7 +64,7 @@ def _require(user: User) -> None:
 def _check(size: Size) -> None:
     errors: dict[str, list[str]] = {}
     size.name = size.name.strip()
-    if not 1 <= len(size.name) <= 50 or not size.name.isprintable():
+    if not 1 <= len(size.name) <= 50 or not is_name(size.name):
         errors["name"] = [_("1 to 50 characters that can be read.")]
     if not 1 <= size.vcpus <= MAX_VCPUS:
         errors["vcpus"] = [_("1 to %(most)d.") % {"most": MAX_VCPUS}]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from common.errors import Invalid
+from common.sentences import gettext as _
+from common.sentences import is_name
 from operations.models import Operation
 from vms.errors import WrongState
 from vms.models import Firmware, Snapshot, SnapshotState, Vm, VmState
@@ -31,7 +32,7 @@ def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
     vm = vm_lock(vm=vm, user=user, action=MAKE)
     vm_require_no_rescue(vm)
     name = name.strip()
-    if not name or len(name) > MOST_NAME or not name.isprintable():
+    if not name or len(name) > MOST_NAME or not is_name(name):
         detail = _("Give it a name of one line, 100 characters at most.")
         raise Invalid(detail, errors={"name": [detail]})
     if vm.state not in (VmState.RUNNING, VmState.PAUSED, VmState.OFF):

@@ -9,8 +9,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -18,6 +16,8 @@ from accounts.callers import caller
 from accounts.pages import staff_required
 from common.errors import EveError
 from common.pages import back_address
+from common.sentences import gettext as _
+from common.sentences import ngettext
 from vms.cards import cards_for
 from vms.services import Outcome, vms_change_state
 

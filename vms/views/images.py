@@ -11,7 +11,6 @@ from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,6 +20,7 @@ from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_for
 from common.errors import EveError
 from common.pieces import PIECE_BYTES
+from common.sentences import gettext as _
 from hypervisors.selectors import sites_for
 from vms.image_cards import ImageCard, image_cards
 from vms.image_forms import ImageAddressForm, ImageChangeForm, ImageForm

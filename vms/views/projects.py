@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -24,6 +23,7 @@ from accounts.pages import unlimited_staff_required
 from accounts.selectors import invitations_of, projects_visible_to, users_for
 from accounts.services import invitation_withdraw, member_invite, membership_remove, project_create, project_update
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.cards import cards_for
 from vms.models import Vm
 from vms.people import PROJECT_GROUPS, PROJECT_SORTS, projects_found

@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,6 +17,7 @@ from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import ssh_keys_for
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.facts import CDROM
 from vms.forms import project_of

@@ -12,7 +12,6 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -21,6 +20,7 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
+from common.sentences import gettext as _
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts

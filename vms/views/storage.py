@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from eve_agent.wire.storage import Volume, VolumeKind
@@ -19,6 +18,7 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_visible_to
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.image_forms import ImageTakeForm, QuotaForm, SizeForm
 from vms.models import Quota, Size
 from vms.quotas import shares_of

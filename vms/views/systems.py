@@ -8,12 +8,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.forms import project_of
 from vms.images import images_usable_by
 from vms.services import NewSystem, vm_clone, vm_reinstall, vm_rescue, vm_rescue_end, vm_template

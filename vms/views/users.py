@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -26,6 +25,7 @@ from accounts.selectors import (
 )
 from accounts.services import password_link, second_factor_reset, user_create, user_update
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.cards import cards_for
 from vms.models import Vm
 from vms.people import USER_GROUPS, USER_SORTS, memberships_of, users_found

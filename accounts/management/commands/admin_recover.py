@@ -8,10 +8,10 @@ from typing import Any
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.services import password_link, password_set, second_factor_reset, user_create, user_update
+from common.sentences import gettext as _
 
 
 class Command(BaseCommand):

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import BaseCommand, call_command
-from django.utils.translation import gettext as _
+
+from common.sentences import gettext as _
 
 
 class Command(BaseCommand):

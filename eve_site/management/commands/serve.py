@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils.translation import gettext as _
 
+from common.sentences import gettext as _
 from eve_site.server import serve
 
 

@@ -7,8 +7,8 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils.translation import gettext as _
 
+from common.sentences import gettext as _
 from notifications.courier import deliver_forever
 from operations.worker import work_forever
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.castore import ca_store
 from hypervisors.services import eve_certificate_renew
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.services import certificate_revoke
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from cryptography import x509
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors import pki
 from hypervisors.castore import ca_store
 

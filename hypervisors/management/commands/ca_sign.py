@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors import pki
 from hypervisors.services import certificate_sign_by_hand
 

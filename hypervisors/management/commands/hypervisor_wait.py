@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
+from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState
 
 POLL_SECONDS = 0.3

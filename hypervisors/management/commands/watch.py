@@ -8,9 +8,9 @@ from typing import Any
 
 import uvloop
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.translation import gettext as _
 
 from common.errors import EveError
+from common.sentences import gettext as _
 from hypervisors.watcher import watch_forever
 
 

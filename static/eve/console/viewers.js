@@ -2,6 +2,7 @@
 
 import { endSession, handOver, Refused, setMode, viewersOf } from "./api.js";
 import { age } from "../eve.js";
+import { isolated } from "../names.js";
 import { word } from "./words.js";
 
 export class Viewers {
@@ -85,7 +86,7 @@ export class Viewers {
     const may = { give: viewer.may_get_control && !isHere, take: viewer.may_lose_control, end: viewer.may_end && !isHere };
     for (const button of item.querySelectorAll("button")) {
       button.hidden = !may[button.dataset.viewer];
-      button.setAttribute("aria-label", `${button.textContent.trim()}: ${viewer.name}`);
+      button.setAttribute("aria-label", `${button.textContent.trim()}: ${isolated(viewer.name)}`);
     }
     return item;
   }

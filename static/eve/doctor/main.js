@@ -5,6 +5,7 @@
 
 import { Refused, request, ticket, Unreachable } from "../console/api.js";
 import { announce } from "../eve.js";
+import { filled } from "../names.js";
 import { openEcho, testBytes, testQuiet, testScreen } from "./probes.js";
 import { View } from "./view.js";
 import { word } from "../console/words.js";
@@ -19,10 +20,9 @@ let turn = 0;
 /** A finding of the page's own, with its words from the template. */
 function own(code, values = {}) {
   const texts = document.querySelector(`template[data-finding="${CSS.escape(code)}"]`);
-  const fill = (text) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const finding = { code, is_broken: texts.dataset.broken === "yes", lines: JSON.parse(texts.dataset.lines) };
   for (const part of ["what", "meaning", "remedy"]) {
-    finding[part] = fill(texts.content.querySelector(`[data-part="${part}"]`).textContent.trim());
+    finding[part] = filled(texts.content.querySelector(`[data-part="${part}"]`).textContent.trim(), values);
   }
   return finding;
 }

@@ -7,10 +7,10 @@ import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
 from common.errors import EveError
+from common.sentences import gettext as _
 from vms.facts import domain_of, exposed_displays
 from vms.models import DiscoveredDomain, Vm
 from vms.services import vm_adopt
