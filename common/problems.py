@@ -52,7 +52,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     """DRF's exception handler: every error leaves as problem details; a fault of ours stays an exception."""
     headers: dict[str, str] = {}
     if isinstance(error, OperationalError | InterfaceError):
-        error = Unavailable(_("Eve's database does not answer. Nothing was changed; try again in a moment."))
+        error = Unavailable(DATABASE_AWAY)
     if isinstance(error, EveError):
         body = from_error(error)
         if error.for_staff and getattr(getattr(context.get("request"), "user", None), "is_staff", False):
@@ -97,6 +97,7 @@ def _not_found() -> dict[str, Any]:
     )
 
 
+DATABASE_AWAY: Final = _lazy("Eve's database does not answer. Nothing was changed; try again in a moment.")
 _TITLES: Final[dict[type[exceptions.APIException], Promise]] = {
     exceptions.MethodNotAllowed: _lazy("That cannot be done at this address"),
     exceptions.UnsupportedMediaType: _lazy("Not in a format that is understood"),

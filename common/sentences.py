@@ -61,6 +61,9 @@ class Sentence(str):
 
     __slots__ = ()
 
+    def __str__(self) -> str:
+        return self
+
     def __mod__(self, values: Any) -> str:
         if isinstance(values, Mapping):
             return str.__mod__(self, {name: filled_in(value) for name, value in values.items()})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
 
-from common.problems import problem_response
+from common.errors import Unavailable
+from common.problems import DATABASE_AWAY, problem_response
 from common.sentences import gettext as _
 
 
@@ -66,7 +69,9 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
-    """500."""
+    """500, or 503 while the database is away."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return _unavailable(request)
     if not _is_api(request):
         return defaults.server_error(request)
     return problem_response(
@@ -75,6 +80,18 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
         code="internal",
         title=_("Something in Eve failed"),
         detail=_("It is in Eve's log, with this request's id. Virtual machines run on. Try again in a minute."),
+    )
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    """503: neither a page nor who asks for it can be looked up just now."""
+    if not _is_api(request):
+        response = render(None, "503.html", status=503)
+        response["Retry-After"] = "30"
+        return response
+    error = Unavailable(DATABASE_AWAY)
+    return problem_response(
+        request, status_code=error.status, code=error.code, title=str(error.title), detail=str(error.detail)
     )
 
 

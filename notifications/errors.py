@@ -3,6 +3,8 @@
 ::
 
     EveError
+    ├── Conflict
+    │   └── NothingToSend      a delivery has arrived, or is on its way
     ├── Invalid
     │   └── BadWebhook         the address or the kinds are none that Eve takes
     ├── LimitReached
@@ -14,7 +16,7 @@
 
 from __future__ import annotations
 
-from common.errors import EveError, Invalid, LimitReached
+from common.errors import Conflict, EveError, Invalid, LimitReached
 from common.sentences import gettext_lazy as _
 
 
@@ -38,6 +40,13 @@ class TestWaits(LimitReached):
     __test__ = False  # no test class
     code = "test_waits"
     title = _("The last test is still on its way")
+
+
+class NothingToSend(Conflict):
+    """It has arrived, or is on its way."""
+
+    code = "nothing_to_send"
+    title = _("There is nothing to send again")
 
 
 class PostFailed(EveError):

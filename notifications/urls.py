@@ -17,6 +17,11 @@ urlpatterns = [
     path("projects/<uuid:project_id>/webhooks/", webhook_views.of_project, name="project-webhooks"),
     path("webhooks/<uuid:webhook_id>/", webhook_views.detail, name="webhook"),
     path("webhooks/<uuid:webhook_id>/deliveries/", webhook_views.deliveries, name="webhook-deliveries"),
+    path(
+        "webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/again/",
+        webhook_views.again,
+        name="webhook-delivery-again",
+    ),
     path("webhooks/<uuid:webhook_id>/secret/", webhook_views.secret, name="webhook-secret"),
     path("webhooks/<uuid:webhook_id>/test/", webhook_views.test, name="webhook-test"),
     path("webhooks/<uuid:webhook_id>/delete/", webhook_views.delete, name="webhook-delete"),

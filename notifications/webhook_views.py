@@ -21,7 +21,7 @@ from common.sentences import gettext as _
 from .forms import WebhookChangeForm, WebhookForm
 from .models import HOST_KINDS, PROJECT_KINDS, DeliveryState, Webhook
 from .selectors import deliveries_of, kinds_of, webhook_is_answered_for, webhooks_owned_by
-from .services import webhook_create, webhook_delete, webhook_renew_secret, webhook_test, webhook_update
+from .services import delivery_again, webhook_create, webhook_delete, webhook_renew_secret, webhook_test, webhook_update
 from .words import ERRORS
 
 SHOWN = 25
@@ -97,6 +97,19 @@ def test(request: HttpRequest, webhook_id: uuid.UUID) -> HttpResponse:
     try:
         webhook_test(webhook=webhook, by=caller(request))
         messages.success(request, _("A test is on its way; below is how it goes."))
+    except EveError as error:
+        messages.error(request, f"{error.title}. {error.detail}")
+    return redirect("webhook", webhook.pk)
+
+
+@login_required
+@require_POST
+def again(request: HttpRequest, webhook_id: uuid.UUID, delivery_id: uuid.UUID) -> HttpResponse:
+    """Sends once more what did not arrive."""
+    webhook = _webhook(request, webhook_id)
+    try:
+        delivery_again(delivery=get_object_or_404(deliveries_of(webhook), pk=delivery_id), by=caller(request))
+        messages.success(request, _("It is on its way again; below is how it goes."))
     except EveError as error:
         messages.error(request, f"{error.title}. {error.detail}")
     return redirect("webhook", webhook.pk)

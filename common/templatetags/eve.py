@@ -203,13 +203,26 @@ def ago(moment: dt.datetime | None) -> SafeString | str:
     """How long ago (or in how long) as a ``<time>`` with the exact time on hover; the page keeps it true."""
     if moment is None:
         return ""
-    exact = formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")
     return format_html(
         '<time datetime="{}" title="{}" data-ago>{}</time>',
         moment.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        exact,
+        exactly(moment),
         _age_words((timezone.now() - moment).total_seconds()),
     )
+
+
+@register.filter
+def exactly(moment: dt.datetime) -> str:
+    """When, with its time zone, for attributes: “27 Nov 2026, 04:12 UTC”."""
+    local = timezone.localtime(moment)
+    return f"{formats.date_format(local, str(_('j M Y, H:i')))} {local.tzname()}"
+
+
+@register.filter
+def moment(moment: dt.datetime) -> SafeString:
+    """When, as a ``<time>``: in Eve's time zone, which it names; the page makes it the reader's."""
+    when = moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" data-moment>{}</time>', when, exactly(moment))
 
 
 @register.filter

@@ -22,4 +22,9 @@ urlpatterns = [
     path("webhooks/<uuid:webhook_id>/secret", views.WebhookSecretView.as_view(), name="api-webhook-secret"),
     path("webhooks/<uuid:webhook_id>/test", views.WebhookTestView.as_view(), name="api-webhook-test"),
     path("webhooks/<uuid:webhook_id>/deliveries", views.DeliveriesView.as_view(), name="api-webhook-deliveries"),
+    path(
+        "webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/again",
+        views.DeliveryAgainView.as_view(),
+        name="api-webhook-delivery-again",
+    ),
 ]

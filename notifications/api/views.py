@@ -23,6 +23,7 @@ from notifications.models import Delivery, Kind, Notice, Way, Webhook
 from notifications.selectors import choices_of, deliveries_of, notices_for, webhooks_owned_by
 from notifications.services import (
     choices_set,
+    delivery_again,
     notice_mark,
     notices_mark_all,
     webhook_create,
@@ -221,6 +222,17 @@ class DeliveriesView(generics.ListAPIView[Delivery]):
     def get_queryset(self) -> QuerySet[Delivery]:
         """Of a webhook of the caller's."""
         return deliveries_of(_webhook(self.request, self.kwargs["webhook_id"]))
+
+
+class DeliveryAgainView(APIView):
+    """What did not arrive at a webhook."""
+
+    @extend_schema(operation_id="webhook_delivery_again", request=None, responses={202: DeliverySerializer})
+    def post(self, request: Request, webhook_id: uuid.UUID, delivery_id: uuid.UUID) -> Response:
+        """Sends it once more, under the same id."""
+        found = get_object_or_404(deliveries_of(_webhook(request, webhook_id)), pk=delivery_id)
+        delivery = delivery_again(delivery=found, by=caller(request))
+        return Response(DeliverySerializer(delivery).data, status=status.HTTP_202_ACCEPTED)
 
 
 def _choices(request: Request, project: Project | None) -> Response:

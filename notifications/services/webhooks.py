@@ -13,7 +13,7 @@ from accounts.models import Project, User
 from accounts.services import audit_record, owner_check
 from common.errors import NotAllowed
 from common.sentences import gettext as _
-from notifications.errors import AddressRefused, BadWebhook, TestWaits, TooManyWebhooks
+from notifications.errors import AddressRefused, BadWebhook, NothingToSend, TestWaits, TooManyWebhooks
 from notifications.models import HOST_KINDS, PROJECT_KINDS, Delivery, DeliveryState, Kind, Webhook
 from notifications.sending.posting import target_of
 from notifications.sending.signing import secret_new, secret_seal
@@ -115,6 +115,22 @@ def webhook_test(*, webhook: Webhook, by: User) -> Delivery:
     event.save(update_fields=["spread_at"])
     _audit("webhook.test", webhook, by)
     return Delivery.objects.create(event=event, webhook=webhook)
+
+
+@transaction.atomic
+def delivery_again(*, delivery: Delivery, by: User) -> Delivery:
+    """Sends what did not arrive once more, at once and under the same id, with the tries and pauses of a new one.
+
+    Raises NotAllowed, NothingToSend.
+    """
+    assert delivery.webhook is not None, "a mail is not sent again"
+    webhook = _locked(delivery.webhook, by)
+    ended = Delivery.objects.filter(pk=delivery.pk, state__in=(DeliveryState.GIVEN_UP, DeliveryState.DROPPED))
+    if not ended.update(state=DeliveryState.WAITING, attempts=0, next_at=timezone.now(), ended_at=None):
+        raise NothingToSend(_("It has arrived, or is tried again by itself. Look at the list of what was sent last."))
+    _audit("webhook.again", webhook, by, {"delivery": str(delivery.pk)})
+    delivery.refresh_from_db()
+    return delivery
 
 
 def _locked(webhook: Webhook, by: User) -> Webhook:

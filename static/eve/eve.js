@@ -68,7 +68,7 @@ export async function toastProblem(response) {
   return toast(text, { kind: "bad" });
 }
 
-// ------------------------------------------------------------------------------------------------ Ages
+// ------------------------------------------------------------------------------------------------ Times
 
 const STEPS = [
   ["year", 31_536_000],
@@ -77,6 +77,7 @@ const STEPS = [
   ["hour", 3_600],
   ["minute", 60],
 ];
+const EXACT = { year: "numeric", month: "long", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" };
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always" });
 
 /** How long ago `moment` was, in words; null below a minute, where the server's own words stay right for long enough. */
@@ -86,16 +87,17 @@ export function age(moment, now = Date.now()) {
   return step ? relative.format(Math.trunc(seconds / step[1]), step[0]) : null;
 }
 
-function refreshAges(root = document) {
-  for (const time of root.querySelectorAll("time[data-ago]")) {
+/** Keeps ages true, and says exact times in the reader's own time zone. */
+function refreshTimes() {
+  for (const time of document.querySelectorAll("time:is([data-ago], [data-moment])")) {
     const moment = Date.parse(time.dateTime);
     if (Number.isNaN(moment)) continue;
-    const words = age(moment);
+    const words = time.dataset.ago === undefined ? null : age(moment);
     if (words && time.textContent !== words) time.textContent = words;
-    if (!time.dataset.local) {
-      time.dataset.local = "yes";
-      time.title = new Date(moment).toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" });
-    }
+    if (time.dataset.local) continue;
+    time.dataset.local = "yes";
+    if (time.dataset.moment !== undefined) time.textContent = new Date(moment).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    time.title = new Date(moment).toLocaleString(undefined, EXACT);
   }
 }
 
@@ -294,12 +296,32 @@ document.addEventListener("htmx:config:request", (event) => {
   if (request?.headers && !/^(GET|HEAD)$/i.test(request.method ?? "GET")) request.headers["X-CSRFToken"] = csrfToken();
 });
 document.addEventListener("htmx:after:swap", () => {
-  refreshAges();
+  refreshTimes();
   reachWideTables();
 });
+document.addEventListener("eve:part", refreshTimes);
+/** Whether somebody asked for it: what asks again by itself says nothing. */
+function isByHand({ sourceEvent }) {
+  return sourceEvent?.type === "submit" || sourceEvent?.type === "click";
+}
+
+// A whole page, or a problem, is no part of this one.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  const { raw, status } = ctx.response;
+  const isPart = raw.headers.get("Content-Type")?.startsWith("text/html") && !/^\s*<!doctype/i.test(ctx.text);
+  if (isPart || raw.ok && !raw.redirected) return;
+  event.preventDefault();
+  if (raw.redirected || status === 404) {
+    location.reload(); // signed out, or it is gone: the page itself says so
+    return;
+  }
+  if (!isByHand(ctx)) return;
+  const { dataset } = document.getElementById("toasts");
+  toast(dataset[`answer${status}`] ?? (status >= 500 ? dataset.fault : dataset.failed), { kind: "bad", id: "answer" });
+});
 document.addEventListener("htmx:error", (event) => {
-  const cause = event.detail.ctx?.sourceEvent?.type;
-  if (cause !== "submit" && cause !== "click") return; // what asks again by itself says nothing
+  if (!isByHand(event.detail.ctx ?? {})) return;
   const place = document.getElementById("toasts");
   toast(place?.dataset.unreachable ?? "", { kind: "bad", id: "unreachable" });
 });
@@ -314,8 +336,8 @@ if (elsewhere && !isAtHome) {
 }
 
 new ResizeObserver(reachWideTables).observe(document.body);
-refreshAges();
-setInterval(refreshAges, AGES_EVERY_MS);
+refreshTimes();
+setInterval(refreshTimes, AGES_EVERY_MS);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) refreshAges();
+  if (!document.hidden) refreshTimes();
 });

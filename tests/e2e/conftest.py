@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from tests.services.libvirt import LibvirtSandbox
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+}
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 AXE_RUN = """
 async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
@@ -140,6 +145,38 @@ def browse(browser: Browser, world: World) -> Iterator[Callable[..., Page]]:
     yield signed_in
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def made_up_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Eve with an agent of a made-up hypervisor of three guests: ready sooner than `world`, for what needs no real guest."""
+    with house(tmp_path_factory.mktemp("made-up"), fake_console="tcp:127.0.0.1:1") as home:
+        yield home
+
+
+@pytest.fixture
+def open_as(browser: Browser, made_up_home: House) -> Iterator[Callable[..., Page]]:
+    """``open_as(ADMIN, "phone")``: a page of a fresh browser in which somebody is signed in at `made_up_home`."""
+    contexts: list[BrowserContext] = []
+
+    def sign_in(email: str, look: str = "light", **options: Any) -> Page:
+        contexts.append(browser.new_context(**LOOKS[look], **options))
+        page = contexts[-1].new_page()
+        type_sign_in(page, made_up_home, email)
+        return page
+
+    yield sign_in
+    for context in contexts:
+        context.close()
+
+
+def type_sign_in(page: Page, home: House, email: str) -> None:
+    """Signs somebody in."""
+    page.goto(f"{home.url}/login/")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url(f"{home.url}/")
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from .house import ADMIN, PASSWORD, House, house
-from .test_pages import LOOKS, PAGES, WIDER
+from .house import ADMIN, PASSWORD, House
+from .test_pages import PAGES, WIDER
 
 LONG = "w" * 40 + "b" * 40
 NAMES = {"long": LONG, "right-to-left": "שרת-7 (בדיקה) / خادم", "emoji": "👩🏽‍💻 शुभ 🏳️‍🌈 دستگاه‌ها"}
@@ -81,37 +81,10 @@ OF_DJANGO = "/admin/"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Eve with an agent of a made-up hypervisor."""
-    with house(tmp_path_factory.mktemp("names"), fake_console="tcp:127.0.0.1:1") as home:
-        yield home
-
-
-@pytest.fixture(scope="module")
-def named(home: House) -> dict[str, Any]:
+def named(made_up_home: House) -> dict[str, Any]:
     """Everything that can have a name has one of these, and where it is."""
     code = BAPTISE % {"names": json.dumps(NAMES), "owner": OWNER, "password": PASSWORD}
-    return json.loads(home.shell(code).strip().splitlines()[-1])
-
-
-@pytest.fixture
-def open_as(browser: Browser, home: House) -> Iterator[Callable[..., Page]]:
-    """``open_as(ADMIN, "phone")``: a page of a browser in which somebody is signed in."""
-    contexts: list[BrowserContext] = []
-
-    def sign_in(email: str, look: str) -> Page:
-        contexts.append(browser.new_context(**LOOKS[look]))
-        page = contexts[-1].new_page()
-        page.goto(f"{home.url}/login/")
-        page.fill("input[name=email]", email)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_url(f"{home.url}/")
-        return page
-
-    yield sign_in
-    for context in contexts:
-        context.close()
+    return json.loads(made_up_home.shell(code).strip().splitlines()[-1])
 
 
 def pages_of(email: str) -> dict[str, str]:
@@ -124,7 +97,7 @@ def pages_of(email: str) -> dict[str, str]:
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("look", ["phone", "light"])
 def test_no_name_makes_a_page_wider(
-    home: House,
+    made_up_home: House,
     named: dict[str, Any],
     open_as: Callable[..., Page],
     picture: Callable[[Page, str], None],
@@ -136,7 +109,7 @@ def test_no_name_makes_a_page_wider(
     for email in (OWNER, ADMIN):
         page = open_as(email, look)
         for name, path in pages_of(email).items():
-            answer = page.goto(home.url + path.format(**ids))
+            answer = page.goto(made_up_home.url + path.format(**ids))
             assert answer is not None
             assert answer.status == 200, name
             if (more := page.evaluate(WIDER)) > 0:
@@ -146,12 +119,12 @@ def test_no_name_makes_a_page_wider(
 
 
 def test_what_asks_first_names_the_thing_as_it_is(
-    home: House, named: dict[str, Any], open_as: Callable[..., Page], picture: Callable[[Page, str], None]
+    made_up_home: House, named: dict[str, Any], open_as: Callable[..., Page], picture: Callable[[Page, str], None]
 ) -> None:
     """To confirm, its name is typed: without the marks that isolate it in the question."""
     kind = "right-to-left"
     page = open_as(OWNER, "phone")
-    page.goto(f"{home.url}/vms/{named['made'][kind]['vm']}/settings/")
+    page.goto(f"{made_up_home.url}/vms/{named['made'][kind]['vm']}/settings/")
     page.get_by_role("button", name="Delete…").click()
     expect(page.locator("#confirm h2")).to_have_text(f"Delete \u2068{NAMES[kind]}\u2069?")
     picture(page, "names-confirm-phone")

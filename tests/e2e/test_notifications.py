@@ -130,3 +130,46 @@ def test_a_host_goes_away_and_comes_back(
     page.locator("main aside").get_by_role("link").nth(1).click()
     looked_at(page, "notification-choices-project", picture, accessibility_faults)
     assert errors == []
+
+
+def test_a_webhook_that_fails_says_why_and_is_sent_again(
+    home: House,
+    context: BrowserContext,
+    receiver: Receiver,
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = context.new_page()
+    type_password(page, home, "/webhooks/")
+    page.locator("#id_name").fill("ticket system")
+    page.locator("#id_url").fill(receiver.url)
+    page.get_by_role("button", name="Make the webhook").click()
+    page.get_by_role("link", name="I have kept it").click()
+    receiver.got.clear()
+    receiver.behaviour = "error"
+
+    # The first try fails: the page says so by itself, and when the next one is.
+    page.get_by_role("button", name="Send a test").click()
+    sent = page.locator("#deliveries tbody tr")
+    expect(sent).to_contain_text("it answered with an error", timeout=SOON_MS)
+    expect(sent).to_contain_text("waiting")
+    expect(sent).to_contain_text("500")
+    expect(sent.get_by_role("button")).to_have_count(0)
+    looked_at(page, "webhook-waits", picture, accessibility_faults)
+
+    # The last one does too: it is given up, and nothing happens any more unless somebody asks.
+    home.shell(
+        "from django.utils import timezone; from notifications.models import Delivery; "
+        "Delivery.objects.filter(state='waiting').update(attempts=6, next_at=timezone.now())"
+    )
+    expect(sent).to_contain_text("given up", timeout=SOON_MS)
+    assert len(receiver.got) == 2
+    looked_at(page, "webhook-given-up", picture, accessibility_faults)
+
+    # What listens there is mended; the same delivery is sent again.
+    receiver.behaviour = "ok"
+    sent.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("It is on its way again; below is how it goes.")).to_be_visible()
+    expect(sent.get_by_text("sent", exact=True)).to_be_visible(timeout=SOON_MS)
+    assert len({headers["webhook-id"] for headers, _body in receiver.got}) == 1
+    assert len(receiver.got) == 3

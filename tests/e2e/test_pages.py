@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import World
+from .conftest import LOOKS, World
 from .house import ADMIN, PASSWORD
 from .screen import wait_for_screen
 
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
-    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-}
 PAGES = {
     "dashboard": ("olivia@acme.example", "/"),
     "vms": ("olivia@acme.example", "/vms/"),

@@ -10,7 +10,16 @@ from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from common.templatetags.eve import ago, bytes_in_units, host_state_badge, initials, operation_badge, state_badge
+from common.templatetags.eve import (
+    ago,
+    bytes_in_units,
+    exactly,
+    host_state_badge,
+    initials,
+    moment,
+    operation_badge,
+    state_badge,
+)
 from hypervisors.models import HypervisorState
 from operations.models import OperationState
 from vms.models import VmState
@@ -58,6 +67,17 @@ def test_ago(seconds, words):
     assert f">{words}</time>" in html
     assert "data-ago" in html
     assert 'title="' in html
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"), [("UTC", "27 Nov 2026, 04:12 UTC"), ("Asia/Tokyo", "27 Nov 2026, 13:12 JST")]
+)
+def test_an_exact_time_names_its_zone(zone, words):
+    when = dt.datetime(2026, 11, 27, 4, 12, 30, tzinfo=dt.UTC)
+    with timezone.override(zone):
+        assert exactly(when) == words
+        assert moment(when) == f'<time datetime="2026-11-27T04:12:30+00:00" data-moment>{words}</time>'
+        assert f'title="{words}"' in ago(when)
 
 
 def test_no_time_is_no_text():

@@ -18,11 +18,13 @@ from django.utils import timezone
 
 from accounts.models import Membership, Role, User
 from accounts.services import membership_remove, membership_set
+from common.errors import NotAllowed
 from hypervisors.models import Site
 from notifications import courier
+from notifications.errors import NothingToSend
 from notifications.models import Delivery, DeliveryState, Event, Kind, Way, Webhook
 from notifications.selectors import BEGINS_ON
-from notifications.services import choices_set, webhook_create, webhook_test, webhook_update
+from notifications.services import choices_set, delivery_again, webhook_create, webhook_test, webhook_update
 from notifications.services.deliveries import (
     PAUSES_SECONDS,
     Letter,
@@ -187,6 +189,40 @@ def test_what_cannot_help_is_not_tried_again(cast: Cast) -> None:
     delivery_end(delivery=delivery, outcome=Outcome(error="address_refused", is_final=True))
     delivery.refresh_from_db()
     assert delivery.state == GIVEN_UP
+
+
+def test_what_was_given_up_is_sent_again_when_asked(cast: Cast) -> None:
+    hook(cast)
+    crash(cast)
+    delivery = Delivery.objects.get(webhook__isnull=False)
+    with pytest.raises(NothingToSend):
+        delivery_again(delivery=delivery, by=cast.owner)
+    Delivery.objects.filter(webhook=None).delete()
+    delivery_end(delivery=due(), outcome=Outcome(error="address_refused", is_final=True))
+    with pytest.raises(NotAllowed):
+        delivery_again(delivery=delivery, by=cast.operator)
+    again = delivery_again(delivery=delivery, by=cast.owner)
+    assert (again.pk, again.state, again.attempts, again.ended_at) == (delivery.pk, WAITING, 0, None)
+    delivery_end(delivery=due(), outcome=Outcome(answer=204))
+    with pytest.raises(NothingToSend):
+        delivery_again(delivery=delivery, by=cast.owner)
+
+
+def test_by_page_and_api_what_was_given_up_is_sent_again(cast: Cast) -> None:
+    webhook = hook(cast)
+    crash(cast)
+    delivery = Delivery.objects.get(webhook=webhook)
+    Delivery.objects.update(state=GIVEN_UP, error="too_slow", attempts=7)
+    page = cast.pages(cast.owner)
+    assert b"Send again" in page.get(f"/webhooks/{webhook.pk}/").content
+    answer = page.post(f"/webhooks/{webhook.pk}/deliveries/{delivery.pk}/again/", follow=True)
+    assert b"It is on its way again" in answer.content
+    assert b"Send again" not in answer.content
+    path = f"/api/v1/webhooks/{webhook.pk}/deliveries/{delivery.pk}/again"
+    assert cast.api(cast.owner).post(path).json()["type"].endswith("nothing_to_send")
+    Delivery.objects.update(state=DROPPED, error="not_known")
+    assert cast.api(cast.owner).post(path).status_code == 202
+    assert cast.api(cast.operator).post(path).status_code == 404
 
 
 def test_a_killed_couriers_is_another_ones_after_the_lease(cast: Cast) -> None:

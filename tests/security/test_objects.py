@@ -192,6 +192,7 @@ def ids_of(cast: Cast) -> dict[str, Any]:
         "key_id": SshKey.objects.get().pk,
         "notice_id": Notice.objects.get().pk,
         "webhook_id": Webhook.objects.get(project=cast.acme).pk,
+        "delivery_id": Delivery.objects.get().pk,
         "content_type_id": 1,
         "url": "canary-none",
         "app_label": "vms",

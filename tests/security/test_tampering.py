@@ -154,6 +154,7 @@ def ids_of(cast: Cast) -> dict[str, str]:
         "discovered_id": str(DiscoveredDomain.objects.get().pk),
         "notice_id": str(Notice.objects.get().pk),
         "webhook_id": str(Webhook.objects.get().pk),
+        "delivery_id": str(cast.acme.pk),
         "outsider": str(cast.outsider.pk),
         "hypervisor": str(cast.hypervisor_there.pk),
         "project": str(cast.ottos.pk),

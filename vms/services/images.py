@@ -136,7 +136,7 @@ def image_delete(*, image: Image, user: User) -> Operation:
     uses = uses_of(image, user=user)
     if uses:
         raise ImageInUse(
-            _("Image %(name)s is in use by %(uses)s. Their disks are thin over it: delete them first.")
+            _("Image %(name)s is in use by %(uses)s. Their disks build on it: delete them first.")
             % {"name": image.name, "uses": uses.words},
             used_by=list(uses.names),
             others=uses.others,

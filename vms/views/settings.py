@@ -71,7 +71,9 @@ def vm_settings_save(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     vm = vm_or_404(request, vm_id)
     try:
         with transaction.atomic():
-            _save(request, vm, caller(request))
+            has_new_remarks = _save(request, vm, caller(request))
+        if has_new_remarks:
+            messages.success(request, _("The remarks are saved."))
     except EveError as error:
         messages.error(request, str(error.detail))
     return redirect("vm-settings", vm_id=vm_id)
@@ -120,16 +122,17 @@ def vm_end(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     return redirect("vm-detail", vm_id=vm_id)
 
 
-def _save(request: HttpRequest, vm: Vm, user: User) -> None:
+def _save(request: HttpRequest, vm: Vm, user: User) -> bool:
+    """Returns whether its remarks were changed."""
     remarks = request.POST.get("remarks", vm.remarks).replace("\0", "").replace("\r\n", "\n")
-    if remarks != vm.remarks:
+    if has_new_remarks := remarks != vm.remarks:
         vm_update(vm=vm, user=user, remarks=remarks)
-        messages.success(request, _("The remarks are saved."))
     if "name" not in request.POST:
-        return
+        return has_new_remarks
     name, is_autostarted = request.POST["name"].strip(), "autostart" in request.POST
     if (name, is_autostarted) != (vm.name, vm.is_autostarted):
         vm_configure(vm=vm, user=user, name=name, is_autostarted=is_autostarted)
+    return has_new_remarks
 
 
 def _bootables(vm: Vm) -> list[tuple[str, str]]:

@@ -1,0 +1,93 @@
+// What is typed is not lost: a form is sent only while Eve answers and somebody is signed in, and gets its words back where it was refused.
+
+import { csrfToken, toast } from "./eve.js";
+
+const KEPT = "eve-typed";
+const ALIVE_MS = 5000;
+const place = document.getElementById("toasts");
+const passed = new WeakSet();
+
+/** The fields of a form in which somebody wrote, but passwords. */
+function written(form) {
+  return [...form.querySelectorAll("input, textarea")].filter((field) => {
+    const isText = !field.matches("[type=hidden], [type=checkbox], [type=radio], [type=file], [type=password]");
+    return isText && field.name && field.value !== field.defaultValue;
+  });
+}
+
+/** Whether Eve would take a form now: "yes", "signed-out" or "away". */
+async function wouldTake() {
+  try {
+    const response = await fetch(place.dataset.me, { cache: "no-store", signal: AbortSignal.timeout(ALIVE_MS) });
+    if (response.status === 401 || response.status === 403) return "signed-out";
+    return response.status >= 500 ? "away" : "yes";
+  } catch {
+    return "away";
+  }
+}
+
+function tell(state) {
+  const { signedOut, notSent, signIn, login } = place.dataset;
+  const action = state === "signed-out" ? { label: signIn, run: () => open(login, "_blank", "noopener") } : null;
+  toast(state === "signed-out" ? signedOut : notSent, { kind: "bad", id: "not-sent", action });
+}
+
+// In the capture phase and before what asks first: nothing is asked that cannot be done.
+addEventListener(
+  "submit",
+  async (event) => {
+    const { submitter, target: form } = event;
+    if (form.method !== "post" || form.matches("[hx-post], [data-passkey], [data-upload] form")) return;
+    const token = form.elements.namedItem("csrfmiddlewaretoken");
+    if (token) token.value = csrfToken() || token.value; // another one since somebody signed in in another tab
+    if (passed.delete(form)) return;
+    const fields = written(form);
+    if (!fields.length) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const state = await wouldTake();
+    if (state !== "yes") {
+      tell(state);
+      return;
+    }
+    keep(form, fields);
+    passed.add(form);
+    form.requestSubmit(submitter ?? undefined);
+  },
+  { capture: true },
+);
+
+// ------------------------------------------------------------------------------------------------ Back where it was typed
+
+/** The forms that are sent where `action` says: a table has one in each row. */
+function alike(action) {
+  return [...document.forms].filter((form) => form.method === "post" && form.action === action);
+}
+
+function keep(form, fields) {
+  const { action } = form;
+  const typed = { action, at: alike(action).indexOf(form), fields: fields.map(({ name, value }) => [name, value]) };
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(typed));
+  } catch {
+    // Storage may be forbidden or full: then a refused form is empty again.
+  }
+}
+
+function giveBack() {
+  let kept = null;
+  try {
+    kept = JSON.parse(sessionStorage.getItem(KEPT));
+    sessionStorage.removeItem(KEPT);
+  } catch {
+    return;
+  }
+  if (!kept || !document.querySelector("main .note.bad[role=alert]")) return;
+  const form = alike(kept.action)[kept.at];
+  for (const [name, value] of form ? kept.fields : []) {
+    const field = form.elements.namedItem(name);
+    if (field instanceof HTMLElement && field.value === field.defaultValue) field.value = value;
+  }
+}
+
+giveBack();

@@ -1,0 +1,58 @@
+"""Faults outside of any view: a page or problem details, and a word of its own while the database is away."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.contrib.auth.decorators import login_not_required
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import path
+
+from eve_site.api_errors import server_error
+from eve_site.urls import urlpatterns as of_eve
+
+
+@login_not_required
+def away(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("no connection")
+
+
+urlpatterns = [path("away/", away), *of_eve]
+handler500 = "eve_site.api_errors.server_error"
+
+
+def answer(error: Exception, path: str) -> HttpResponse:
+    request: HttpRequest = RequestFactory().get(path)
+    try:
+        raise error
+    except Exception:
+        return server_error(request)
+
+
+@pytest.mark.parametrize("error", [OperationalError("no connection"), InterfaceError("closed")])
+def test_while_the_database_is_away_it_is_said(error: Exception) -> None:
+    page = answer(error, "/vms/")
+    assert page.status_code == 503
+    assert "Its database does not answer, so nothing was changed." in page.content.decode()
+    assert page["Retry-After"] == "30"
+    problem = json.loads(answer(error, "/api/v1/vms").content)
+    assert (problem["status"], problem["detail"].split(".")[0]) == (503, "Eve's database does not answer")
+
+
+def test_a_fault_of_eves_own_is_another_thing() -> None:
+    assert answer(ValueError("x"), "/vms/").status_code == 500
+    assert json.loads(answer(ValueError("x"), "/api/v1/vms").content)["status"] == 500
+
+
+@pytest.mark.urls("tests.eve_site.test_api_errors")
+async def test_so_it_is_however_eve_is_served() -> None:
+    """The fault is known where the page is made: in the thread of a request of ASGI too."""
+    assert (await AsyncClient(raise_request_exception=False).get("/away/")).status_code == 503
+
+
+@pytest.mark.urls("tests.eve_site.test_api_errors")
+def test_so_it_is_by_wsgi() -> None:
+    assert Client(raise_request_exception=False).get("/away/").status_code == 503
