@@ -70,6 +70,11 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} reinstalled {vm}"),
         gettext_lazy("{who} could not reinstall {vm}"),
     ),
+    "vm.seed_end": (
+        "key",
+        gettext_lazy("{who} deleted from its host what the first boot of {vm} was told"),
+        gettext_lazy("{who} could not delete from its host what the first boot of {vm} was told"),
+    ),
     "vm.clone": ("copy", gettext_lazy("{who} made {vm} as a copy"), gettext_lazy("{who} could not make {vm}")),
     "vm.template": (
         "photo",

@@ -27,5 +27,6 @@ class VmsConfig(AppConfig):
             removing,
             rescuing,
             restoring,
+            seeding,
             snapshotting,
         )

@@ -22,19 +22,26 @@ MAX_VALUES = 100_000
 _NO_YAML = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """What PyYAML lets through where a value is not what its tag says."""
 _CONFIG, _SCRIPT = "#cloud-config", "#!"
+_LATER = {"preserve_hostname": True}
+_EACH_BOOT = ("growpart", "resize_rootfs")
+"""What cloud-init looks at whenever it boots, and what has no secrets: whether the first disk's file system grows with the disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seed:
-    """The texts of a seed."""
+class SeedTexts:
+    """What a seed says."""
 
     user_data: str
+    """At the first boot."""
+    later_user_data: str
+    """At every other one: no secrets, and nothing that a guest would do again."""
     network_config: str = ""
+    """At the first boot: cloud-init sets networks up once for each instance."""
 
 
 def seed_make(
     *, host_name: str, ssh_keys: Sequence[str] = (), password: str = "", user_data: str = "", network_config: str = ""
-) -> Seed:
+) -> SeedTexts:
     """What a VM called `host_name` is told. The password is for the image's default user and leaves as its hash only.
 
     `user_data` is a ``#cloud-config`` or a ``#!`` script of the customer's; what it says of the host name or keys holds.
@@ -54,7 +61,12 @@ def seed_make(
     if network:
         _check_size("network_config", network, MAX_NETWORK_CONFIG_BYTES)
         _mapping("network_config", network)
-    return Seed(user_data=_joined(config, own), network_config=f"{network}\n" if network else "")
+    theirs = _mapping("user_data", own) if own.startswith(_CONFIG) else {}
+    return SeedTexts(
+        user_data=_joined(config, own, theirs),
+        later_user_data=_dump(_LATER | {key: theirs[key] for key in _EACH_BOOT if key in theirs}),
+        network_config=f"{network}\n" if network else "",
+    )
 
 
 def meta_data(*, instance: str, host_name: str) -> str:
@@ -80,11 +92,10 @@ class InvalidSeed(Invalid):
         super().__init__(detail, errors={field: [detail]})
 
 
-def _joined(config: dict[str, Any], own: str) -> str:
+def _joined(config: dict[str, Any], own: str, theirs: dict[str, Any]) -> str:
     if not own:
         return _dump(config)
     if own.startswith(_CONFIG):
-        theirs = _mapping("user_data", own)
         keys = theirs.get("ssh_authorized_keys")
         merged = {**config, **theirs}
         if isinstance(keys, list) and "ssh_authorized_keys" in config:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 from eve_agent.wire.domain import StateAction
-from eve_agent.wire.storage import SeedSpec
 
 from common.sentences import gettext as _
 from hypervisors.client import AgentClient
@@ -13,12 +12,12 @@ from operations.handlers import register
 from operations.run import OperationRun
 
 from . import specs
-from .cloudinit import meta_data
 from .errors import VmNotFound
 from .imaging import image_ensure
 from .inventory import domain_apply
-from .models import FirstBoot, Lifecycle, Vm
+from .models import Lifecycle, Seed, Vm
 from .power import require_still_allowed
+from .seeding import seed_settle, seed_write
 from .services.creating import KIND
 from .services.deleting import vm_gone
 
@@ -73,32 +72,25 @@ def _make_disks(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
 
 def vm_finish(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
     """With its disks there: seed, domain, start, and that it is there."""
-    operation_id, disks = run.operation.pk, list(vm.disks.all())
-    seed = FirstBoot.objects.filter(vm=vm).first()
+    operation_id, seed = run.operation.pk, Seed.objects.select_related("vm").filter(vm=vm).first()
     if seed:
         run.step("seed", _("Writing what the first boot is told"), percent=60)
-        told = SeedSpec(
-            user_data=seed.user_data,
-            meta_data=meta_data(instance=str(vm.pk), host_name=vm.name),
-            network_config=seed.network_config,
-            operation_id=operation_id,
-        )
-        agent.seed_make(disks[0].pool, vm.pk, told)
+        seed_write(agent, seed, operation_id=operation_id)
     run.step("define", _("Defining the virtual machine"), percent=70)
-    seed_pool = disks[0].pool if seed else ""
-    domain = agent.domain_define(specs.domain_spec(vm, seed_pool=seed_pool, operation_id=operation_id))
+    domain = agent.domain_define(specs.domain_spec(vm, seed=seed, operation_id=operation_id))
     if run.operation.arguments.get("is_started", True):
         run.step("start", _("Starting it"), percent=85)
         domain = agent.change_state(vm.pk, StateAction.START, operation_id=str(operation_id))
     run.step("finish", _("Writing down that it is there"), percent=95)
     domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain)
-    _keep(vm)
+    _keep(vm, seed)
     run.result = {"vm": str(vm.pk)}
 
 
 @transaction.atomic
-def _keep(vm: Vm) -> None:
+def _keep(vm: Vm, seed: Seed | None) -> None:
     Vm.objects.filter(pk=vm.pk, lifecycle=Lifecycle.MAKING).update(
         lifecycle=Lifecycle.KEPT, last_seen_at=timezone.now()
     )
-    FirstBoot.objects.filter(vm=vm).delete()
+    if seed:
+        seed_settle(seed)

@@ -34,6 +34,7 @@ from .guests import guests_refresh
 from .images import images_at_sites_of
 from .models import Disk, Image, Vm
 from .selectors import vms_managed_by
+from .services.seeds import seeds_end
 
 _TARGETS: Final[dict[str, type[Vm | Disk | Image]]] = {
     str(model._meta.model_name): model for model in (Vm, Disk, Image)
@@ -60,8 +61,9 @@ def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> N
 
 @receiver(host_reached)
 def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
-    """A host may be asked about its guests."""
+    """A host may be asked about its guests, and relieved of what their first boots were told."""
     guests_refresh(hypervisor_id)
+    seeds_end(hypervisor_id=hypervisor_id)
 
 
 @receiver(hypervisor_state_changed)

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from eve_agent.wire.domain import StateAction
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import DomainDelete
-from eve_agent.wire.storage import SeedSpec
 
 from common.errors import EveError
 from common.sentences import gettext_lazy as _
@@ -18,10 +18,10 @@ from operations.handlers import register
 from operations.run import OperationRun
 
 from . import specs
-from .cloudinit import meta_data
 from .imaging import image_ensure
-from .models import Disk, FirstBoot, Image, ImageKind, Lifecycle, Vm
+from .models import Disk, Image, ImageKind, Lifecycle, Seed, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
+from .seeding import seed_settle, seed_write, seed_write_later
 from .services.rescue import REINSTALL
 
 
@@ -37,13 +37,13 @@ def unreinstall(run: OperationRun) -> None:
             _forget(at)
             if is_swapped:
                 _swap_back(at.vm, disk_id, former)
-            at.agent.domain_define(specs.domain_spec(_fresh(at.vm), seed_pool="", operation_id=run.operation.pk))
+            _define_former(at, disk_id)
             if run.operation.arguments["was_on"]:
                 at.agent.change_state(at.vm.pk, StateAction.START, operation_id=str(run.operation.pk))
         with passing_over(ErrorCode.VOLUME_NOT_FOUND):
             at.agent.disk_delete(former["pool"], disk_id)
         at.saw(at.agent.domain(at.vm.pk))
-        _keep(at.vm)
+        _keep(at.vm, Seed.objects.filter(vm=at.vm, pk=disk_id))
 
 
 @register(REINSTALL, is_idempotent=True, undo=unreinstall)
@@ -63,7 +63,7 @@ def reinstall(run: OperationRun) -> None:
             _exchange(at, new, image)
             run.step("start", _("Starting it"), percent=80)
             at.saw(at.agent.change_state(at.vm.pk, StateAction.START, operation_id=str(run.operation.pk)))
-            _settle(at.vm, former)
+            _settle(at.vm, disk_id, former)
         run.step("old", _("Deleting the old disk"), percent=90)
         _delete_old(at, former)
         run.result = {"disk": str(disk_id)}
@@ -75,17 +75,19 @@ def _exchange(at: OnHost, new: Disk, image: Image) -> None:
     if not _has_disk(at, new.pk):
         _forget(at)
         _swap(at.vm, new, image)
-        vm = _fresh(at.vm)
-        seed = FirstBoot.objects.filter(vm=vm).first()
+        seed = Seed.objects.select_related("vm").filter(pk=new.pk).first()
         if seed:
-            told = SeedSpec(
-                user_data=seed.user_data,
-                meta_data=meta_data(instance=str(new.pk), host_name=vm.name),
-                network_config=seed.network_config,
-                operation_id=operation_id,
-            )
-            at.agent.seed_make(new.pool, vm.pk, told)
-        at.agent.domain_define(specs.domain_spec(vm, seed_pool=new.pool if seed else "", operation_id=operation_id))
+            seed_write(at.agent, seed, operation_id=operation_id)
+        at.agent.domain_define(specs.domain_spec(_fresh(at.vm), seed=seed, operation_id=operation_id))
+
+
+def _define_former(at: OnHost, disk_id: UUID) -> None:
+    """As it was, with a disc that tells it so."""
+    operation_id = at.run.operation.pk
+    seed = Seed.objects.select_related("vm").filter(vm=at.vm).exclude(pk=disk_id).first()
+    if seed:
+        seed_write_later(at.agent, seed, operation_id=operation_id)
+    at.agent.domain_define(specs.domain_spec(_fresh(at.vm), seed=seed, operation_id=operation_id))
 
 
 def _has_disk(at: OnHost, disk_id: UUID) -> bool:
@@ -102,9 +104,9 @@ def _is_missing(at: OnHost) -> bool:
 
 
 def _forget(at: OnHost) -> None:
-    """Stops and undefines it; its disks stay, its old seed goes."""
-    pool = at.run.operation.arguments["former"]["pool"]
-    at.agent.domain_delete(at.vm.pk, DomainDelete(seed_pool=pool, operation_id=at.run.operation.pk))
+    """Stops and undefines it; its disks stay, its seed goes."""
+    for pool in {seed.pool for seed in at.vm.seeds.all()} or {""}:
+        at.agent.domain_delete(at.vm.pk, DomainDelete(seed_pool=pool, operation_id=at.run.operation.pk))
 
 
 def _new_disk(vm: Vm, disk_id: UUID, image: Image, former: dict[str, Any]) -> Disk:
@@ -141,12 +143,14 @@ def _swap_back(vm: Vm, disk_id: UUID, former: dict[str, Any]) -> None:
 
 
 @transaction.atomic
-def _settle(vm: Vm, former: dict[str, Any]) -> None:
+def _settle(vm: Vm, disk_id: UUID, former: dict[str, Any]) -> None:
     """From now on it is the new machine, and the old disk a kept one that is to be deleted."""
     old = _former_disk(vm, former)
     old.vm, old.kept_from, old.kept_since = None, vm.name, timezone.now()
     old.save(force_insert=True)
-    _keep(vm)
+    for seed in Seed.objects.filter(pk=disk_id):
+        seed_settle(seed)
+    _keep(vm, Seed.objects.filter(vm=vm).exclude(pk=disk_id))
 
 
 def _delete_old(at: OnHost, former: dict[str, Any]) -> None:
@@ -176,9 +180,9 @@ def _former_disk(vm: Vm, former: dict[str, Any]) -> Disk:
     )
 
 
-def _keep(vm: Vm) -> None:
+def _keep(vm: Vm, over: QuerySet[Seed]) -> None:
     Vm.objects.filter(pk=vm.pk).update(lifecycle=Lifecycle.KEPT)
-    FirstBoot.objects.filter(vm=vm).delete()
+    over.delete()
 
 
 def _fresh(vm: Vm) -> Vm:

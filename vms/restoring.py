@@ -21,8 +21,9 @@ from .drift import RESTORE
 from .errors import NotRestored
 from .facts import domain_of
 from .imaging import image_ensure
-from .models import Disk, Nic, Vm
+from .models import Disk, Nic, Seed, Vm
 from .on_host import OnHost, on_host
+from .seeding import seed_write_later
 from .snapshotting import snapshots_look
 
 
@@ -60,7 +61,10 @@ def _there(at: OnHost) -> Domain:
             at.run, agent=at.agent, image=vm.cd_image, hypervisor=vm.hypervisor, pool=disks[0].pool, until_percent=25
         )
     at.run.step("define", _("Defining the virtual machine"), percent=30)
-    domain = at.agent.domain_define(_former(vm, specs.domain_spec(vm, seed_pool="", operation_id=operation_id)))
+    seed = Seed.objects.select_related("vm").filter(vm=vm).first()
+    if seed:
+        seed_write_later(at.agent, seed, operation_id=operation_id)
+    domain = at.agent.domain_define(_former(vm, specs.domain_spec(vm, seed=seed, operation_id=operation_id)))
     if vm.boot_devices:
         order = BootOrder(devices=tuple(vm.boot_devices), operation_id=operation_id)
         domain = at.agent.boot_order_set(vm.pk, order)

@@ -21,13 +21,13 @@ from eve_agent.wire.spec import (
 )
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 
-from .models import Disk, ImageKind, Nic, Vm
+from .models import Disk, ImageKind, Nic, Seed, Vm
 from .placement import pool_of
 
 _CD_FIRST = 1
 
 
-def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
+def domain_spec(vm: Vm, *, seed: Seed | None, operation_id: UUID) -> DomainSpec:
     """The whole domain. With a CD it boots from that first, and from the disk once there is a system on it."""
     has_cd = vm.cd_image is not None
     pool = pool_of(vm) if has_cd else ""
@@ -45,7 +45,7 @@ def domain_spec(vm: Vm, *, seed_pool: str, operation_id: UUID) -> DomainSpec:
         ),
         nics=tuple(nic_slot(nic) for nic in vm.nics.all()),
         cdrom=CdromSlot(pool=pool, image_uuid=vm.cd_image_id, boot_order=_CD_FIRST) if has_cd else CdromSlot(),
-        seed_pool=seed_pool,
+        seed_pool=seed.pool if seed else "",
         is_autostarted=vm.is_autostarted,
         operation_id=operation_id,
     )
@@ -107,9 +107,9 @@ def disk_spec(disk: Disk, *, operation_id: UUID) -> DiskSpec:
 
 def domain_delete(vm: Vm, *, keeps_disks: bool, operation_id: UUID) -> DomainDelete:
     """Its end; the seed goes in any case."""
-    disks = list(vm.disks.all())
+    seed = vm.seeds.first()
     return DomainDelete(
-        disks=() if keeps_disks else tuple(PoolDisk(pool=disk.pool, disk_uuid=disk.pk) for disk in disks),
-        seed_pool=disks[0].pool if disks else "",
+        disks=() if keeps_disks else tuple(PoolDisk(pool=disk.pool, disk_uuid=disk.pk) for disk in vm.disks.all()),
+        seed_pool=seed.pool if seed else "",
         operation_id=operation_id,
     )

@@ -99,12 +99,8 @@ class StorageRequests(Requests):
         return self._decoded(Deleted, self._ask("DELETE", paths.fill(paths.DISK, pool=pool, disk=disk_uuid)))
 
     def seed_make(self, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
-        """``PUT …/seeds/{uuid}``: made anew at each call."""
+        """``PUT …/seeds/{uuid}``: made anew at each call, also in the drive of a running guest."""
         return self._decoded(SeedStatus, self._ask("PUT", paths.fill(paths.SEED, pool=pool, uuid=vm_uuid), body=wanted))
-
-    def seed_delete(self, pool: str, vm_uuid: uuid.UUID) -> Deleted:
-        """``DELETE …/seeds/{uuid}``. Ejects it first where a domain has it in its drive."""
-        return self._decoded(Deleted, self._ask("DELETE", paths.fill(paths.SEED, pool=pool, uuid=vm_uuid)))
 
     def _image(self, image_uuid: uuid.UUID, answer: Answer) -> ImageStatus:
         status = self._decoded(ImageStatus, answer)

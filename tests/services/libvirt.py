@@ -151,6 +151,12 @@ class LibvirtSandbox:
                     return int(path.parent.name)
         raise LookupError(f"No QEMU runs the guest {who}.")
 
+    def read_open(self, who: str, name: str) -> str:
+        """What is in the files of that name that a guest's QEMU has open, also in such as have no name any more."""
+        script = 'for file in /proc/"$1"/fd/*; do case "$(readlink "$file")" in */"$2"*) cat "$file";; esac; done'
+        command = [*as_root(), "sh", "-c", script, "sh", str(self.qemu_pid(who)), name]
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="replace")
+
     @property
     def init_pid(self) -> int:
         """Its first process, as seen from outside: whoever enters its namespaces finds it at ``qemu:///system``."""

@@ -13,7 +13,7 @@ from operations.claims import operation_claim
 from operations.models import Operation
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import keeping, making, on_host, removing
+from vms import keeping, making, on_host, removing, seeding
 from vms.drift import Drift
 from vms.models import Disk, Image, ImageState, Nic, Quota, Snapshot, Vm, VmState
 
@@ -26,7 +26,7 @@ def host(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> ChangingHost:
     """Site "here" has a host with storage."""
     equip(cast.hypervisor_here)
     stub = ChangingHost()
-    for module in (making, removing, on_host, keeping):
+    for module in (making, removing, on_host, keeping, seeding):
         monkeypatch.setattr(module, "AgentClient", stub.client)
     return stub
 

@@ -22,7 +22,7 @@ from operations.worker import operation_run
 from tests.cast import Cast
 from vms import making, removing
 from vms.inventory import inventory_apply
-from vms.models import Disk, FirstBoot, Image, ImageState, Lifecycle, Nic, Quota, Size, Vm, VmState
+from vms.models import Disk, Image, ImageState, Lifecycle, Nic, Quota, Seed, Size, Vm, VmState
 
 from .stub_host import GIB, StubHost, equip
 
@@ -114,10 +114,10 @@ def test_an_image_a_size_and_a_first_boot(cast, host):
     answer = ask(cast, body)
     assert answer.status_code == 202, answer.content
     vm = Vm.objects.get(pk=answer.json()["id"])
-    assert "correct horse" not in FirstBoot.objects.get().user_data
+    assert "correct horse" not in Seed.objects.get().user_data
     assert "correct horse" not in str(Operation.objects.values_list("arguments", flat=True))
     work()
-    assert not FirstBoot.objects.exists()
+    assert not Seed.objects.exclude(user_data="", network_config="").exists()
     seed, spec = host.seeds[vm.pk], host.specs[vm.pk]
     told = yaml.safe_load(seed.user_data)
     assert seed.user_data.startswith("#cloud-config\n")

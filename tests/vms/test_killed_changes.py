@@ -13,7 +13,7 @@ from operations.models import OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
 from tests.services.mortal import MortalRun
-from vms.models import Disk, FirstBoot, ImageCopy, Lifecycle, Quota, Vm, VmState
+from vms.models import Disk, ImageCopy, Lifecycle, Quota, Seed, Vm, VmState
 
 from .images.test_coming import DATA, begin, send
 from .test_changing import ask
@@ -134,7 +134,7 @@ def differences(agent: RealAgent, vm: Vm) -> list[tuple[str, Any, Any]]:
     }
     pairs = [
         ("lifecycle", vm.lifecycle, Lifecycle.KEPT),
-        ("first boot", FirstBoot.objects.count(), 0),
+        ("first boot", Seed.objects.exclude(user_data="").count(), 0),
         ("state", VmState(vm.state), VmState(domain.state)),
         ("machines", set(Vm.objects.filter(is_made_by_eve=True).values_list("pk", flat=True)), domains),
         ("images", {f"{copy.image_id}.img" for copy in ImageCopy.objects.filter(is_ready=True)}, images),

@@ -13,7 +13,7 @@ from accounts.models import SshKey
 from operations.models import Operation
 from tests.cast import Cast
 from tests.factories import make_vm
-from vms.models import FirstBoot, Image, ImageState, Quota, Size, Vm
+from vms.models import Image, ImageState, Quota, Seed, Size, Vm
 
 from .stub_host import GIB, equip
 
@@ -126,7 +126,7 @@ def test_an_image_a_size_ones_keys_and_more(cast: Cast, client: Client) -> None:
         True,
     )
     assert [disk.size_bytes // GIB for disk in vm.disks.all()] == [40, 20, 30]
-    told = yaml.safe_load(FirstBoot.objects.get(vm=vm).user_data)
+    told = yaml.safe_load(Seed.objects.get(vm=vm).user_data)
     assert (told["ssh_authorized_keys"], told["packages"]) == ([KEY], ["nginx"])
     assert Operation.objects.get(target_id=vm.pk).arguments == {"is_started": False}
 

@@ -7,21 +7,22 @@ import json
 import pytest
 from django.apps import apps
 from django.core import serializers
+from django.db.models import Model
 
 from operations.claims import operation_claim
 from operations.worker import operation_run
 from tests.cast import Cast
 from vms import making
-from vms.models import FirstBoot, Image, ImageState, Vm
+from vms.models import Image, ImageState, Seed, Vm
 
 from .stub_host import GIB, StubHost, equip
 
 PASSWORD, USER_DATA, NETWORK = "canary-password 7", "canary-user-data", "canary-network"
 
 
-def database() -> str:
-    """Every row of every table, but what the first boot is told."""
-    models = [model for model in apps.get_models() if model is not FirstBoot]
+def database(*without: type[Model]) -> str:
+    """Every row of every table but these."""
+    models = [model for model in apps.get_models() if model not in without]
     return "".join(serializers.serialize("json", model._base_manager.all()) for model in models)
 
 
@@ -59,14 +60,14 @@ def test_it_is_told_to_nobody(
         }
         assert cast.pages(cast.owner).post("/vms/new/", {**form, **told}).status_code == 302
     vm = Vm.objects.get(name="web")
-    said = [database()]
-    assert USER_DATA in FirstBoot.objects.get().user_data
+    said = [database(Seed)]
+    assert USER_DATA in Seed.objects.get().user_data
     if fails:
         monkeypatch.setattr(host, "domain_define", _fail)
     operation = operation_claim(worker="w")
     assert operation is not None
     operation_run(operation)
-    assert not FirstBoot.objects.exists()
+    assert not Seed.objects.exclude(user_data="", network_config="").exists()
     assert host.seeds == {} if fails else USER_DATA in host.seeds[vm.pk].user_data
     for user in (cast.owner, cast.viewer, cast.superuser):
         api, pages = cast.api(user), cast.pages(user)

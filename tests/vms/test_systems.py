@@ -10,7 +10,7 @@ from eve_agent.wire.errors import ErrorCode
 
 from hypervisors.errors import HostAway
 from tests.cast import Cast
-from vms.models import Disk, FirstBoot, Image, ImageState, Lifecycle, Snapshot, Vm
+from vms.models import Disk, Image, ImageState, Lifecycle, Seed, Snapshot, Vm
 
 from .changing_host import ChangingHost, refusal
 from .stub_host import GIB
@@ -123,7 +123,7 @@ def test_the_first_disk_is_made_anew_and_all_else_stays(cast: Cast, host: Changi
     assert "local-hostname: web" in host.seeds[vm.pk].meta_data
     assert host.domains[vm.pk].state is DomainState.RUNNING
     assert Vm.objects.get(pk=vm.pk).lifecycle == Lifecycle.KEPT
-    assert not FirstBoot.objects.exists()
+    assert not Seed.objects.exclude(user_data="", network_config="").exists()
 
 
 def test_with_an_iso_the_disk_is_empty(cast: Cast, host: ChangingHost, vm: Vm, iso: Image) -> None:
@@ -157,7 +157,7 @@ def test_a_reinstallation_that_fails_leaves_the_old_system(
     assert [disk.uuid for disk in host.domains[vm.pk].disks] == [old.pk]
     assert host.domains[vm.pk].state is DomainState.RUNNING
     assert Vm.objects.get(pk=vm.pk).lifecycle == Lifecycle.KEPT
-    assert not FirstBoot.objects.exists()
+    assert not Seed.objects.exclude(user_data="", network_config="").exists()
 
 
 def test_an_old_disk_that_cannot_be_deleted_is_kept(cast: Cast, host: ChangingHost, vm: Vm, cloud: Image) -> None:

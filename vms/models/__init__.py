@@ -2,17 +2,19 @@
 
 =============  ==============================================================
 machines       virtual machines, and the domains that hosts report beside them
-devices        their disks and network cards, and what a first boot is told
+devices        their disks and network cards
 images         images, where their bytes are, and sizes
 quotas         what a project may use
+seeds          what cloud-init in them is told
 snapshots      what machines were at some moment
 =============  ==============================================================
 """
 
-from .devices import Disk, DiskBus, FirstBoot, Nic, NicKind, NicModel
+from .devices import Disk, DiskBus, Nic, NicKind, NicModel
 from .images import Image, ImageCopy, ImageFormat, ImageKind, ImageState, Size
 from .machines import DiscoveredDomain, Firmware, Lifecycle, Vm, VmState
 from .quotas import Quota
+from .seeds import Seed
 from .snapshots import Snapshot, SnapshotState
 
 __all__ = [
@@ -20,7 +22,6 @@ __all__ = [
     "Disk",
     "DiskBus",
     "Firmware",
-    "FirstBoot",
     "Image",
     "ImageCopy",
     "ImageFormat",
@@ -31,6 +32,7 @@ __all__ = [
     "NicKind",
     "NicModel",
     "Quota",
+    "Seed",
     "Size",
     "Snapshot",
     "SnapshotState",

@@ -1,4 +1,4 @@
-"""Disks and network cards, and what a first boot is told."""
+"""Disks and network cards."""
 
 from __future__ import annotations
 
@@ -90,18 +90,3 @@ class Nic(models.Model):
 
     def __str__(self) -> str:
         return self.mac
-
-
-class FirstBoot(models.Model):
-    """What cloud-init is told at a VM's first boot. It may hold secrets: it is kept only until the seed is on the host."""
-
-    vm = models.OneToOneField(Vm, on_delete=models.CASCADE, related_name="first_boot")
-    user_data = models.TextField()
-    network_config = models.TextField(blank=True)
-
-    class Meta:
-        verbose_name = _("first boot")
-        verbose_name_plural = _("first boots")
-
-    def __str__(self) -> str:
-        return str(self.vm_id)

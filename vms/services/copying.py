@@ -15,7 +15,7 @@ from operations.services import operation_create
 from vms import live
 from vms.cloudinit import seed_make
 from vms.errors import WrongState
-from vms.models import Disk, FirstBoot, ImageKind, Lifecycle, Nic, Vm, VmState
+from vms.models import Disk, ImageKind, Lifecycle, Nic, Vm, VmState
 from vms.placement import place_find
 from vms.quotas import Amounts
 
@@ -23,6 +23,7 @@ from .changes import change_create, is_busy, vm_lock, vm_require_no_rescue
 from .creating import name_check, new_mac
 from .images import NewImage, image_begin
 from .quotas import quota_reserve
+from .seeds import seed_create
 from .settings import name_taken
 
 CLONE, TEMPLATE = "vm.clone", "vm.template"
@@ -68,7 +69,7 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
             vm=clone, mac=new_mac(), kind=nic.kind, source=nic.source, model=nic.model, position=nic.position
         )
     if disks[0].image and disks[0].image.kind == ImageKind.CLOUD:
-        FirstBoot.objects.create(vm=clone, user_data=seed_make(host_name=name).user_data)
+        seed_create(vm=clone, texts=seed_make(host_name=name), instance=clone.pk, pool=disks[0].pool)
     operation = operation_create(
         kind=CLONE,
         target=clone,

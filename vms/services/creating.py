@@ -24,13 +24,14 @@ from vms import live
 from vms.cloudinit import seed_make
 from vms.errors import ActionNotAllowed, ImageNotReady, NameTaken
 from vms.images import images_usable_by
-from vms.models import Disk, DiskBus, FirstBoot, Image, ImageKind, Lifecycle, Nic, NicKind, NicModel, Vm, VmState
+from vms.models import Disk, DiskBus, Image, ImageKind, Lifecycle, Nic, NicKind, NicModel, Vm, VmState
 from vms.placement import Place, place_find
 from vms.quotas import Amounts
 
 from .images import image_hold
 from .networks import default_nics, nics_check
 from .quotas import quota_reserve
+from .seeds import seed_create
 
 KIND = "vm.create"
 DEFAULT_DISK_BYTES = 10 * 2**30
@@ -122,7 +123,7 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
         _make_disks(vm, wanted, disks, place, cloud)
         _make_nics(vm, wanted, place)
         if seed:
-            FirstBoot.objects.create(vm=vm, user_data=seed.user_data, network_config=seed.network_config)
+            seed_create(vm=vm, texts=seed, instance=vm.pk, pool=place.pool)
         operation = operation_create(
             kind=KIND, target=vm, project=project, user=user, arguments={"is_started": wanted.is_started}
         )

@@ -12,15 +12,16 @@ from accounts.models import User
 from common.errors import Invalid
 from common.sentences import gettext as _
 from operations.models import Operation
-from vms.cloudinit import Seed, seed_make
+from vms.cloudinit import SeedTexts, seed_make
 from vms.errors import WrongState
 from vms.images import images_usable_by
-from vms.models import FirstBoot, Image, ImageKind, ImageState, Lifecycle, Vm, VmState
+from vms.models import Image, ImageKind, ImageState, Lifecycle, Vm, VmState
 from vms.selectors import boot_order_of
 
 from .changes import change_create, vm_lock, vm_require_no_rescue
 from .hardware import pool_check, vm_require_no_snapshots
 from .images import image_hold
+from .seeds import seed_create
 
 RESCUE, RESCUE_END, REINSTALL = "vm.rescue", "vm.rescue_end", "vm.reinstall"
 
@@ -93,12 +94,13 @@ def vm_reinstall(*, vm: Vm, wanted: NewSystem, user: User) -> Operation:
         }
         raise Invalid(detail, errors={"image": [detail]})
     pool_check(vm, first.pool, size_bytes)
+    disk_id = uuid4()
     operation = change_create(
         kind=REINSTALL,
         vm=vm,
         user=user,
         image=str(image.pk),
-        disk=str(uuid4()),
+        disk=str(disk_id),
         former={
             "id": str(first.pk),
             "pool": first.pool,
@@ -110,9 +112,8 @@ def vm_reinstall(*, vm: Vm, wanted: NewSystem, user: User) -> Operation:
         },
         was_on=_is_on(vm),
     )
-    FirstBoot.objects.filter(vm=vm).delete()
     if seed:
-        FirstBoot.objects.create(vm=vm, user_data=seed.user_data, network_config=seed.network_config)
+        seed_create(vm=vm, texts=seed, instance=disk_id, pool=first.pool)
     Vm.objects.filter(pk=vm.pk).update(lifecycle=Lifecycle.MAKING)
     return operation
 
@@ -121,7 +122,7 @@ def _is_on(vm: Vm) -> bool:
     return vm.state not in (VmState.OFF, VmState.CRASHED)
 
 
-def _seed(vm: Vm, wanted: NewSystem) -> Seed | None:
+def _seed(vm: Vm, wanted: NewSystem) -> SeedTexts | None:
     if wanted.image.kind == ImageKind.CLOUD:
         return seed_make(
             host_name=vm.name,

@@ -15,7 +15,7 @@ from eve_agent.driver.fake import VNC, FakeDriver
 from eve_agent.driver.libvirt import LibvirtDriver
 from eve_agent.errors import DomainOff
 from eve_agent.wire.console import ConsoleKind
-from eve_agent.wire.domain import DomainState, Graphics, GraphicsKind, StateAction
+from eve_agent.wire.domain import Domain, DomainState, Graphics, GraphicsKind, StateAction
 from eve_agent.wire.events import Event, EventKind
 
 from deploy.local import domain_xml
@@ -87,6 +87,9 @@ class Rig(Protocol):
     async def make_network(self) -> None:
         """The network ``default``."""
 
+    async def seeds_of(self, domain: Domain) -> str:
+        """All that a running guest's hypervisor has open as its seed."""
+
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         """Forgets the definition: a running guest becomes transient, another is gone."""
 
@@ -112,6 +115,9 @@ class FakeRig:
 
     async def make_network(self) -> None:
         return
+
+    async def seeds_of(self, domain: Domain) -> str:
+        return "".join(seed.user_data for (_, vm), seed in self.driver.seeds.items() if vm == domain.uuid)
 
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         if (await self.driver.domain(domain_uuid)).state is DomainState.OFF:
@@ -153,6 +159,9 @@ class LibvirtRig:
 
     async def make_network(self) -> None:
         await asyncio.to_thread(self.sandbox.make_network)
+
+    async def seeds_of(self, domain: Domain) -> str:
+        return await asyncio.to_thread(self.sandbox.read_open, domain.name, f"seed-{domain.uuid}.iso")
 
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         await self.virsh("undefine", str(domain_uuid))

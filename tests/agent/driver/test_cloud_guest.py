@@ -95,8 +95,8 @@ async def guest(request: pytest.FixtureRequest) -> AsyncIterator[Guest]:
         nics=(nic(),),
         seed_pool=POOL,
     )
-    meta = f"instance-id: {wanted.uuid}\nlocal-hostname: web-one\n"
-    await rig.driver.make_seed(POOL, wanted.uuid, SeedSpec(user_data=USER_DATA, meta_data=meta))
+    seed = SeedSpec(user_data=USER_DATA, meta_data=meta_of(wanted.uuid))
+    await rig.driver.make_seed(POOL, wanted.uuid, seed)
     await rig.driver.define_domain(wanted)
     domain = await rig.driver.change_state(wanted.uuid, StateAction.START)
     serial = await _serial_until(rig, wanted.uuid, b"web-one login:")
@@ -119,6 +119,19 @@ async def _serial_until(rig: LibvirtRig, domain: uuid.UUID, text: bytes) -> byte
     finally:
         os.close(port)
     return seen
+
+
+async def shut_down(guest: Guest) -> None:
+    """Asks it until it is off."""
+    async with asyncio.timeout(120):
+        while (await guest.driver.domain(guest.domain.uuid)).state is not DomainState.OFF:
+            await guest.driver.change_state(guest.domain.uuid, StateAction.SHUTDOWN)
+            await asyncio.sleep(2)
+
+
+def meta_of(vm: uuid.UUID) -> str:
+    """The seed's meta-data."""
+    return f"instance-id: {vm}\nlocal-hostname: web-one\n"
 
 
 async def until_told(guest: Guest):
@@ -240,6 +253,26 @@ async def test_a_freeze_ends_though_the_agent_was_killed_and_libvirtd_too(guest:
             await asyncio.sleep(0.5)
 
 
+async def test_later_boots_know_it_without_what_the_first_one_was_told(guest: Guest):
+    await until_told(guest)
+    keys = await guest.run("/usr/bin/sha256sum", "/etc/ssh/ssh_host_ed25519_key", "/home/debian/.ssh/authorized_keys")
+    assert keys.count("\n") == 2
+    later = SeedSpec(user_data="#cloud-config\npreserve_hostname: true\n", meta_data=meta_of(guest.domain.uuid))
+    await guest.driver.make_seed(POOL, guest.domain.uuid, later)
+    (disk,) = [found.uuid for found in guest.domain.disks if found.uuid]
+    await guest.driver.grow_disk(guest.domain.uuid, disk, 5 * 1024 * MIB)
+
+    await shut_down(guest)
+    await guest.driver.change_state(guest.domain.uuid, StateAction.START)
+    await _serial_until(guest.rig, guest.domain.uuid, b"web-one login:")
+
+    assert (await until_told(guest)).host_name == "web-one"
+    assert keys == await guest.run(
+        "/usr/bin/sha256sum", "/etc/ssh/ssh_host_ed25519_key", "/home/debian/.ssh/authorized_keys"
+    )
+    assert "5G" in await guest.run("/usr/bin/lsblk", "-dno", "SIZE", "/dev/vda1")
+
+
 async def test_without_its_agent_its_address_is_known_by_its_lease(guest: Guest):
     await until_told(guest)
     await guest.run("/usr/bin/systemd-run", "--on-active=1", "/usr/bin/systemctl", "stop", "qemu-guest-agent")
@@ -253,7 +286,4 @@ async def test_without_its_agent_its_address_is_known_by_its_lease(guest: Guest)
 
 
 async def test_it_is_asked_to_shut_down_at_last(guest: Guest):
-    async with asyncio.timeout(120):
-        while (await guest.driver.domain(guest.domain.uuid)).state is not DomainState.OFF:
-            await guest.driver.change_state(guest.domain.uuid, StateAction.SHUTDOWN)
-            await asyncio.sleep(2)
+    await shut_down(guest)

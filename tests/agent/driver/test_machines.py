@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import uuid
@@ -354,6 +355,28 @@ async def test_a_seed_is_ejected_with_its_deletion(shop: Shop, rig: Rig):
     assert [found.source for found in after.disks if found.device == "cdrom"] == ["", ""]
     await rig.driver.change_state(wanted.uuid, StateAction.STOP)
     assert (await rig.driver.change_state(wanted.uuid, StateAction.START)).state is DomainState.RUNNING
+
+
+async def test_a_seed_is_exchanged_under_a_running_guest(shop: Shop, rig: Rig):
+    first, later = (dataclasses.replace(SEED, user_data=f"#cloud-config\n# {text}\n") for text in ("secret", "later"))
+    wanted = spec(seed_pool=POOL)
+    await rig.driver.make_seed(POOL, wanted.uuid, first)
+    await rig.driver.define_domain(wanted)
+    before = await rig.driver.change_state(wanted.uuid, StateAction.START)
+    assert "secret" in await rig.seeds_of(before)
+
+    for _ in range(2):
+        await rig.driver.make_seed(POOL, wanted.uuid, later)
+        found = await rig.seeds_of(before)
+        assert "later" in found
+        assert "secret" not in found
+
+    assert (await rig.driver.domain(wanted.uuid)).disks == before.disks
+    await rig.driver.change_state(wanted.uuid, StateAction.STOP)
+    await rig.driver.make_seed(POOL, wanted.uuid, first)
+    again = await rig.driver.change_state(wanted.uuid, StateAction.START)
+    assert again.disks == before.disks
+    assert "secret" in await rig.seeds_of(again)
 
 
 async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):

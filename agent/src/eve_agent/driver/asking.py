@@ -82,7 +82,7 @@ class Asking:
         await self._call(lambda session: session.require_idle_disk(pool, disk_uuid), key=("idle", disk_uuid))
 
     async def make_seed(self: _Caller, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
-        return await self._write(lambda session: session.make_seed(pool, vm_uuid, wanted), key=("seed", vm_uuid))
+        return await self._change(vm_uuid, lambda session: session.make_seed(pool, vm_uuid, wanted))
 
     async def delete_seed(self: _Caller, pool: str, vm_uuid: uuid.UUID) -> Deleted:
         return await self._change(vm_uuid, lambda session: session.delete_seed(pool, vm_uuid))

@@ -64,7 +64,7 @@ class StorageDriver(Protocol):
         """Raises VolumeNotFound, and VolumeInUse while a running domain has it."""
 
     async def make_seed(self, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
-        """Puts it in the place of a former one. Raises NoSpace."""
+        """Puts it in the place of a former one, which a running guest's drive does not hold any longer either. Raises NoSpace."""
 
     async def delete_seed(self, pool: str, vm_uuid: uuid.UUID) -> Deleted:
         """Takes it out of the domain's drive, where it is in one, and deletes it."""

@@ -219,7 +219,7 @@ class FakeMachines(FakeStorage):
         if wanted.seed_pool:
             with self._folder(wanted.seed_pool) as folder:
                 path = folder.file_path(seed_name(wanted.uuid))
-            if (wanted.seed_pool, wanted.uuid) not in self._seeds:
+            if (wanted.seed_pool, wanted.uuid) not in self.seeds:
                 raise VolumeNotFound(f"The pool “{wanted.seed_pool}” has no seed of this virtual machine.")
             seed = Disk(SEED_TARGET, device="cdrom", bus="scsi", format="raw", source=path, is_read_only=True)
             disks.append(seed)

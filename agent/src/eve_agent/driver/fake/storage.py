@@ -33,7 +33,7 @@ class FakeStorage(FakeCore):
     def __init__(self, **options: Any) -> None:
         self._folders: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._disks: dict[Key, DiskStatus] = {}
-        self._seeds: set[Key] = set()
+        self.seeds: dict[Key, SeedSpec] = {}
         self.full_pools: set[str] = set()
         """Names of pools where nothing more goes in."""
         super().__init__(**options)
@@ -56,7 +56,7 @@ class FakeStorage(FakeCore):
         disks = [_volume(status) for (place, _), status in self._disks.items() if place == pool]
         seeds = [
             Volume(name=seed_name(vm), kind=VolumeKind.SEED, uuid=vm, format="iso", allocation_bytes=SEED_BYTES)
-            for place, vm in self._seeds
+            for place, vm in self.seeds
             if place == pool
         ]
         return tuple(sorted([*images, *disks, *seeds], key=lambda volume: volume.name))
@@ -133,7 +133,7 @@ class FakeStorage(FakeCore):
         await self._answer()
         self._folder(pool).close()
         self._refuse_full(pool)
-        self._seeds.add((pool, vm_uuid))
+        self.seeds[pool, vm_uuid] = wanted
         return SeedStatus(vm_uuid=vm_uuid, size_bytes=SEED_BYTES)
 
     async def delete_seed(self, pool: str, vm_uuid: uuid.UUID) -> Deleted:
@@ -146,9 +146,7 @@ class FakeStorage(FakeCore):
             )
             if disks != domain.disks:
                 self._put(dataclasses.replace(domain, disks=disks))
-        was_there = (pool, vm_uuid) in self._seeds
-        self._seeds.discard((pool, vm_uuid))
-        return Deleted(was_there=was_there)
+        return Deleted(was_there=self.seeds.pop((pool, vm_uuid), None) is not None)
 
     def _disk(self, pool: str, disk_uuid: uuid.UUID) -> DiskStatus:
         self._folder(pool).close()

@@ -23,9 +23,6 @@ DETACH_SECONDS = 10.0
 """How long a guest may take to let go of a device."""
 BALLOON_SECONDS = 2.0
 """How long is waited for a guest's memory to become what was asked for."""
-TRAY_ATTEMPTS = 10
-TRAY_SECONDS = 0.5
-"""Between attempts to open a guest's tray."""
 _POLL_SECONDS = 0.1
 _Finder = Callable[[DomainDocument], Device | None]
 
@@ -121,19 +118,6 @@ class ChangeCalls(MachineCalls):
             if drive.path == path:
                 continue
             self._update_drive(domain, document.drive_with(path), flag)
-
-    def _update_drive(self, domain: Any, text: str, flag: int) -> None:
-        """A guest may have locked its tray, or be about to open or close it: then it is opened by force, a moment later."""
-        for attempt in range(TRAY_ATTEMPTS):
-            try:
-                domain.updateDeviceFlags(text, flag | (Flag.FORCE if attempt else 0))
-            except LibvirtError as error:
-                waits = error.get_error_code() in (Code.OPERATION_FAILED, Code.INTERNAL_ERROR)
-                if not waits or not self.is_alive() or attempt == TRAY_ATTEMPTS - 1:
-                    raise
-                time.sleep(TRAY_SECONDS)
-            else:
-                return
 
     @translating
     def set_boot_order(self, domain_uuid: uuid.UUID, devices: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,9 @@ from .binding import Code, Flag, LibvirtError
 from .calls import Calls, listed, translating
 
 DIR = "dir"
+TRAY_ATTEMPTS = 10
+TRAY_SECONDS = 0.5
+"""Between attempts to open a guest's tray."""
 
 
 class StorageCalls(Calls):
@@ -120,10 +124,13 @@ class StorageCalls(Calls):
 
     @translating
     def make_seed(self, pool: str, vm_uuid: uuid.UUID, wanted: SeedSpec) -> SeedStatus:
-        """Writes a seed, in one step."""
+        """Writes a seed, in one step, and puts it into the running guest's drive as well."""
         data = seed_image(wanted)
         with self._folder(pool) as (opened, folder):
-            write_whole(folder, seed_name(vm_uuid), data)
+            name = seed_name(vm_uuid)
+            write_whole(folder, name, data)
+            with self._passing_over(Code.NO_DOMAIN):
+                self._reinsert(self._lookup(vm_uuid), folder.file_path(name))
             _refresh(opened)
         return SeedStatus(vm_uuid=vm_uuid, size_bytes=len(data))
 
@@ -186,7 +193,27 @@ class StorageCalls(Calls):
                 continue
             device = DomainDocument(domain.XMLDesc(affects)).disk_at(path)
             if device is not None:
-                domain.updateDeviceFlags(with_disc(device.xml, ""), flags)
+                self._update_drive(domain, with_disc(device.xml, ""), flags)
+
+    def _reinsert(self, domain: Any, path: str) -> None:
+        """Has a running QEMU open the file of a drive anew: until then it has the one that was there before, though that has no name any more."""
+        device = DomainDocument(domain.XMLDesc(Flag.XML_INACTIVE)).disk_at(path)
+        if device is not None and domain.isActive():
+            for disc in ("", path):
+                self._update_drive(domain, with_disc(device.xml, disc), Flag.LIVE)
+
+    def _update_drive(self, domain: Any, text: str, flag: int) -> None:
+        """A guest may have locked its tray, or be about to open or close it: then it is opened by force, a moment later."""
+        for attempt in range(TRAY_ATTEMPTS):
+            try:
+                domain.updateDeviceFlags(text, flag | (Flag.FORCE if attempt else 0))
+            except LibvirtError as error:
+                waits = error.get_error_code() in (Code.OPERATION_FAILED, Code.INTERNAL_ERROR)
+                if not waits or not self.is_alive() or attempt == TRAY_ATTEMPTS - 1:
+                    raise
+                time.sleep(TRAY_SECONDS)
+            else:
+                return
 
     def _users_of(self, path: str, *, running_only: bool = False) -> list[str]:
         """Names of domains that have the file as a disk, in a drive, or beneath a disk: now, or at their next start."""
