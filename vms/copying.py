@@ -21,6 +21,7 @@ from .imaging import POLL_SECONDS
 from .making import vm_finish, vm_found, vm_unmake
 from .models import Disk, Image, ImageCopy, Vm
 from .on_host import on_host, passing_over
+from .rights import require_image_still_managed, require_still_allowed
 from .services.copying import CLONE, TEMPLATE
 
 
@@ -40,6 +41,7 @@ def vm_unclone(run: OperationRun) -> None:
 def vm_clone(run: OperationRun) -> None:
     """Copies each disk, then defines the machine as any new one."""
     vm = vm_found(run)
+    require_still_allowed(run.operation, vm)
     with AgentClient(vm.hypervisor) as agent:
         disks = list(vm.disks.all())
         for number, disk in enumerate(disks):
@@ -60,7 +62,8 @@ def template_unmake(run: OperationRun) -> None:
 def template_make(run: OperationRun) -> None:
     """Copies the disk into an image of its project."""
     with on_host(run) as at:
-        copy = ImageCopy.objects.select_related("image", "hypervisor").get(image_id=UUID(at.argument("image")))
+        copy = ImageCopy.objects.select_related("image__project", "hypervisor").get(image_id=UUID(at.argument("image")))
+        require_image_still_managed(run.operation, copy.image)
         wanted = CopyRequest(operation_id=run.operation.pk, disk_uuid=UUID(at.argument("disk")), volume="")
         run.step("copy", _("Copying the disk into an image"), percent=1)
         image_carry_out(run, copy, lambda agent: agent.image_copy(copy.pool, copy.image_id, wanted))

@@ -31,6 +31,7 @@ from .errors import ImageInUse, ImageNotFound, ImageRefused
 from .imaging import POLL_SECONDS
 from .models import Image, ImageCopy, ImageState
 from .quotas import quota_of, usage_of
+from .rights import require_image_still_managed
 from .services.images import CHECK, DELETE, FETCH, TAKE
 
 AWAY_SECONDS = 120.0
@@ -129,9 +130,11 @@ def image_take(run: OperationRun) -> None:
 @register(DELETE, is_idempotent=True, undo=image_not_gone)
 def image_delete(run: OperationRun) -> None:
     """Deletes it from each host, then its row."""
-    image = Image.objects.filter(pk=run.operation.target_id).first()
+    image = Image.objects.select_related("project").filter(pk=run.operation.target_id).first()
     if image is None:
         return
+    if not run.operation.arguments.get("is_given_up"):
+        require_image_still_managed(run.operation, image)
     copies = list(image.copies.select_related("hypervisor"))
     for number, copy in enumerate(copies):
         words = _("Deleting the image from %(host)s") % {"host": copy.hypervisor.name}
@@ -152,14 +155,16 @@ def image_delete(run: OperationRun) -> None:
 
 
 def _copy_of(run: OperationRun) -> ImageCopy:
+    """Where it comes to first. Raises ImageNotFound, ActionNotAllowed."""
     copy = (
-        ImageCopy.objects.select_related("image", "hypervisor")
+        ImageCopy.objects.select_related("image__project", "hypervisor")
         .filter(image=run.operation.target_id)
         .order_by("pk")
         .first()
     )
     if copy is None:
         raise ImageNotFound
+    require_image_still_managed(run.operation, copy.image)
     return copy
 
 

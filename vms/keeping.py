@@ -12,10 +12,10 @@ from operations.handlers import register
 from operations.run import OperationRun
 
 from . import specs
-from .disks import disks_keep, may_change_disk
-from .errors import ActionNotAllowed
+from .disks import disks_keep
 from .models import Disk
 from .on_host import OnHost, on_host, passing_over, undone_on_host
+from .rights import require_disk_still_allowed
 from .services.disks import ATTACH, DELETE, DETACH
 
 
@@ -53,9 +53,7 @@ def disk_delete(run: OperationRun) -> None:
     disk = Disk.objects.select_related("project", "hypervisor").filter(pk=run.operation.target_id, vm=None).first()
     if disk is None:
         return
-    user = run.operation.requested_by
-    if user is None or not user.is_active or not may_change_disk(user, disk):
-        raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
+    require_disk_still_allowed(run.operation, disk)
     run.step("delete", _("Deleting the disk"), percent=20)
     with AgentClient(disk.hypervisor) as agent, passing_over(ErrorCode.VOLUME_NOT_FOUND):
         agent.disk_delete(disk.pool, disk.pk)

@@ -16,7 +16,8 @@ from .errors import VmNotFound
 from .imaging import image_ensure
 from .inventory import domain_apply
 from .models import Lifecycle, Seed, Vm
-from .power import require_still_allowed
+from .placement import pool_of
+from .rights import require_still_allowed
 from .seeding import seed_settle, seed_write
 from .services.creating import KIND
 from .services.deleting import vm_gone
@@ -62,9 +63,12 @@ def vm_found(run: OperationRun) -> Vm:
 def _make_disks(run: OperationRun, vm: Vm, agent: AgentClient) -> None:
     operation_id = run.operation.pk
     disks = list(vm.disks.all())
-    for image in {disk.image for disk in disks if disk.image} | ({vm.cd_image} if vm.cd_image else set()):
+    wanted = [(disk.image, disk.pool) for disk in disks if disk.image]
+    if vm.cd_image:
+        wanted.append((vm.cd_image, pool_of(vm)))
+    for image, pool in wanted:
         run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
-        image_ensure(run, agent=agent, image=image, hypervisor=vm.hypervisor, pool=disks[0].pool, until_percent=40)
+        image_ensure(run, agent=agent, image=image, hypervisor=vm.hypervisor, pool=pool, until_percent=40)
     run.step("disks", _("Making the disks"), percent=45)
     for disk in disks:
         agent.disk_make(disk.pool, disk.pk, specs.disk_spec(disk, operation_id=operation_id))

@@ -16,7 +16,7 @@ from operations.run import OperationRun
 from .errors import VmNotFound
 from .inventory import domain_apply
 from .models import Vm
-from .power import require_still_allowed, require_still_managed
+from .rights import require_still_allowed, require_still_managed
 
 
 class OnHost:

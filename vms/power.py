@@ -7,19 +7,14 @@ from functools import partial
 from django.utils import timezone
 from eve_agent.wire.domain import StateAction
 
-from accounts.models import Role
-from accounts.selectors import role_allows
-from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
-from hypervisors.selectors import hypervisors_for
 from operations.handlers import register
-from operations.models import Operation
 from operations.run import OperationRun
 
-from .errors import ActionNotAllowed, VmNotFound
+from .errors import VmNotFound
 from .inventory import domain_apply
 from .models import Vm
-from .selectors import role_on
+from .rights import require_still_allowed
 from .states import REPEATABLE, kind_of
 
 
@@ -34,21 +29,6 @@ def power_action(run: OperationRun, *, action: StateAction) -> None:
     with AgentClient(vm.hypervisor) as agent:
         domain = agent.change_state(vm.pk, action, operation_id=str(operation.pk))
     domain_apply(hypervisor_id=vm.hypervisor_id, domain=domain, unless_seen_since=asked_at)
-
-
-def require_still_allowed(operation: Operation, vm: Vm) -> None:
-    """That who asked may still do it: rights may have ended since. Raises ActionNotAllowed."""
-    user = operation.requested_by
-    role = role_on(user, vm) if user is not None and user.is_active else None
-    if role is None or not role_allows(role, Role.OPERATOR):
-        raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
-
-
-def require_still_managed(operation: Operation, vm: Vm) -> None:
-    """That who asked still manages its host. Raises ActionNotAllowed."""
-    user = operation.requested_by
-    if user is None or not user.is_active or not hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
-        raise ActionNotAllowed(_("Who asked for this may not do it any more. Nothing was done."))
 
 
 for _action in StateAction:

@@ -9,19 +9,26 @@ from operations.run import OperationRun
 
 from . import specs
 from .models import Lifecycle, Vm
+from .rights import require_still_allowed
 from .services.deleting import KIND, vm_gone
 
 
 @register(KIND, is_idempotent=True)
 def vm_remove(run: OperationRun) -> None:
-    """Removes one. Raises what the agent's client raises: then the VM stays, and may be deleted again."""
+    """Removes one. Raises ActionNotAllowed and what the agent's client raises: then the VM stays, and may be deleted again."""
     operation = run.operation
-    vm = Vm.objects.select_related("hypervisor").prefetch_related("disks").filter(pk=operation.target_id).first()
+    vm = (
+        Vm.objects.select_related("hypervisor", "project")
+        .prefetch_related("disks")
+        .filter(pk=operation.target_id)
+        .first()
+    )
     if vm is None:
         return
     keeps_disks = bool(operation.arguments.get("keeps_disks"))
-    run.step("remove", _("Removing it from %(host)s") % {"host": vm.hypervisor.name}, percent=20)
     try:
+        require_still_allowed(operation, vm)
+        run.step("remove", _("Removing it from %(host)s") % {"host": vm.hypervisor.name}, percent=20)
         with AgentClient(vm.hypervisor) as agent:
             wanted = specs.domain_delete(vm, keeps_disks=keeps_disks, operation_id=operation.pk)
             agent.domain_delete(vm.pk, wanted)

@@ -129,13 +129,14 @@ def test_a_machine_from_its_image_to_its_end(client: AgentClient):
     assert client.snapshot_revert(vm, snapshot).state is DomainState.RUNNING
     assert client.snapshot_delete(vm, snapshot).was_there
     assert client.stats().domains[-1].uuid == vm
-    assert client.seed_delete(POOL, vm).was_there
     assert client.disk_detach(vm, disk).disks[0].device == "cdrom"
     assert client.disk_attach(vm, DiskSlot(disk_uuid=disk, pool=POOL)).disks[-1].uuid == disk
     with pytest.raises(AgentRefused) as refused:
         client.disk_delete(POOL, disk)
     assert refused.value.agent_code is ErrorCode.VOLUME_IN_USE
-    assert client.domain_delete(vm, DomainDelete(disks=(PoolDisk(pool=POOL, disk_uuid=disk),))).was_there
+    assert client.domain_delete(
+        vm, DomainDelete(disks=(PoolDisk(pool=POOL, disk_uuid=disk),), seed_pool=POOL)
+    ).was_there
     assert {volume.uuid for volume in client.volumes(POOL)} == {image, iso}
     assert [pool.name for pool in client.pools()] == [POOL]
 
