@@ -22,8 +22,10 @@ from hypervisors.selectors import hypervisors_for
 from .errors import NameTaken, NoRoom, QuotaExceeded
 from .images import images_for, sites_known_to, sizes_offered
 from .models import Firmware, Image, ImageState, NicKind, Size
+from .placement import pools_of
 from .services import NewDisk, NewNic, NewVm
-from .services.networks import Plug, plugs_of
+from .services.creating import first_disk_bytes
+from .services.networks import plugs_of
 
 GIB, MIB = 2**30, 2**20
 OWN = "own"
@@ -53,6 +55,7 @@ class NewVmForm(forms.Form):
     vcpus = forms.IntegerField(required=False, min_value=1, max_value=MAX_VCPUS)
     memory_gib = forms.DecimalField(required=False, min_value=0, max_digits=9, decimal_places=4)
     disk_gib = forms.IntegerField(required=False, min_value=1, max_value=65_536)
+    pool = forms.ChoiceField(required=False)
     more_disks = forms.CharField(required=False, max_length=200)
     site = forms.ModelChoiceField(Site.objects.none(), required=False)
     hypervisor = forms.ModelChoiceField(Hypervisor.objects.none(), required=False)
@@ -70,7 +73,10 @@ class NewVmForm(forms.Form):
 
     def __init__(self, data: Any = None, *, user: User, wanted_project: str = "") -> None:
         self.sizes: Sequence[Size] = list(sizes_offered())
-        self.plugs = _plugs(sites_open_to(user))
+        hosts = _hosts_at(sites_open_to(user))
+        self.plugs = sorted({plug for host in hosts for plug in plugs_of(host)})
+        self.pools = pools_of(hosts)
+        """Those that its disks may be made in, by name, each with the most space in bytes that it has on a host."""
         self.ssh_keys = ssh_keys_for(user)
         self.projects = _projects(user)
         super().__init__(data, initial=self._start(user, wanted_project))
@@ -83,6 +89,9 @@ class NewVmForm(forms.Form):
         nics = self.fields["nics"]
         assert isinstance(nics, forms.MultipleChoiceField)
         nics.choices = [(f"{kind}:{name}", name) for kind, name in self.plugs]
+        pool = self.fields["pool"]
+        assert isinstance(pool, forms.ChoiceField)
+        pool.choices = [("", ""), *((name, name) for name in self.pools)]
 
     @property
     def images(self) -> QuerySet[Image]:
@@ -109,15 +118,15 @@ class NewVmForm(forms.Form):
             raise forms.ValidationError(_("This size is not offered any more. Choose another."))
         return size
 
-    def clean_more_disks(self) -> list[NewDisk]:
-        """Sizes in GiB with commas between."""
+    def clean_more_disks(self) -> list[int]:
+        """In bytes, of sizes in GiB with commas between."""
         try:
             sizes = [int(text) for text in self.cleaned_data["more_disks"].replace(",", " ").split()]
         except ValueError:
             raise forms.ValidationError(_("Whole numbers of GiB with commas between, such as 20, 100.")) from None
         if not all(1 <= size <= 65_536 for size in sizes):
             raise forms.ValidationError(_("1 to 65536 GiB each."))
-        return [NewDisk(size * GIB) for size in sizes]
+        return [size * GIB for size in sizes]
 
     def clean(self) -> dict[str, Any]:
         """One's own numbers have to be there where no size is chosen."""
@@ -133,12 +142,13 @@ class NewVmForm(forms.Form):
         given = self.cleaned_data
         size: Size | None = given["size"]
         first = size.disk_bytes if size else (given["disk_gib"] or 0) * GIB
+        sizes = (first or first_disk_bytes(given["image"]), *given["more_disks"])
         memory = size.memory_bytes if size else int(given["memory_gib"] * GIB) // MIB * MIB
         return NewVm(
             name=given["name"],
             vcpus=size.vcpus if size else given["vcpus"],
             memory_bytes=memory,
-            disks=[*([NewDisk(first)] if first else []), *given["more_disks"]],
+            disks=[NewDisk(size_bytes, given["pool"]) for size_bytes in sizes],
             nics=self._nics(),
             image=given["image"],
             site=given["site"],
@@ -215,12 +225,9 @@ def _projects(user: User) -> QuerySet[Project]:
     return projects_for(user).filter(may).order_by("name", "id")
 
 
-def _plugs(sites: QuerySet[Site]) -> list[Plug]:
-    """What cards may be plugged into on any host of these sites that answers."""
-    found: dict[Plug, None] = {}
-    for host in Hypervisor.objects.filter(state=HypervisorState.ONLINE, site__in=list(sites)).order_by("name"):
-        found |= dict.fromkeys(plugs_of(host))
-    return sorted(found)
+def _hosts_at(sites: QuerySet[Site]) -> list[Hypervisor]:
+    """Those of these sites that answer."""
+    return list(Hypervisor.objects.filter(state=HypervisorState.ONLINE, site__in=list(sites)).order_by("name"))
 
 
 def _offer(form: forms.Form, field: str, rows: QuerySet[Any]) -> None:

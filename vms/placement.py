@@ -1,4 +1,4 @@
-"""On which host and in which pool a new VM is made."""
+"""On which host and in which pools a new VM is made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db.models import QuerySet, Sum
 from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts, HostPool
 
+from common.errors import Invalid
 from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState
 
@@ -26,11 +27,22 @@ class Place:
     """Where a VM is made."""
 
     hypervisor: Hypervisor
-    pool: str
+    pools: Sequence[str]
+    """One for each disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a disk needs."""
+
+    size_bytes: int
+    """It is thin: what it may grow to has to fit when it is made."""
+    pool: str = ""
+    """Empty: any."""
 
 
 def place_find(
-    hosts: QuerySet[Hypervisor], *, memory_bytes: int, disk_bytes: int, pool: str = "", preferred: Iterable[Any] = ()
+    hosts: QuerySet[Hypervisor], *, memory_bytes: int, disks: Sequence[Space], preferred: Iterable[Any] = ()
 ) -> Place:
     """The best of `hosts`: with room, if possible one of the `preferred` (ids), with the most memory left. Locks its row.
 
@@ -38,6 +50,7 @@ def place_find(
 
     Raises:
         NoRoom: none of them is online and has enough memory and disk space; says what is missing.
+        Invalid: none of them has a pool of that name.
     """
     liked = set(preferred)
     rows = list(hosts.select_for_update().order_by("pk"))
@@ -48,12 +61,15 @@ def place_find(
             if rows
             else _("There is no host there.")
         )
-    if not any(usable_pools(row) for row in candidates):
+    free = pools_of(candidates)
+    if not free:
         raise NoRoom(
             _(
                 "No host there has a storage pool that Eve can use: an active one of type dir. The staff can make one with virsh."
             )
         )
+    for disk in disks:
+        pool_require_known(disk.pool or next(iter(free)), free, field="disks")
     room = {row.pk: _memory_left(row) for row in candidates}
     fitting = [row for row in candidates if room[row.pk] >= memory_bytes]
     if not fitting:
@@ -63,11 +79,15 @@ def place_find(
             )
             % {"wanted": memory_bytes // 2**20, "most": max(0, *room.values()) // 2**20}
         )
-    places = [Place(row, found) for row in fitting if (found := _pool_of(row, disk_bytes, pool))]
+    places = [Place(row, found) for row in fitting if (found := _pools_for(row, disks)) is not None]
     if not places:
+        left = ", ".join(f"“{name}” {bytes_ // 2**30} GiB" for name, bytes_ in pools_of(fitting).items())
         raise NoRoom(
-            _("No pool%(named)s has %(wanted)s GiB of space left on a host with enough memory. Choose smaller disks.")
-            % {"named": f" “{pool}”" if pool else "", "wanted": -(-disk_bytes // 2**30)}
+            _(
+                "No host with enough memory has room for %(wanted)s GiB of disks where they are to be. The most that is left: %(left)s. "
+                "Choose smaller disks or another pool."
+            )
+            % {"wanted": -(-sum(disk.size_bytes for disk in disks) // 2**30), "left": left or _("nothing")}
         )
     return max(places, key=lambda place: (place.hypervisor.pk in liked, room[place.hypervisor.pk]))
 
@@ -101,6 +121,26 @@ def usable_pools(host: Hypervisor) -> Sequence[HostPool]:
     return sorted(pools, key=lambda pool: (pool.name != settings.DEFAULT_POOL, -pool.available_bytes, pool.name))
 
 
+def pools_of(hosts: Iterable[Hypervisor]) -> dict[str, int]:
+    """The pools of these hosts by name, in the order of :func:`usable_pools`, each with the most space in bytes that it has on one of them."""
+    free: dict[str, int] = {}
+    for host in hosts:
+        for pool in usable_pools(host):
+            free[pool.name] = max(free.get(pool.name, 0), pool.available_bytes)
+    return free
+
+
+def pool_require_known(name: str, known: Iterable[str], *, field: str) -> None:
+    """That it is among those that disks can be made in. Raises Invalid."""
+    names = list(known)
+    if name not in names:
+        detail = _("There is no pool “%(name)s” for disks. Choose one of: %(known)s.") % {
+            "name": name[:60],
+            "known": ", ".join(names),
+        }
+        raise Invalid(detail, errors={field: [detail]})
+
+
 def pool_of(vm: Vm) -> str:
     """Where the disks of `vm` are, and so the images that it reads; of one without disks, where they would be made. Raises NoRoom."""
     pools = [disk.pool for disk in vm.disks.all()] or [pool.name for pool in usable_pools(vm.hypervisor)]
@@ -122,9 +162,24 @@ def _memory_left(host: Hypervisor) -> int:
     return int(facts.memory_bytes * settings.MEMORY_OVERCOMMIT - settings.HOST_MEMORY_BYTES) - promised
 
 
-def _pool_of(host: Hypervisor, disk_bytes: int, wanted: str) -> str:
-    """The first pool with room. Disks are thin: what they may grow to has to fit when they are made."""
-    for pool in usable_pools(host):
-        if (not wanted or pool.name == wanted) and pool.available_bytes >= disk_bytes:
-            return pool.name
-    return ""
+def _pools_for(host: Hypervisor, disks: Sequence[Space]) -> list[str] | None:
+    """One with room for each disk; those that may be in any lie together where one pool takes all of them. None where there is no room."""
+    free = {pool.name: pool.available_bytes for pool in usable_pools(host)}
+    found: dict[int, str] = {}
+    for number, disk in enumerate(disks):
+        if disk.pool:
+            free[disk.pool] = free.get(disk.pool, 0) - disk.size_bytes
+            found[number] = disk.pool
+    if any(left < 0 for left in free.values()):
+        return None
+    anywhere = [(number, disk.size_bytes) for number, disk in enumerate(disks) if number not in found]
+    total = sum(size for _number, size in anywhere)
+    for name in (name for name, left in free.items() if left >= total):
+        return [found.get(number, name) for number in range(len(disks))]
+    for number, size in anywhere:
+        name = next((name for name, left in free.items() if left >= size), "")
+        if not name:
+            return None
+        free[name] -= size
+        found[number] = name
+    return [found[number] for number in range(len(disks))]

@@ -23,6 +23,7 @@ from .facts import domain_of
 from .imaging import image_ensure
 from .models import Disk, Nic, Seed, Vm
 from .on_host import OnHost, on_host
+from .placement import pool_of
 from .seeding import seed_write_later
 from .snapshotting import snapshots_look
 
@@ -58,7 +59,7 @@ def _there(at: OnHost) -> Domain:
     if vm.cd_image:
         at.run.step("image", _("Getting image %(name)s ready on the host") % {"name": vm.cd_image.name}, percent=10)
         image_ensure(
-            at.run, agent=at.agent, image=vm.cd_image, hypervisor=vm.hypervisor, pool=disks[0].pool, until_percent=25
+            at.run, agent=at.agent, image=vm.cd_image, hypervisor=vm.hypervisor, pool=pool_of(vm), until_percent=25
         )
     at.run.step("define", _("Defining the virtual machine"), percent=30)
     seed = Seed.objects.select_related("vm").filter(vm=vm).first()

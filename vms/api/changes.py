@@ -54,7 +54,7 @@ from .change_serializers import (
     SnapshotSerializer,
 )
 from .filters import KeptDiskFilter
-from .serializers import NewNicSerializer, OperationAddressSerializer
+from .serializers import NewDiskSerializer, NewNicSerializer, OperationAddressSerializer
 from .views import IDEMPOTENCY_KEY, accepted, vm_or_404
 
 T = TypeVar("T", bound=Model)
@@ -85,12 +85,10 @@ class DiskListView(generics.ListAPIView[Disk]):
         """Of that machine."""
         return Disk.objects.filter(vm=vm_or_404(self.request, self.kwargs["vm_id"]))
 
-    @extend_schema(
-        operation_id="disk_add", request=DiskSizeSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY]
-    )
+    @extend_schema(operation_id="disk_add", request=NewDiskSerializer, responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Adds an empty one, also while it runs."""
-        vm, wanted = vm_or_404(request, vm_id), given(DiskSizeSerializer, request)
+        vm, wanted = vm_or_404(request, vm_id), given(NewDiskSerializer, request)
         return once(request, "disk_add", vm, partial(disk_add, vm=vm, user=caller(request), **wanted))
 
 

@@ -175,8 +175,13 @@ class VmMoveSerializer(StrictSerializer):
 class NewDiskSerializer(StrictSerializer):
     """A disk to be made."""
 
-    size_bytes = serializers.IntegerField(min_value=1, help_text="In whole MiB.")
-    pool = serializers.CharField(max_length=255, required=False, default="", help_text="Else Eve chooses.")
+    size_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+    pool = serializers.CharField(
+        max_length=255,
+        required=False,
+        default="",
+        help_text="Of its host. Else Eve chooses; a further disk lies beside the first.",
+    )
 
 
 class NewNicSerializer(StrictSerializer):

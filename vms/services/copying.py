@@ -16,7 +16,7 @@ from vms import live
 from vms.cloudinit import seed_make
 from vms.errors import WrongState
 from vms.models import Disk, ImageKind, Lifecycle, Nic, Vm, VmState
-from vms.placement import place_find
+from vms.placement import Space, place_find
 from vms.quotas import Amounts
 
 from .changes import change_create, is_busy, vm_lock, vm_require_no_rescue
@@ -46,8 +46,7 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
     place_find(
         Hypervisor.objects.filter(pk=source.hypervisor_id),
         memory_bytes=source.memory_bytes,
-        disk_bytes=total,
-        pool=disks[0].pool,
+        disks=[Space(disk.size_bytes, disk.pool) for disk in disks],
     )
     clone = _row(source, name)
     copies = {str(uuid4()): disk for disk in disks}

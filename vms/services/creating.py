@@ -25,7 +25,7 @@ from vms.cloudinit import seed_make
 from vms.errors import ActionNotAllowed, ImageNotReady, NameTaken
 from vms.images import images_usable_by
 from vms.models import Disk, DiskBus, Image, ImageKind, Lifecycle, Nic, NicKind, NicModel, Vm, VmState
-from vms.placement import Place, place_find
+from vms.placement import Place, Space, place_find
 from vms.quotas import Amounts
 
 from .images import image_hold
@@ -123,7 +123,7 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
         _make_disks(vm, wanted, disks, place, cloud)
         _make_nics(vm, wanted, place)
         if seed:
-            seed_create(vm=vm, texts=seed, instance=vm.pk, pool=place.pool)
+            seed_create(vm=vm, texts=seed, instance=vm.pk, pool=place.pools[0])
         operation = operation_create(
             kind=KIND, target=vm, project=project, user=user, arguments={"is_started": wanted.is_started}
         )
@@ -189,8 +189,13 @@ def _image_check(wanted: NewVm, project: Project, user: User) -> Image | None:
     return image
 
 
+def first_disk_bytes(image: Image | None) -> int:
+    """How large the first disk is where nobody says so."""
+    return max(DEFAULT_DISK_BYTES, image.virtual_bytes if image and image.kind == ImageKind.CLOUD else 0)
+
+
 def _disks(wanted: NewVm, cloud: Image | None) -> list[NewDisk]:
-    disks = list(wanted.disks) or [NewDisk(max(DEFAULT_DISK_BYTES, cloud.virtual_bytes if cloud else 0))]
+    disks = list(wanted.disks) or [NewDisk(first_disk_bytes(cloud))]
     if cloud and disks[0].size_bytes < cloud.virtual_bytes:
         detail = _("The first disk needs %(least)d MiB at least: image %(name)s is that large.") % {
             "least": -(-cloud.virtual_bytes // 2**20),
@@ -208,14 +213,10 @@ def _place(wanted: NewVm, disks: Sequence[NewDisk], image: Image | None, user: U
         hosts = hosts.filter(pk=wanted.hypervisor.pk)
     elif wanted.site is not None or image is not None:
         hosts = hosts.filter(site=wanted.site.pk if wanted.site else image.site_id if image else None)
-    pools = {disk.pool for disk in disks if disk.pool}
-    if len(pools) > 1:
-        raise Invalid(_("All disks of a new virtual machine are made in one pool. Move some afterwards."))
     return place_find(
         hosts,
         memory_bytes=wanted.memory_bytes,
-        disk_bytes=sum(disk.size_bytes for disk in disks),
-        pool=next(iter(pools), ""),
+        disks=[Space(disk.size_bytes, disk.pool) for disk in disks],
         preferred=image.copies.filter(is_ready=True).values_list("hypervisor_id", flat=True) if image else (),
     )
 
@@ -255,13 +256,13 @@ def _make_disks(vm: Vm, wanted: NewVm, disks: Sequence[NewDisk], place: Place, c
             project=vm.project,
             vm=vm,
             hypervisor=place.hypervisor,
-            pool=place.pool,
+            pool=pool,
             size_bytes=disk.size_bytes,
             bus=bus,
             image=cloud if position == 0 else None,
             position=position,
         )
-        for position, disk in enumerate(disks)
+        for position, (disk, pool) in enumerate(zip(disks, place.pools, strict=True))
     )
 
 

@@ -13,7 +13,7 @@ from operations.models import Operation
 from vms.errors import NoRoom, WrongState
 from vms.images import discs_for
 from vms.models import Disk, DiskBus, Image, Nic, NicModel, Snapshot, Vm, VmState
-from vms.placement import facts_of, usable_pools
+from vms.placement import facts_of, pool_of, pool_require_known, pools_of
 from vms.quotas import Amounts
 
 from .changes import change_create, vm_lock, vm_require_no_rescue
@@ -65,8 +65,8 @@ def vm_resize(*, vm: Vm, user: User, vcpus: int, memory_bytes: int) -> Operation
 
 
 @transaction.atomic
-def disk_add(*, vm: Vm, user: User, size_bytes: int) -> Operation:
-    """Queues a new, empty disk, in the pool of the others. Raises as :func:`vm_resize`, and NoRoom."""
+def disk_add(*, vm: Vm, user: User, size_bytes: int, pool: str = "") -> Operation:
+    """Queues a new, empty disk; without a `pool`, in that of the first one. Raises as :func:`vm_resize`, and NoRoom."""
     vm = vm_lock(vm=vm, user=user, action=DISK_ADD)
     _check_size(size_bytes)
     vm_require_no_snapshots(vm)
@@ -76,13 +76,15 @@ def disk_add(*, vm: Vm, user: User, size_bytes: int) -> Operation:
     bus = disks[0].bus if disks else DiskBus.VIRTIO.value
     if bus == DiskBus.SATA and vm.state != VmState.OFF:
         raise WrongState(_("A SATA disk cannot be added while it runs. Shut it down first."), state=vm.state)
+    pool = pool or pool_of(vm)
+    pool_check(vm, pool, size_bytes)
     quota_reserve(project=vm.project, amounts=Amounts(disk_bytes=size_bytes))
     last = vm.disks.aggregate(last=Max("position"))["last"]
     disk = Disk.objects.create(
         project=vm.project,
         vm=vm,
         hypervisor=vm.hypervisor,
-        pool=_pool(vm, disks, size_bytes),
+        pool=pool,
         size_bytes=size_bytes,
         bus=bus,
         position=0 if last is None else last + 1,
@@ -100,7 +102,7 @@ def disk_grow(*, disk: Disk, user: User, size_bytes: int) -> Operation:
         detail = _("A disk only grows: more than %(now)d MiB.") % {"now": disk.size_bytes // MIB}
         raise Invalid(detail, errors={"size_bytes": [detail]})
     more = size_bytes - disk.size_bytes
-    _pool(vm, [disk], more)
+    pool_check(vm, disk.pool, more)
     quota_reserve(project=vm.project, amounts=Amounts(disk_bytes=more))
     operation = change_create(kind=DISK_GROW, vm=vm, user=user, disk=str(disk.pk), size_bytes=size_bytes)
     Disk.objects.filter(pk=disk.pk).update(size_bytes=size_bytes)
@@ -181,20 +183,16 @@ def vm_require_no_snapshots(vm: Vm) -> None:
         )
 
 
-def _pool(vm: Vm, disks: list[Disk], more_bytes: int) -> str:
-    """Where the bytes go: beside the other disks. Raises NoRoom."""
-    name = disks[0].pool if disks else next((pool.name for pool in usable_pools(vm.hypervisor)), "")
-    pool_check(vm, name, more_bytes)
-    return name
-
-
 def pool_check(vm: Vm, name: str, more_bytes: int) -> None:
-    """That so much fits into that pool of its host. Raises NoRoom."""
-    pools = {pool.name: pool.available_bytes for pool in usable_pools(vm.hypervisor)}
-    if pools.get(name, 0) < more_bytes:
+    """That so much fits into that pool of its host. Raises Invalid for one that is not there, NoRoom."""
+    free = pools_of([vm.hypervisor])
+    pool_require_known(name, free, field="pool")
+    if free[name] < more_bytes:
         raise NoRoom(
-            _("Pool “%(pool)s” on its host has no %(wanted)d GiB of space left. Choose less, or ask the staff.")
-            % {"pool": name, "wanted": -(-more_bytes // GIB)}
+            _(
+                "Pool “%(pool)s” on its host has %(left)d GiB of space left, and %(wanted)d GiB are needed. Choose less, or another pool."
+            )
+            % {"pool": name, "left": free[name] // GIB, "wanted": -(-more_bytes // GIB)}
         )
 
 

@@ -23,6 +23,7 @@ from vms.disks import attachable_disks
 from vms.forms import project_of
 from vms.images import discs_for
 from vms.models import Nic, Vm
+from vms.placement import pools_of
 from vms.quotas import shares_of
 from vms.services import (
     NewNic,
@@ -65,6 +66,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "kept_disks": attachable_disks(vm) if vm.is_made_by_eve else (),
         "nics": list(vm.nics.all()),
         "plugs": plugs_of(vm.hypervisor),
+        "pools": pools_of([vm.hypervisor]),
         "isos": discs_for(user, vm),
         "has_snapshots": vm.snapshots.exists(),
     }
@@ -129,7 +131,7 @@ def _resources(request: HttpRequest, vm: Vm, user: User) -> object:
 
 @_change("disk-add")
 def _disk_add(request: HttpRequest, vm: Vm, user: User) -> object:
-    return disk_add(vm=vm, user=user, size_bytes=_amount(request, "size_gib"))
+    return disk_add(vm=vm, user=user, size_bytes=_amount(request, "size_gib"), pool=request.POST.get("pool", ""))
 
 
 @_change("disk-grow")
