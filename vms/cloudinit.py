@@ -16,11 +16,19 @@ from accounts.ssh_keys import NoSshKey, ssh_key_parse
 from common.errors import Invalid
 from common.sentences import gettext as _
 
+from .network_config import NoNetworkConfig, network_config_check
+
 MAX_KEYS = 50
-MAX_VALUES = 100_000
+MAX_VALUES = 10_000
 """In a text, each counted as often as it is named by an alias: without that, a few lines grow beyond every memory."""
+MAX_DEPTH = 100
+"""Of values in values: libyaml follows them on the stack, and looks at all open ones at each word."""
+_Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_Dumper = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 _NO_YAML = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """What PyYAML lets through where a value is not what its tag says."""
+_crypt = sha512_crypt.using(rounds=100_000)
+"""Twenty times as many as a guest's own ``passwd`` takes; what passlib would take costs a core a second."""
 _CONFIG, _SCRIPT = "#cloud-config", "#!"
 _LATER = {"preserve_hostname": True}
 _EACH_BOOT = ("growpart", "resize_rootfs")
@@ -54,13 +62,16 @@ def seed_make(
     if keys:
         config["ssh_authorized_keys"] = keys
     if password:
-        config |= {"password": sha512_crypt.hash(password), "chpasswd": {"expire": False}}
+        config |= {"password": _crypt.hash(password), "chpasswd": {"expire": False}}
     own = user_data.replace("\r\n", "\n").strip()
     _check_size("user_data", own, MAX_USER_DATA_BYTES - 8192)
     network = network_config.replace("\r\n", "\n").strip()
     if network:
         _check_size("network_config", network, MAX_NETWORK_CONFIG_BYTES)
-        _mapping("network_config", network)
+        try:
+            network_config_check(_mapping("network_config", network))
+        except NoNetworkConfig as error:
+            raise InvalidSeed("network_config", str(error)) from None
     theirs = _mapping("user_data", own) if own.startswith(_CONFIG) else {}
     return SeedTexts(
         user_data=_joined(config, own, theirs),
@@ -114,10 +125,11 @@ def _joined(config: dict[str, Any], own: str, theirs: dict[str, Any]) -> str:
 
 def _mapping(field: str, text: str) -> dict[str, Any]:
     try:
-        loader = yaml.SafeLoader(text)
+        _check_shape(field, text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None and _values(node, {}) > MAX_VALUES:
-            raise InvalidSeed(field, _("Its aliases (*name) repeat too much. Write fewer of them."))
+            raise _too_many(field)
         found = loader.construct_document(node) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -128,6 +140,31 @@ def _mapping(field: str, text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidSeed(field, _("This has to be a YAML mapping: lines of “name: value”."))
     return found
+
+
+def _check_shape(field: str, text: str) -> None:
+    """That it is neither too deep nor too long to be read in one go. Stops where it finds out."""
+    depth = values = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        values += isinstance(event, yaml.NodeEvent)
+        if depth > MAX_DEPTH:
+            raise InvalidSeed(
+                field, _("Its values lie in one another too deeply: %(most)d times at most.") % {"most": MAX_DEPTH}
+            )
+        if values > MAX_VALUES:
+            raise _too_many(field)
+
+
+def _too_many(field: str) -> InvalidSeed:
+    return InvalidSeed(
+        field,
+        _("It has too many values, each counted as often as an alias (*name) repeats it: %(most)d at most.")
+        % {"most": MAX_VALUES},
+    )
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
@@ -141,7 +178,7 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _dump(config: dict[str, Any]) -> str:
-    return f"{_CONFIG}\n{yaml.safe_dump(config, sort_keys=False, allow_unicode=True)}"
+    return f"{_CONFIG}\n{yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True)}"
 
 
 def _check_size(field: str, text: str, most: int) -> None:

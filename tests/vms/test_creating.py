@@ -201,6 +201,8 @@ SEEDS = {
     "no number": ({"user_data": "#cloud-config\na: !!int ''\n"}, "user_data"),
     "neither yes nor no": ({"user_data": "#cloud-config\na: !!bool perhaps\n"}, "user_data"),
     "an endless number": ({"user_data": "#cloud-config\na: 0x" + "f" * 5000}, "user_data"),
+    "a deep one": ({"user_data": "#cloud-config\na: " + "[" * 20_000 + "]" * 20_000}, "user_data"),
+    "many values": ({"user_data": "#cloud-config\na: [" + "1," * 20_000 + "1]"}, "user_data"),
     "a MiB": ({"user_data": "#cloud-config\n" + "# \n" * 2**18}, "user_data"),
     "a network of words": ({"network_config": "just words"}, "network_config"),
 }

@@ -41,7 +41,11 @@ def test_it_is_told_to_nobody(
     monkeypatch.setattr(making, "AgentClient", host.client)
     image = Image.objects.create(name="Debian", site=cast.here, state=ImageState.READY, virtual_bytes=GIB)
     host.has_image(image.pk)
-    told = {"password": PASSWORD, "user_data": f"#cloud-config\nx: {USER_DATA}\n", "network_config": f"x: {NETWORK}\n"}
+    told = {
+        "password": PASSWORD,
+        "user_data": f"#cloud-config\nx: {USER_DATA}\n",
+        "network_config": f"version: 2\n# {NETWORK}\n",
+    }
     if way == "api":
         body = {"name": "web", "vcpus": 1, "memory_bytes": GIB, "image": str(image.pk), "project": str(cast.acme.pk)}
         headers = {"Idempotency-Key": "once"}
