@@ -84,7 +84,7 @@ def place_find(
         left = ", ".join(f"“{name}” {bytes_ // 2**30} GiB" for name, bytes_ in pools_of(fitting).items())
         raise NoRoom(
             _(
-                "No host with enough memory has room for %(wanted)s GiB of disks where they are to be. The most that is left: %(left)s. "
+                "No host with enough memory has %(wanted)s GiB of space left for the disks where they are to be. The most that is left: %(left)s. "
                 "Choose smaller disks or another pool."
             )
             % {"wanted": -(-sum(disk.size_bytes for disk in disks) // 2**30), "left": left or _("nothing")}
