@@ -80,13 +80,14 @@ class VmCard:
 
     @property
     def pending(self) -> Resources | None:
-        """What it will have at its next start, where that is not what the running guest has. Room to grow is no news."""
+        """What it will have at its next start, where that is not what the running guest has. Room to grow is no news, and within it memory is the balloon's matter."""
         domain = self.domain
         then = domain.next_start if domain else None
         if domain is None or then is None:
             return None
-        is_other = (then.vcpus, then.memory_bytes) != (domain.vcpus, domain.memory_bytes)
-        return then if is_other else None
+        is_ballooned = then.memory_max_bytes == domain.memory_max_bytes
+        has_other_memory = then.memory_bytes != domain.memory_bytes and not is_ballooned
+        return then if then.vcpus != domain.vcpus or has_other_memory else None
 
     @property
     def room(self) -> Domain | None:

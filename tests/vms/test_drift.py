@@ -14,6 +14,7 @@ from eve_agent.wire.domain import Nic as SeenNic
 from hypervisors.models import Hypervisor, HypervisorState
 from operations.models import Operation
 from tests.cast import Cast
+from vms.cards import card_for
 from vms.inventory import domain_apply, domain_remove
 from vms.models import Disk, Nic, Vm, VmState
 
@@ -99,6 +100,17 @@ def test_all_kinds_are_told(cast: Cast, host: ChangingHost, vm: Vm, second: Disk
         MAC,
     ):
         assert words in html, words
+
+
+def test_a_guest_without_a_balloon_differs_in_nothing(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    """It has all that it might be given: room for memory is not what was agreed."""
+    room = {"memory_bytes": 4 * GIB, "memory_max_bytes": 4 * GIB, "vcpus_max": 2}
+    virsh(host, vm, **room, next_start=Resources(2, 2, 2 * GIB, 4 * GIB))
+    assert listed(cast) == []
+    assert card_for(cast.superuser, Vm.objects.get(pk=vm.pk)).pending is None
+    virsh(host, vm, **room, next_start=Resources(2, 2, GIB, 4 * GIB))
+    (entry,) = listed(cast)
+    assert entry["seen"] == {"vcpus": 2, "memory_bytes": GIB}
 
 
 def test_what_waits_for_the_next_start_counts(cast: Cast, host: ChangingHost, vm: Vm) -> None:

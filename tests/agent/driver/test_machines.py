@@ -258,6 +258,16 @@ async def test_resources_of_one_that_is_off(shop: Shop, rig: Rig):
         await rig.driver.change_resources(uuid.uuid4(), ResourcesChange(vcpus=1, memory_bytes=192 * MIB))
 
 
+async def test_a_guest_without_a_balloon_is_told_by_what_it_will_start_with(shop: Shop, rig: Rig):
+    machine = await shop.machine(memory_max_bytes=256 * MIB)
+    running = await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    then = running.next_start or running
+    assert (then.memory_bytes, then.memory_max_bytes) == (128 * MIB, 256 * MIB)
+    if isinstance(rig, LibvirtRig):  # its firmware has no driver
+        assert running.memory_bytes == 256 * MIB
+
+
 async def test_resources_beyond_a_running_ones_maximum_come_at_its_next_start(shop: Shop, rig: Rig):
     machine = await shop.machine()
     await rig.driver.change_state(machine.uuid, StateAction.START)

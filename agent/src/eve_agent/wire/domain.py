@@ -135,7 +135,8 @@ class Domain:
     is_made_by_eve: bool = False
     """Whether it bears the mark of Eve's making. Since version 2."""
     next_start: Resources | None = None
-    """Of a running domain: what it will start with, where that is not what it has. Since version 2."""
+    """Of a running domain: what it will start with, where that is not what it has; of memory within the same maximum, a balloon may have
+    made the difference, or be missing. Since version 2."""
     next_disks: tuple[Disk, ...] | None = None
     """Of a running domain: the disks and drives that it will start with, where others are among them than it has. Since version 2."""
     next_nics: tuple[Nic, ...] | None = None

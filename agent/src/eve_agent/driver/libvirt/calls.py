@@ -223,12 +223,9 @@ def _is_occupied(domain: Any) -> bool:
 
 
 def _next_start(text: str, planned: str) -> Resources | None:
-    """What a running domain will start with by the document `planned`, where that is not what it has by `text`.
-
-    Memory within the maximum does not count: what a running guest has of that is its balloon's matter.
-    """
+    """What a running domain will start with by the document `planned`, where that is not what it has by `text`."""
     live, then = DomainDocument(text).limits, DomainDocument(planned).limits
-    if (live.vcpus, live.vcpus_max, live.memory_max_bytes) == (then.vcpus, then.vcpus_max, then.memory_max_bytes):
+    if live == then:
         return None
     return Resources(
         vcpus=then.vcpus,
