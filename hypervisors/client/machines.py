@@ -94,7 +94,7 @@ class MachineRequests(Requests):
         return self._list(Snapshot, paths.fill(paths.DOMAIN_SNAPSHOTS, uuid=domain_uuid))
 
     def snapshot_make(self, domain_uuid: uuid.UUID, snapshot_uuid: uuid.UUID, wanted: SnapshotSpec) -> Snapshot:
-        """``PUT …/snapshots/{snapshot}``. Refused with DOMAIN_OFF, DOMAIN_RUNNING, SNAPSHOT_REFUSED, NO_SPACE."""
+        """``PUT …/snapshots/{snapshot}``. Refused with DOMAIN_OFF, SNAPSHOT_REFUSED, NO_SPACE."""
         path = paths.fill(paths.DOMAIN_SNAPSHOT, uuid=domain_uuid, snapshot=snapshot_uuid)
         return self._decoded(Snapshot, self._ask("PUT", path, body=wanted, seconds=SNAPSHOT_SECONDS))
 

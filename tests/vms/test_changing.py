@@ -296,16 +296,37 @@ def test_of_one_that_is_off_the_disks_alone(cast: Cast, host: ChangingHost, vm: 
     assert snapshot(cast, vm, "off").with_memory is False
 
 
-def test_a_uefi_machine_is_shut_down_first(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+def test_of_a_uefi_machine_the_disks_are_kept(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     Vm.objects.filter(pk=vm.pk).update(firmware="uefi")
-    answer = ask(cast, vm, "post", "snapshots", {"name": "before"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+    answer = ask(cast, vm, "post", "snapshots", {"name": "before", "with_memory": True})
+    assert answer.json()["code"] == "wrong_state"
     assert "UEFI" in answer.json()["detail"]
-    page = f"/vms/{vm.pk}/snapshots/"
-    assert "a snapshot holds its disks alone" in cast.pages(cast.owner).get(page).content.decode()
+    html = cast.pages(cast.owner).get(f"/vms/{vm.pk}/snapshots/").content.decode()
+    assert "After a return it is off." in html
+    assert 'name="memory"' not in html
+    assert snapshot(cast, vm, "running").with_memory is False
+    host._put(vm.pk, state=DomainState.OFF)
     Vm.objects.filter(pk=vm.pk).update(state=VmState.OFF)
     assert snapshot(cast, vm, "off").with_memory is False
-    assert not Snapshot.objects.exclude(name="off").exists()
+
+
+def test_of_a_running_machine_the_disks_alone(cast: Cast, host: ChangingHost, vm: Vm) -> None:
+    address, client = f"/vms/{vm.pk}/snapshots/", cast.pages(cast.operator)
+    assert 'name="memory" value="1" checked' in client.get(address).content.decode()
+    for sent, kept in (({"with_memory": False}, False), ({"with_memory": True}, True), ({}, True)):
+        answer = ask(cast, vm, "post", "snapshots", {"name": "by API", **sent})
+        assert answer.status_code == 202, answer.content
+        made = Snapshot.objects.get(pk=work().result["snapshot"])
+        assert made.with_memory is host.snaps[str(made.pk)].with_memory is kept
+    for memory, kept in (("0", False), ("1", True), ("", True)):
+        client.post(f"/vms/{vm.pk}/change/snapshot-make/", {"name": "by page", "memory": memory})
+        assert Snapshot.objects.get(pk=work().result["snapshot"]).with_memory is kept
+    html = client.get(address).content.decode()
+    assert "disks, memory" in html
+    assert "becomes what it was then, and is off" in html
+    Vm.objects.filter(pk=vm.pk).update(state=VmState.OFF)
+    answer = ask(cast, vm, "post", "snapshots", {"name": "x", "with_memory": True})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["with_memory"])
 
 
 @pytest.mark.parametrize("name", ["", "   ", "two\nlines", "x" * 101])

@@ -110,3 +110,6 @@ class SnapshotMakeSerializer(StrictSerializer):
     """A snapshot to be made."""
 
     name = serializers.CharField(max_length=100)
+    with_memory = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="Else where it runs and has no UEFI firmware."
+    )

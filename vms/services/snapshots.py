@@ -21,11 +21,11 @@ MOST_NAME = 100
 
 
 @transaction.atomic
-def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
-    """Queues a snapshot: with its memory if it runs, of its disks alone if it is off.
+def snapshot_make(*, vm: Vm, user: User, name: str, with_memory: bool | None = None) -> Operation:
+    """Queues a snapshot of its disks, and of its memory: if that is not said, then where it runs and can have one.
 
     Raises:
-        Invalid: there is no name, or it is no line of text.
+        Invalid: there is no name, or it is no line of text; or its memory is wanted, and it is off.
         QuotaExceeded, WrongState, and what :func:`vms.services.changes.vm_lock` raises.
         operations.errors.OperationRunning: another change of it is under way.
     """
@@ -41,19 +41,22 @@ def snapshot_make(*, vm: Vm, user: User, name: str) -> Operation:
             % {"name": vm.name},
             state=vm.state,
         )
-    if vm.firmware == Firmware.UEFI and vm.state != VmState.OFF:
+    if with_memory and vm.state == VmState.OFF:
+        detail = _("%(name)s is off, so there is no memory to keep.") % {"name": vm.name}
+        raise Invalid(detail, errors={"with_memory": [detail]})
+    if with_memory and vm.firmware == Firmware.UEFI:
         raise WrongState(
-            _(
-                "%(name)s has UEFI firmware, whose variables no snapshot with memory can hold. Shut it down first: then its disks are kept."
-            )
+            _("%(name)s has UEFI firmware, whose variables no snapshot with memory can hold. Keep its disks alone.")
             % {"name": vm.name},
             state=vm.state,
         )
+    if with_memory is None:
+        with_memory = vm.state != VmState.OFF and vm.firmware != Firmware.UEFI
     quota_reserve(project=vm.project, amounts=Amounts(snapshots=1))
     snapshot = Snapshot.objects.create(
         vm=vm,
         name=name,
-        with_memory=vm.state != VmState.OFF,
+        with_memory=with_memory,
         vcpus=vm.vcpus,
         memory_bytes=vm.memory_bytes,
         created_by=user,

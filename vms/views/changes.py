@@ -176,7 +176,8 @@ def _cd(request: HttpRequest, vm: Vm, user: User) -> object:
 
 @_change("snapshot-make")
 def _snapshot_make(request: HttpRequest, vm: Vm, user: User) -> object:
-    return snapshot_make(vm=vm, user=user, name=request.POST.get("name", ""))
+    with_memory = {"1": True, "0": False}.get(request.POST.get("memory", ""))
+    return snapshot_make(vm=vm, user=user, name=request.POST.get("name", ""), with_memory=with_memory)
 
 
 @_change("snapshot-revert")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 import uuid
 
 import pytest
-from eve_agent.errors import DomainNotFound, DomainOff, DomainRunning, NoGuestAgent, SnapshotNotFound, SnapshotRefused
+from eve_agent.errors import DomainNotFound, DomainOff, NoGuestAgent, SnapshotNotFound, SnapshotRefused
 from eve_agent.wire import codec
 from eve_agent.wire.domain import DomainState, StateAction
 from eve_agent.wire.guest import GuestInfo
@@ -17,6 +18,7 @@ from eve_agent.wire.stats import Stats
 
 from tests.agent.driver.making import MAC, MIB, POOL, Shop, nic
 from tests.agent.driver.rig import FakeRig, LibvirtRig, Rig
+from tests.services.root import as_root
 
 
 @pytest.fixture
@@ -81,14 +83,68 @@ async def test_a_snapshot_with_memory_brings_the_running_guest_back(shop: Shop, 
         assert (await rig.driver.revert_to_snapshot(machine.uuid, snapshot)).state is DomainState.RUNNING
 
 
+async def test_the_disks_alone_of_a_running_guest(shop: Shop, rig: Rig):
+    disks = [await shop.disk(), await shop.disk()]
+    machine = await shop.machine(*disks)
+    first, with_memory, second = (uuid.uuid4() for _ in range(3))
+    await rig.driver.change_state(machine.uuid, StateAction.START)
+
+    made = await rig.driver.make_snapshot(machine.uuid, first, SnapshotSpec(title="It's <first>"))
+    assert (made.uuid, made.title, made.parent, made.with_memory, made.is_current) == (
+        *(first, "It's <first>", ""),
+        *(False, True),
+    )
+    assert await rig.driver.make_snapshot(machine.uuid, first, SnapshotSpec(title="another")) == made
+    assert (await rig.driver.domain(machine.uuid)).state is DomainState.RUNNING
+    await rig.driver.make_snapshot(machine.uuid, with_memory, SnapshotSpec(title="", with_memory=True))
+    await rig.driver.make_snapshot(machine.uuid, second, SnapshotSpec(title="second"))
+    found = {snapshot.uuid: snapshot.parent for snapshot in await rig.driver.snapshots(machine.uuid)}
+    assert found == {first: "", with_memory: str(first), second: str(with_memory)}
+
+    assert (await rig.driver.revert_to_snapshot(machine.uuid, first)).state is DomainState.OFF
+    after = await rig.driver.change_state(machine.uuid, StateAction.START)
+    assert [found.uuid for found in after.disks if found.device == "disk"] == disks
+    assert (await rig.driver.revert_to_snapshot(machine.uuid, with_memory)).state is DomainState.RUNNING
+    for snapshot in (first, second, with_memory):
+        assert (await rig.driver.delete_snapshot(machine.uuid, snapshot)).was_there
+        assert not (await rig.driver.delete_snapshot(machine.uuid, snapshot)).was_there
+    assert await rig.driver.snapshots(machine.uuid) == ()
+    gone = DomainDelete(disks=tuple(PoolDisk(POOL, disk) for disk in disks))
+    assert (await rig.driver.delete_domain(machine.uuid, gone)).was_there
+
+
+async def test_a_snapshot_whose_record_was_never_written_gets_it_or_goes(libvirt_rig: LibvirtRig):
+    shop = Shop(libvirt_rig.driver)
+    disk = await shop.disk()
+    machine, kept, dropped = await shop.machine(disk), uuid.uuid4(), uuid.uuid4()
+    await libvirt_rig.driver.change_state(machine.uuid, StateAction.START)
+    for snapshot in (kept, dropped):
+        await libvirt_rig.driver.make_snapshot(machine.uuid, snapshot, SnapshotSpec(title="web"))
+        await libvirt_rig.virsh("snapshot-delete", str(machine.uuid), str(snapshot), "--metadata")
+    assert await libvirt_rig.driver.snapshots(machine.uuid) == ()
+
+    assert (await libvirt_rig.driver.make_snapshot(machine.uuid, kept, SnapshotSpec(title="web"))).is_current
+    assert not (await libvirt_rig.driver.delete_snapshot(machine.uuid, dropped)).was_there
+
+    await libvirt_rig.driver.change_state(machine.uuid, StateAction.STOP)
+    path = libvirt_rig.sandbox.pool_folder / f"{disk}.qcow2"
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [*as_root(), "qemu-img", "snapshot", "-l", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(kept) in told.stdout
+    assert str(dropped) not in told.stdout
+
+
 async def test_a_snapshot_that_cannot_be_is_refused(shop: Shop, rig: Rig):
     machine = await shop.machine(await shop.disk())
 
     with pytest.raises(DomainOff, match="web"):
         await rig.driver.make_snapshot(machine.uuid, uuid.uuid4(), SnapshotSpec(title="", with_memory=True))
     await rig.driver.change_state(machine.uuid, StateAction.START)
-    with pytest.raises(DomainRunning, match="web"):
-        await rig.driver.make_snapshot(machine.uuid, uuid.uuid4(), SnapshotSpec(title=""))
     assert await rig.driver.snapshots(machine.uuid) == ()
     for call in (
         rig.driver.snapshots(uuid.uuid4()),

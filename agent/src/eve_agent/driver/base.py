@@ -121,7 +121,10 @@ class SnapshotDriver(Protocol):
         """Parents before children."""
 
     async def make_snapshot(self, domain_uuid: uuid.UUID, snapshot_uuid: uuid.UUID, wanted: SnapshotSpec) -> Snapshot:
-        """Raises DomainOff, DomainRunning, SnapshotRefused, NoSpace."""
+        """Of a running guest's disks alone, they hold what it has written; its agent, where it has one, has it write all first.
+
+        Raises DomainOff, SnapshotRefused, NoSpace.
+        """
 
     async def revert_to_snapshot(self, domain_uuid: uuid.UUID, snapshot_uuid: uuid.UUID) -> Domain:
         """Raises SnapshotNotFound, ActionRefused."""

@@ -11,7 +11,6 @@ from eve_agent.errors import (
     DisplayUnsupported,
     DomainNotFound,
     DomainOff,
-    DomainRunning,
     ImageInUse,
     NoDisplay,
     NoGuestAgent,
@@ -158,7 +157,7 @@ def refuse_foreign(name: str, *, has_mark: bool) -> None:
 
 
 def refuse_snapshot(domain: Domain, wanted: SnapshotSpec, *, has_plugged_vcpus: bool) -> None:
-    """Raises DomainOff, DomainRunning: memory needs a guest that runs, disks alone one that does not.
+    """Raises DomainOff: memory needs a guest that runs.
 
     Raises SnapshotRefused for the memory of a guest that was given vCPUs while it runs: QEMU loads a memory before it plugs
     vCPUs in, so no way would lead back to it. And for that of a UEFI guest: its firmware's variables are in a raw file, which no
@@ -167,17 +166,15 @@ def refuse_snapshot(domain: Domain, wanted: SnapshotSpec, *, has_plugged_vcpus: 
     is_off = domain.state is DomainState.OFF
     if wanted.with_memory and is_off:
         raise DomainOff(f"“{domain.name}” is off, so it has no memory to keep; take a snapshot of its disks.")
-    if not wanted.with_memory and not is_off:
-        raise DomainRunning(f"“{domain.name}” runs; shut it down for a snapshot of its disks, or keep its memory too.")
     if wanted.with_memory and domain.firmware == Firmware.UEFI:
         raise SnapshotRefused(
             f"“{domain.name}” has UEFI firmware, whose variables no snapshot with memory can hold. "
-            "Shut it down for a snapshot of its disks."
+            "Make one of its disks alone."
         )
     if wanted.with_memory and has_plugged_vcpus:
         raise SnapshotRefused(
             f"“{domain.name}” was given vCPUs while it runs, and nothing could bring its memory back with them. "
-            "Shut it down and start it once; then it can have that snapshot."
+            "Shut it down and start it once; then it can have that snapshot. One of its disks alone it can have now."
         )
 
 

@@ -13,8 +13,8 @@ from .checks import check_title
 class SnapshotSpec:
     """Body of ``PUT …/snapshots/{snapshot}``; the answer is the :class:`Snapshot`. One that is there already is left as it is.
 
-    With memory it needs a running (or paused) domain, without one that is off: libvirt has no internal snapshot of a running
-    domain's disks alone (DOMAIN_OFF, DOMAIN_RUNNING).
+    With memory it needs a running (or paused) domain (DOMAIN_OFF). Without, it holds the disks alone, of a running domain as they are at one
+    moment; an agent of before refuses that (DOMAIN_RUNNING).
     """
 
     title: str

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import libvirt
+import libvirt_qemu
 
 from eve_agent.driver.host import WatchListener
 from eve_agent.driver.readings import clean_words
@@ -41,6 +44,10 @@ class Code:
     CONFIG_UNSUPPORTED = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
     AGENT_UNRESPONSIVE = libvirt.VIR_ERR_AGENT_UNRESPONSIVE
     AGENT_UNSYNCED = libvirt.VIR_ERR_AGENT_UNSYNCED
+
+
+class QemuRefused(Exception):
+    """QEMU's answer to :func:`qemu_command` is an error, in its words."""
 
 
 class Control:
@@ -86,6 +93,8 @@ class Flag:
     )
     STATS_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
     STATS_ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+    SNAPSHOT_CURRENT = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+    SNAPSHOT_REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
     SNAPSHOTS_TOPOLOGICAL = libvirt.VIR_DOMAIN_SNAPSHOT_LIST_TOPOLOGICAL
     SNAPSHOT_REVERT_FORCE = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_FORCE
     ADDRESSES_AGENT = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
@@ -182,6 +191,15 @@ def handle_update(watch: int, events: int) -> None:
 def handle_remove(watch: int) -> None:
     """Waits for nothing more."""
     libvirt.virEventRemoveHandle(watch)
+
+
+def qemu_command(domain: libvirt.virDomain, command: str, **arguments: Any) -> Any:
+    """What a running domain's QEMU returns to a command of its own (QMP), for what libvirt has no call for. Raises LibvirtError, QemuRefused."""
+    asked = {"execute": command, **({"arguments": arguments} if arguments else {})}
+    answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, json.dumps(asked), 0))
+    if "error" in answer:
+        raise QemuRefused(clean_words(str(answer["error"].get("desc", ""))))
+    return answer["return"]
 
 
 def words_of(error: libvirt.libvirtError) -> str:

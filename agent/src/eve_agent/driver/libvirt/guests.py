@@ -17,7 +17,7 @@ from eve_agent.wire.guest import AddressSource, FreezeStatus, GuestAddress, Gues
 
 from .binding import Code, Flag, LibvirtError, words_of
 from .calls import translating
-from .snapshots import SnapshotCalls
+from .changes import ChangeCalls
 from .watchdog import watchdogs
 
 AGENT_SECONDS = 5
@@ -27,7 +27,7 @@ _MAX_ADDRESSES = 64
 _log = logging.getLogger(__name__)
 
 
-class GuestCalls(SnapshotCalls):
+class GuestCalls(ChangeCalls):
     """See :class:`~eve_agent.driver.host.Session`."""
 
     @translating

@@ -14,10 +14,10 @@ from eve_agent.wire.stats import Stats
 
 from .binding import Code, Flag
 from .calls import translating
-from .guests import GuestCalls
+from .snapshots import SnapshotCalls
 
 
-class StatsCalls(GuestCalls):
+class StatsCalls(SnapshotCalls):
     """See :class:`~eve_agent.driver.host.Session`."""
 
     @translating

@@ -3,7 +3,7 @@
 Only lxml's element API is used, in both directions; XML is never put together from strings.
 """
 
-from .build import DomainPlan, disk_xml, domain_xml, free_target, nic_xml, snapshot_xml
+from .build import DomainPlan, disk_xml, disks_snapshot_xml, domain_xml, free_target, nic_xml, snapshot_xml
 from .capabilities import HostParts, read_capabilities
 from .devices import Device, DomainDocument, Limits, with_disc
 from .domain import DomainParts, DomainStatus, read_domain
@@ -21,6 +21,7 @@ __all__ = [
     "Limits",
     "MalformedXml",
     "disk_xml",
+    "disks_snapshot_xml",
     "domain_xml",
     "free_target",
     "nic_xml",

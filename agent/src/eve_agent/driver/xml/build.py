@@ -10,6 +10,8 @@ from lxml import etree
 
 from eve_agent.wire.spec import DiskBus, DiskSlot, DomainSpec, Firmware, NicKind, NicSlot
 
+from .parse import parse
+
 MARK_NAMESPACE = "urn:eve:machine:1"
 """Of the element in a domain's metadata that says that Eve made it."""
 GUEST_AGENT = "org.qemu.guest_agent.0"
@@ -89,6 +91,23 @@ def snapshot_xml(name: str, *, title: str, with_memory: bool) -> str:
             _e("name", name),
             _e("description", title),
             _e("memory", snapshot="internal" if with_memory else "no"),
+        )
+    )
+
+
+def disks_snapshot_xml(name: str, *, title: str, made_at: int, parent: str, disks: Iterable[str], domain: str) -> str:
+    """The record of an internal snapshot of disks that is there already. `disks` are names in the guest, `domain` is its document."""
+    return _text(
+        _e(
+            "domainsnapshot",
+            _e("name", name),
+            _e("description", title),
+            _e("state", "shutoff"),
+            _e("creationTime", str(made_at)),
+            *([_e("parent", _e("name", parent))] if parent else []),
+            _e("memory", snapshot="no"),
+            _e("disks", *(_e("disk", name=disk, snapshot="internal") for disk in disks)),
+            parse(domain, root="domain"),
         )
     )
 

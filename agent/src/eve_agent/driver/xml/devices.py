@@ -87,6 +87,11 @@ class DomainDocument:
         return tuple(attribute_at(disk, "target", "dev") for disk in self._disks())
 
     @property
+    def disks(self) -> tuple[Device, ...]:
+        """Its disks, without drives."""
+        return tuple(_device(disk) for disk in self._disks() if disk.get("device", "disk") == "disk")
+
+    @property
     def paths(self) -> frozenset[str]:
         """Every file that its disks and drives name, also as what they are thin over."""
         found = {source.get("file", "") for disk in self._disks() for source in disk.iter("source")}
