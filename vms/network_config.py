@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.utils.translation import gettext as _
+from common.sentences import gettext as _
 
 Check = Callable[[str, Any], None]
 """Is given a path, such as ``ethernets.eth0.mtu``, and what is there. Raises NoNetworkConfig."""

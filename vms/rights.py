@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-
 from accounts.models import Role, User
 from accounts.selectors import role_allows
+from common.sentences import gettext as _
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from eve_agent.wire.storage import SeedSpec
 
+from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun
