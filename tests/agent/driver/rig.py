@@ -161,7 +161,7 @@ class LibvirtRig:
         await asyncio.to_thread(self.sandbox.make_network)
 
     async def seeds_of(self, domain: Domain) -> str:
-        return await asyncio.to_thread(self.sandbox.read_open, domain.name, f"seed-{domain.uuid}.iso")
+        return await asyncio.to_thread(self.sandbox.read_open, str(domain.uuid), f"seed-{domain.uuid}.iso")
 
     async def undefine(self, domain_uuid: uuid.UUID) -> None:
         await self.virsh("undefine", str(domain_uuid))

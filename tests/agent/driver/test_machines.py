@@ -389,6 +389,23 @@ async def test_a_seed_is_exchanged_under_a_running_guest(shop: Shop, rig: Rig):
     assert "secret" in await rig.seeds_of(again)
 
 
+async def test_an_exchange_that_was_cut_off_is_ended_by_the_next(libvirt_rig: LibvirtRig):
+    """Between taking the former disc out and putting the new one in."""
+    wanted = spec(seed_pool=POOL)
+    await libvirt_rig.driver.make_seed(POOL, wanted.uuid, SEED)
+    await libvirt_rig.driver.define_domain(wanted)
+    before = await libvirt_rig.driver.change_state(wanted.uuid, StateAction.START)
+    await libvirt_rig.virsh("change-media", str(wanted.uuid), "sdb", "--eject", "--live")
+    assert await libvirt_rig.seeds_of(before) == ""
+
+    await libvirt_rig.driver.make_seed(
+        POOL, wanted.uuid, dataclasses.replace(SEED, user_data="#cloud-config\n# later\n")
+    )
+
+    assert "later" in await libvirt_rig.seeds_of(before)
+    assert (await libvirt_rig.driver.domain(wanted.uuid)).disks == before.disks
+
+
 async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):
     await rig.make_network()
     disk = await shop.disk()

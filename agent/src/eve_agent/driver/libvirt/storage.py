@@ -198,9 +198,11 @@ class StorageCalls(Calls):
     def _reinsert(self, domain: Any, path: str) -> None:
         """Has a running QEMU open the file of a drive anew: until then it has the one that was there before, though that has no name any more."""
         device = DomainDocument(domain.XMLDesc(Flag.XML_INACTIVE)).disk_at(path)
-        if device is not None and domain.isActive():
-            for disc in ("", path):
-                self._update_drive(domain, with_disc(device.xml, disc), Flag.LIVE)
+        if device is None or not domain.isActive():
+            return
+        if DomainDocument(domain.XMLDesc(0)).disk_at(path) is not None:
+            self._update_drive(domain, with_disc(device.xml, ""), Flag.LIVE)
+        self._update_drive(domain, with_disc(device.xml, path), Flag.LIVE)
 
     def _update_drive(self, domain: Any, text: str, flag: int) -> None:
         """A guest may have locked its tray, or be about to open or close it: then it is opened by force, a moment later."""
