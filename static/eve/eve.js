@@ -1,6 +1,7 @@
 // What every page can do: toasts, announcements, copying, ages that stay true, menus, the dialog that asks, shortcuts.
 
 import { isAtHome, pointHome } from "./address.js";
+import { changeOf, focusAt, placeIn } from "./focus.js";
 
 const ERROR_TOAST_MS = 0; // stays until closed
 const TOAST_MS = 6000;
@@ -138,6 +139,7 @@ export function ask({ title, text, verb, keep, type = "" }) {
   check();
   field.addEventListener("input", check);
   dialog.returnValue = "";
+  const opener = document.activeElement.closest("details.menu")?.querySelector("summary"); // its menu closes with it
   dialog.showModal();
   (type ? field : no).focus();
   return new Promise((resolve) => {
@@ -145,6 +147,7 @@ export function ask({ title, text, verb, keep, type = "" }) {
       "close",
       () => {
         field.removeEventListener("input", check);
+        if (document.activeElement === document.body) opener?.focus();
         resolve(dialog.returnValue === "yes");
       },
       { once: true },
@@ -295,7 +298,20 @@ document.addEventListener("htmx:config:request", (event) => {
   const request = event.detail.ctx?.request;
   if (request?.headers && !/^(GET|HEAD)$/i.test(request.method ?? "GET")) request.headers["X-CSRFToken"] = csrfToken();
 });
+const replaced = new Map(); // parts that htmx replaces, by their ids: where the focus was, and what there was to tell
+document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+  const part = ctx.target;
+  if (part?.id) replaced.set(part.id, { part, focused: placeIn(part) });
+});
 document.addEventListener("htmx:after:swap", () => {
+  for (const [id, { part, focused }] of replaced) {
+    const fresh = document.getElementById(id);
+    if (!fresh || fresh === part) continue;
+    const change = changeOf(part, fresh);
+    focusAt(fresh, focused);
+    if (change) announce(change);
+  }
+  replaced.clear();
   refreshTimes();
   reachWideTables();
 });

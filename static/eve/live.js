@@ -4,7 +4,8 @@
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
-import { reachWideTables, toast } from "./eve.js";
+import { announce, reachWideTables, toast } from "./eve.js";
+import { changeOf, focusAt, placeIn } from "./focus.js";
 
 const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
@@ -127,20 +128,16 @@ function swap(element, html) {
   template.innerHTML = html;
   const fresh = template.content.firstElementChild;
   if (!fresh || fresh.id !== element.id) return;
-  const focused = element.contains(document.activeElement) ? place(element, document.activeElement) : null;
+  const focused = placeIn(element);
+  const change = changeOf(element, fresh);
   keepScreens(element, fresh);
   keepChosen(element, fresh);
   element.replaceWith(fresh);
   window.htmx?.process(fresh);
   document.dispatchEvent(new CustomEvent("eve:part"));
   reachWideTables();
-  if (focused !== null) fresh.querySelectorAll("a, button, summary")[focused]?.focus();
-}
-
-/** Which of a part's links and buttons has the focus, so that the fresh one gets it. */
-function place(element, focused) {
-  const at = [...element.querySelectorAll("a, button, summary")].indexOf(focused);
-  return at < 0 ? null : at;
+  focusAt(fresh, focused);
+  if (change) announce(change);
 }
 
 /** A box that is ticked stays ticked. */
