@@ -41,7 +41,7 @@ for domain, (kind, name) in zip(found, names.items()):
     project = Project.objects.create(name=name)
     Membership.objects.create(project=project, user=owner, role=Role.OWNER)
     Membership.objects.create(project=project, user=User.objects.exclude(pk=owner.pk).first(), role=Role.VIEWER)
-    vm = vm_adopt(discovered=domain, project=project, user=owner)
+    vm = vm_adopt(discovered=domain, project=project, user=None)
     Vm.objects.filter(pk=vm.pk).update(name=name, remarks=name, is_made_by_eve=True)
     vm = Vm.objects.get(pk=vm.pk)
     image = Image.objects.create(name=name, site=host.site, project=project, remarks=name, size_bytes=2**20, virtual_bytes=2**20)
