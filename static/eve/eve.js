@@ -139,7 +139,6 @@ export function ask({ title, text, verb, keep, type = "" }) {
   check();
   field.addEventListener("input", check);
   dialog.returnValue = "";
-  const opener = document.activeElement.closest("details.menu")?.querySelector("summary"); // its menu closes with it
   dialog.showModal();
   (type ? field : no).focus();
   return new Promise((resolve) => {
@@ -147,7 +146,6 @@ export function ask({ title, text, verb, keep, type = "" }) {
       "close",
       () => {
         field.removeEventListener("input", check);
-        if (document.activeElement === document.body) opener?.focus();
         resolve(dialog.returnValue === "yes");
       },
       { once: true },
@@ -245,17 +243,23 @@ async function copy(button) {
   toast(button.dataset.copied || text, { kind: "ok", id: "copied" });
 }
 
+/** Closes the menus that somebody clicked beside, or chose from: the focus is then where the menu was opened, for a dialog to give it back to. */
+function closeMenus(clicked) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    const inside = menu.contains(clicked);
+    if (inside && !clicked.closest(".menu-it")) continue;
+    if (inside && menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu.open = false;
+  }
+}
+
 document.addEventListener("click", (event) => {
+  closeMenus(event.target);
   const target = event.target.closest("[data-copy], [data-theme-switch], [data-dialog], [data-close-dialog]");
   if (target?.dataset.copy !== undefined) copy(target);
   else if (target?.dataset.themeSwitch !== undefined) switchTheme();
   else if (target?.dataset.dialog) document.getElementById(target.dataset.dialog)?.showModal();
   else if (target?.dataset.closeDialog !== undefined) target.closest("dialog")?.close();
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    const inside = menu.contains(event.target);
-    const chosen = inside && event.target.closest(".menu-it");
-    if (!inside || chosen) menu.open = false;
-  }
 });
 
 function menuKeys(event) {

@@ -6,8 +6,7 @@ const REACHABLE = "a[href], button:not(:disabled), summary";
 export function placeIn(part) {
   const focused = document.activeElement;
   if (!part?.contains(focused)) return null;
-  const menu = focused.closest("details.menu:not([open])"); // what was chosen in a menu is gone with it
-  const at = [...part.querySelectorAll("a, button, summary")].indexOf(menu?.querySelector("summary") ?? focused);
+  const at = [...part.querySelectorAll("a, button, summary")].indexOf(focused);
   return at < 0 ? null : at;
 }
 
