@@ -6,6 +6,7 @@ const KEPT = "eve-typed";
 const ALIVE_MS = 5000;
 const place = document.getElementById("toasts");
 const passed = new WeakSet();
+const underWay = new WeakSet(); // a second click meanwhile changes nothing
 
 /** The fields of a form in which somebody wrote, but passwords. */
 function written(form) {
@@ -45,7 +46,10 @@ addEventListener(
     if (!fields.length) return;
     event.preventDefault();
     event.stopImmediatePropagation();
+    if (underWay.has(form)) return;
+    underWay.add(form);
     const state = await wouldTake();
+    underWay.delete(form);
     if (state !== "yes") {
       tell(state);
       return;
@@ -61,11 +65,11 @@ addEventListener(
 
 /** The forms that are sent where `action` says: a table has one in each row. */
 function alike(action) {
-  return [...document.forms].filter((form) => form.method === "post" && form.action === action);
+  return [...document.forms].filter((form) => form.method === "post" && form.getAttribute("action") === action);
 }
 
 function keep(form, fields) {
-  const { action } = form;
+  const action = form.getAttribute("action"); // form.action may be a field of that name
   const typed = { action, at: alike(action).indexOf(form), fields: fields.map(({ name, value }) => [name, value]) };
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(typed));
