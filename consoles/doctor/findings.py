@@ -9,6 +9,7 @@ from typing import Final
 from django.utils.functional import Promise
 
 from common.sentences import gettext_lazy as _
+from common.sentences import isolated
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Finding:
 def _fill(text: str | Promise, values: dict[str, str]) -> str:
     filled = str(text)
     for name, value in values.items():
-        filled = filled.replace(f"{{{name}}}", value)
+        filled = filled.replace(f"{{{name}}}", isolated(value))
     return filled
 
 
