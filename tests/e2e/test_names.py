@@ -20,7 +20,7 @@ import datetime as dt, json
 from django.apps import apps
 from django.utils import timezone
 from accounts.audit import audit_record
-from accounts.models import Invitation, Membership, Passkey, Project, Role, SshKey, User
+from accounts.models import Invitation, Membership, Project, Role, SshKey, User
 from accounts.services import password_set, token_create, user_create
 from consoles.models import ConsoleSession, GuestLink, Screenshot, ScreenshotKind
 from hypervisors.models import Hypervisor, Site
@@ -51,7 +51,6 @@ for domain, (kind, name) in zip(found, names.items()):
     Snapshot.objects.create(vm=vm, name=name, vcpus=1, memory_bytes=1, created_by=owner)
     Size.objects.create(name=name[:50], vcpus=1, memory_bytes=2**30, disk_bytes=2**30)
     token_create(user=owner, name=name)
-    Passkey.objects.create(user=owner, name=name, credential=b"", credential_digest=kind)
     SshKey.objects.create(user=owner, name=name, line="ssh-ed25519 " + kind, fingerprint="SHA256:" + kind)
     Invitation.objects.create(project=project, email="x" * 60 + "@new.example", role=Role.VIEWER, invited_by=owner, digest=kind, expires_at=tomorrow)
     GuestLink.objects.create(vm=vm, created_by=owner, label=name, digest=kind, expires_at=tomorrow)
