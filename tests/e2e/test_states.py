@@ -74,10 +74,14 @@ def test_what_is_refused_or_broken_is_said(
         ("500", "Something in Eve failed", "Your virtual machines run on."),
         ("503", "Eve is not ready just now", "Its database does not answer"),
     ):
-        body = made_up_home.shell(RENDER % f"{name}.html")
-        page.route(f"**/state-{name}/", lambda route, body=body: route.fulfill(content_type="text/html", body=body))
+        answers_with(page, f"**/state-{name}/", made_up_home.shell(RENDER % f"{name}.html"))
         page.goto(f"{made_up_home.url}/state-{name}/")
         looked_at(name, heading, says)
+
+
+def answers_with(page: Page, address: str, body: str) -> None:
+    """Has that page at an address."""
+    page.route(address, lambda route: route.fulfill(content_type="text/html", body=body))
 
 
 @pytest.mark.parametrize("look", LOOKS)
