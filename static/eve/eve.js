@@ -139,6 +139,9 @@ export function ask({ title, text, verb, keep, type = "" }) {
   check();
   field.addEventListener("input", check);
   dialog.returnValue = "";
+  const opener = document.activeElement;
+  const part = opener.closest("[data-part]"); // another may have come in its place when the dialog closes
+  const focused = placeIn(part);
   dialog.showModal();
   (type ? field : no).focus();
   return new Promise((resolve) => {
@@ -146,6 +149,7 @@ export function ask({ title, text, verb, keep, type = "" }) {
       "close",
       () => {
         field.removeEventListener("input", check);
+        if (!opener.isConnected && part) focusAt(document.getElementById(part.id), focused);
         resolve(dialog.returnValue === "yes");
       },
       { once: true },

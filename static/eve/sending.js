@@ -4,7 +4,7 @@ import { csrfToken, toast } from "./eve.js";
 
 const KEPT = "eve-typed";
 const ALIVE_MS = 5000;
-const place = document.getElementById("toasts");
+const place = document.getElementById("sending");
 const passed = new WeakSet();
 const underWay = new WeakSet(); // a second click meanwhile changes nothing
 

@@ -271,9 +271,9 @@ def test_while_its_host_is_away_the_page_says_since_when_and_what_it_means(cast)
     Vm.objects.update(state=VmState.UNKNOWN, state_since=dt.datetime(2026, 3, 5, 14, 7, tzinfo=dt.UTC))
     html = words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
     assert "may well be running" in html
-    assert "since 5 March, 14:07" in html
-    assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/vms/"))
-    assert "since 5 March, 14:07" in words(page(cast, cast.owner, "/"))
+    assert "since 5 Mar 2026, 14:07 UTC" in html
+    assert "since 5 Mar 2026, 14:07 UTC" in words(page(cast, cast.owner, "/vms/"))
+    assert "since 5 Mar 2026, 14:07 UTC" in words(page(cast, cast.owner, "/"))
     Vm.objects.update(state_reason=HypervisorState.LIBVIRT_DOWN)
     assert "libvirt on host hv-here does not answer." in words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/"))
 
