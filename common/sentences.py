@@ -57,12 +57,9 @@ def filled_in(value: Any) -> Any:
 
 
 class Sentence(str):
-    """A translated text, which isolates what ``%`` fills into it."""
+    """A translated text, which isolates what ``%`` fills into it. What ``str`` makes of it is no sentence any more, which writers of YAML and the like ask for."""
 
     __slots__ = ()
-
-    def __str__(self) -> str:
-        return self
 
     def __mod__(self, values: Any) -> str:
         if isinstance(values, Mapping):
