@@ -17,9 +17,15 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from yaml.representer import SafeRepresenter
+
+from common.sentences import Sentence
 
 _RENDERERS: Final[dict[str, type[BaseRenderer]]] = {"yaml": OpenApiYamlRenderer, "json": OpenApiJsonRenderer}
 _making = Lock()
+SafeRepresenter.add_multi_representer(
+    Sentence, lambda writer, text: writer.represent_str(str.__str__(text))
+)  # YAML's writer takes plain texts only
 
 
 @method_decorator([conditional_page, cache_control(no_cache=True)], name="dispatch")
