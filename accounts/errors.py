@@ -10,6 +10,8 @@ StillOwns           a user or project owns VMs, so it can only be disabled or it
 PasswordTooWeak     Django's validators refuse it
 LinkSpent           a one-use link that was used, is too old, or was never ours
 KeyKnown            the user has that SSH key already
+TooManyProjects     somebody owns as many as one may
+TooManyRequests     somebody asks the API too often; `retry_after` seconds
 """
 
 from __future__ import annotations
@@ -136,3 +138,18 @@ class KeyKnown(Conflict):
 
     code = "key_known"
     title = _("The key is there already")
+
+
+class TooManyProjects(LimitReached):
+    """Somebody owns as many projects as one may: each has a quota of its own."""
+
+    code = "too_many_projects"
+    title = _("No more projects")
+
+
+class TooManyRequests(LimitReached):
+    """Somebody asks the API too often."""
+
+    code = "too_many_requests"
+    title = _("Too many requests")
+    retryable = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -17,7 +18,7 @@ from common.errors import EveError, Invalid
 from common.sentences import gettext as _
 
 from .callers import caller
-from .errors import PasswordTooWeak
+from .errors import PasswordTooWeak, TooManyProjects
 from .forms import MemberForm, NameForm, PasswordChangeForm, ProjectForm, SshKeyForm
 from .models import Invitation, Membership, Role, User
 from .own import invitations_table, sessions_table, ssh_keys_table, tokens_table
@@ -26,6 +27,7 @@ from .selectors import (
     invitations_of,
     login_sessions_for,
     projects_for,
+    projects_owned_by,
     role_in,
     second_factors_of,
     ssh_keys_for,
@@ -145,10 +147,20 @@ def project_new(request: HttpRequest) -> HttpResponse:
     user = caller(request)
     form = ProjectForm(request.POST or None, owner=user)
     if request.method == "POST" and form.is_valid():
-        project = project_create(name=form.cleaned_data["name"], owner=user, by=user)
-        messages.success(request, _("%(project)s is there. Take in whoever works with you.") % {"project": project})
-        return redirect("project-detail", project_id=project.pk)
-    context = {"form": form, "projects": projects_for(user).order_by("name", "id")}
+        try:
+            project = project_create(name=form.cleaned_data["name"], owner=user, by=user)
+        except TooManyProjects as error:
+            form.add_error(None, str(error.detail))
+        else:
+            messages.success(request, _("%(project)s is there. Take in whoever works with you.") % {"project": project})
+            return redirect("project-detail", project_id=project.pk)
+    limit = 0 if user.is_staff else settings.PROJECTS_PER_USER
+    context = {
+        "form": form,
+        "projects": projects_for(user).order_by("name", "id"),
+        "owned": projects_owned_by(user).count(),
+        "limit": limit,
+    }
     return render(request, "accounts/project_new.html", context, status=400 if form.errors else 200)
 
 

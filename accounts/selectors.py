@@ -70,6 +70,11 @@ def projects_for(user: User) -> QuerySet[Project]:
     return Project.objects.filter(is_active=True, memberships__user_id=user.pk)
 
 
+def projects_owned_by(user: User) -> QuerySet[Project]:
+    """The projects that count for :data:`settings.PROJECTS_PER_USER`: those that the user owns, but for the personal ones."""
+    return Project.objects.filter(personal_owner=None, memberships__user_id=user.pk, memberships__role=Role.OWNER)
+
+
 def is_unlimited_staff(user: User) -> bool:
     """Whether the user is staff of every site."""
     return user.is_active and (user.is_superuser or (user.is_staff and not user.is_site_limited))

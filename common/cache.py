@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
+from django.core.cache import cache
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
@@ -66,6 +67,16 @@ class DispensableRedisCache(RedisCache):
         """Forgets the values."""
         with _dispensable():
             super().delete_many(keys, version)
+
+
+def count_up(key: str, *, seconds: int) -> int:
+    """How often this was called with `key`, in all processes, this time included; forgotten after `seconds`. 0 while Redis is away."""
+    try:
+        if cache.add(key, 1, seconds):
+            return 1
+        return cache.incr(key)
+    except (OSError, RedisError, ValueError):  # the last: it is away, or the key ended in between
+        return 0
 
 
 @contextlib.contextmanager

@@ -21,7 +21,9 @@ from vms.errors import WrongState
 from vms.models import Vm, VmState
 from vms.services.machines import require_host, require_operator
 
+from .credentials import Principal
 from .errors import AgentTooOld, CharactersMissing, TypingBusy
+from .typings import typing_note
 
 LAYOUTS: Final[dict[KeyboardLayout, Promise]] = {
     KeyboardLayout.US: pgettext_lazy("keyboard", "English (US)"),
@@ -50,12 +52,12 @@ _ALIKE = str.maketrans({"\u00a0": " ", "\u2028": "\n", "\u2029": "\n"})
 def text_type(
     *,
     vm: Vm,
-    user: User,
+    principal: Principal,
     text: str,
     layout: KeyboardLayout = KeyboardLayout.US,
     keys_per_second: int = DEFAULT_PACE,
 ) -> TypingStatus:
-    """Has the host begin to type; it goes on by itself.
+    """Has the host begin to type; it goes on by itself, for as long as the principal may (:mod:`consoles.typings`).
 
     Raises:
         ActionNotAllowed: the user may only look.
@@ -65,6 +67,8 @@ def text_type(
         AgentTooOld: the host cannot do this yet.
         hypervisors.errors.AgentError: the host failed.
     """
+    user = principal.user
+    assert user is not None, "guests have consoles only"
     require_operator(user, vm, action=_ACTION)
     text = typable(text)
     lacking = missing(text, layout)
@@ -81,10 +85,12 @@ def text_type(
             state=vm.state,
         )
     wanted = TextToType(typing_id=uuid.uuid4(), text=text, layout=layout, keys_per_second=keys_per_second)
+    noted = typing_note(vm=vm, principal=principal, wanted=wanted)
     with AgentClient(vm.hypervisor) as agent:
         try:
             status = agent.typing_begin(vm.pk, wanted)
         except AgentRefused as refusal:
+            noted.delete()
             raise _refusal(refusal) from refusal
     audit_record(
         action=_ACTION,

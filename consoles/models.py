@@ -57,6 +57,28 @@ class GuestLink(models.Model):
         return self.label or str(self.pk)[:8]
 
 
+class Typing(models.Model):
+    """A text that a VM's host types at its keyboard: who had it begin, never what it is. Gone once it has ended."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    """The agent's :class:`eve_agent.wire.typing.TextToType` has the same."""
+    vm = models.ForeignKey(Vm, on_delete=models.CASCADE, related_name="typings")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    token = models.ForeignKey(LoginToken, on_delete=models.SET_NULL, null=True, related_name="+")
+    """What it began with: it ends with that, as a console does."""
+    session_digest = models.CharField(max_length=64, blank=True)
+    ends_at = models.DateTimeField()
+    """When it will have ended by itself, at the latest."""
+
+    class Meta:
+        verbose_name = _("typing")
+        verbose_name_plural = _("typings")
+        ordering = ["ends_at"]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
 class ConsoleSession(models.Model):
     """The record of one viewer at one console: it outlives the connection, and the VM."""
 

@@ -1,4 +1,4 @@
-"""Ends live consoles when the apps below announce that access is gone."""
+"""Ends live consoles, and texts that are typed, when the apps below announce that access is gone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from hypervisors.signals import hypervisor_moved, hypervisor_removed
 from vms.signals import vm_deleted, vm_moved
 
 from . import notices
+from .models import Typing
+from .typings import typings_disown, typings_look_soon
 
 
 @receiver(access_revoked)
@@ -42,6 +44,10 @@ def on_access_revoked(
             topics.append(notices.user_topic(user_id))
     for topic in topics:
         publish(notices.GROUP, notices.end_notice(topic, CloseCode.ACCESS_ENDED, reason))
+    typings = Typing.objects.filter(user=user_id) if user_id is not None else Typing.objects.all()
+    if user_id is not None and not (session_digest or token_id or project_id or site_id):
+        typings_disown(typings)
+    typings_look_soon(typings)
 
 
 @receiver(vm_deleted)
@@ -54,12 +60,14 @@ def on_vm_deleted(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
 def on_vm_moved(*, vm_id: uuid.UUID, **_kwargs: Any) -> None:
     """The VM has another project: only those who are in it too may stay."""
     publish(notices.GROUP, notices.check_notice(notices.vm_topic(vm_id)))
+    typings_look_soon(Typing.objects.filter(vm=vm_id))
 
 
 @receiver(hypervisor_moved)
 def on_hypervisor_moved(*, hypervisor_id: uuid.UUID, **_kwargs: Any) -> None:
     """The host stands at another site: staff who are limited to the old one may stay no longer."""
     publish(notices.GROUP, notices.check_notice(notices.hypervisor_topic(hypervisor_id)))
+    typings_look_soon(Typing.objects.filter(vm__hypervisor=hypervisor_id))
 
 
 @receiver(hypervisor_removed)

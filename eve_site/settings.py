@@ -268,12 +268,15 @@ EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 20
 SENDS_MAIL = bool(env.text("EVE_EMAIL_URL"))
 
+API_REQUESTS_PER_MINUTE = env.whole("EVE_API_REQUESTS_PER_MINUTE", 3000, least=0, most=10_000_000)
+"""From one user; 0: any number."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.TokenAuthentication",
         "accounts.authentication.PageSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttles.UserThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "common.paging.PagePagination",
@@ -298,6 +301,7 @@ SPECTACULAR_SETTINGS = {
         "OperationStateEnum": "operations.models.OperationState",
         "RoleEnum": "accounts.models.Role",
         "AuditOutcomeEnum": "accounts.models.AuditOutcome",
+        "NicKindEnum": "vms.models.NicKind",
         "ImageKindEnum": "vms.models.ImageKind",
         "ImageStateEnum": "vms.models.ImageState",
         "ConsoleModeEnum": "consoles.models.ConsoleMode",
@@ -318,11 +322,15 @@ RESYNC_SECONDS = env.whole("EVE_RESYNC_SECONDS", 60, least=5, most=3600)
 
 # ---------------------------------------------------------------------------------------------- Operations
 
+LONG_OPERATIONS_PER_PROJECT = env.whole("EVE_LONG_OPERATIONS_PER_PROJECT", 3, least=1, most=1000)
+"""How many machines a project may have made at once, and how many images and copies; what is more waits."""
 OPERATION_DAYS = env.whole("EVE_OPERATION_DAYS", 90, least=0, most=3650)
 """As long an operation is kept after it ended; 0: for ever."""
 
 # ---------------------------------------------------------------------------------------------- Machines
 
+PROJECTS_PER_USER = env.whole("EVE_PROJECTS_PER_USER", 5, least=0, most=100_000)
+"""How many projects somebody may own who is no staff, beside the personal one; each has a quota of its own. 0: any number."""
 QUOTA = {
     "vms": env.whole("EVE_QUOTA_VMS", 20, least=0, most=100_000),
     "vcpus": env.whole("EVE_QUOTA_VCPUS", 64, least=0, most=1_000_000),
@@ -338,6 +346,10 @@ UPLOAD_HOURS = env.whole("EVE_UPLOAD_HOURS", 24, least=0, most=8760)
 """After that long without a piece, an upload is given up and what has arrived is deleted; 0: never."""
 SHUTDOWN_SECONDS = env.whole("EVE_SHUTDOWN_SECONDS", 120, least=1, most=900)
 """After that long a guest that was asked to shut down, and still runs, is said to have ignored it."""
+IMAGE_FETCH_LEAST_BYTES = env.whole("EVE_IMAGE_FETCH_LEAST_KIB", 64, least=0, most=1_048_576) * 2**10
+"""So many bytes a second a server that an image is fetched from has to send, over a minute; 0: any number."""
+IMAGE_FETCH_HOURS = env.whole("EVE_IMAGE_FETCH_HOURS", 6, least=1, most=240)
+"""After that long a fetch is given up."""
 IMAGE_ALLOW_PRIVATE = env.flag("EVE_IMAGE_ALLOW_PRIVATE", default=False)
 """Whether images may be fetched from loopback, link-local and private addresses: any owner of a project could then look around there."""
 DEFAULT_POOL = env.text("EVE_DEFAULT_POOL", "default")

@@ -67,6 +67,9 @@ _WORDS: Final[dict[ErrorCode, str | Promise]] = {
         "Eve does not fetch from that address: it is, or leads to, a private one. Ask the staff, or upload the file."
     ),
     ErrorCode.FETCH_FAILED: _("The server with the file failed, or does not have it. Check the address."),
+    ErrorCode.FETCH_TOO_SLOW: _(
+        "The server with the file sends it too slowly, so the fetch was given up. Choose a faster one, or upload the file."
+    ),
     ErrorCode.JOB_RUNNING: _("The host is at work on that image. Try again when it is done."),
     ErrorCode.VOLUME_NOT_FOUND: _("The host does not have that disk any more. Ask the staff."),
     ErrorCode.VOLUME_IN_USE: _("A virtual machine uses that disk. Detach it there first."),

@@ -13,10 +13,10 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import AuditOutcome
+from accounts.models import AuditOutcome, Project
 from accounts.services import audit_record
 from common.errors import EveError
 from common.problems import from_error
@@ -24,14 +24,18 @@ from common.sentences import gettext as _
 
 from . import handlers
 from .errors import OperationCancelled, OperationExpired, OperationInterrupted, UnknownKind
+from .handlers import Lane
 from .models import CLAIMED_STATES, Operation, OperationState
 from .run import lease_end
+from .selectors import projects_with_enough
 from .signals import operation_changed, operation_ended
 
 log = structlog.get_logger(__name__)
 
 QUEUE_SECONDS = 300
 """After that long in the queue it is not begun any more: a late stop would surprise."""
+LONG_QUEUE_SECONDS = 24 * 3600
+"""The same for what is not quick: it waits for its turn, and comes late anyway."""
 MAX_ATTEMPTS = 3
 """An operation whose workers are killed that often may be what kills them."""
 MAX_UNDO_ATTEMPTS = 12
@@ -41,23 +45,27 @@ LONGEST_PAUSE_SECONDS = 300
 _CANDIDATES = 20
 
 
-def operation_claim(*, worker: str, takes_over: bool = True, but: Collection[UUID] = ()) -> Operation | None:
+def operation_claim(
+    *, worker: str, lanes: Collection[Lane] = tuple(Lane), takes_over: bool = True, but: Collection[UUID] = ()
+) -> Operation | None:
     """The oldest operation that waits, or that a killed worker left behind; it is `worker`'s now. None where there is none.
+
+    What is not quick waits while its project has :data:`settings.LONG_OPERATIONS_PER_PROJECT` in the same lane under way.
 
     On the way it ends what waited too long, and what was interrupted and must not be done twice; what can be taken back
     is claimed for that.
 
     Args:
+        lanes: in which it has slots left. What is being taken back is quick, whatever it was.
         takes_over: whether to look for what killed workers left behind.
         but: what the worker is still at, however late its lease.
     """
-    for operation in Operation.objects.filter(state=OperationState.QUEUED).order_by("created_at", "id")[:_CANDIDATES]:
-        is_late = timezone.now() - operation.created_at > dt.timedelta(seconds=QUEUE_SECONDS)
-        if _take_or_end(operation, worker, problem=_expired() if is_late else None):
+    for operation in _waiting(lanes).order_by("created_at", "id")[:_CANDIDATES]:
+        if _begin(operation, worker):
             return operation
     if not takes_over:
         return None
-    late = Operation.objects.filter(state__in=CLAIMED_STATES, lease_until__lt=timezone.now())
+    late = Operation.objects.filter(state__in=CLAIMED_STATES, lease_until__lt=timezone.now()).filter(_is_in(lanes))
     for operation in late.exclude(pk__in=but).order_by("lease_until", "id")[:_CANDIDATES]:
         if _take_or_end(operation, worker, problem=None if _may_begin_again(operation) else _interrupted()):
             log.warning("operation taken over", operation=str(operation.pk), kind=operation.kind)
@@ -153,6 +161,37 @@ def cancelled() -> dict[str, Any]:
     return from_error(OperationCancelled(_("It was cancelled before it was done.")))
 
 
+def _waiting(lanes: Collection[Lane]) -> QuerySet[Operation]:
+    """What waits in these lanes, but for that of projects that have enough of it under way."""
+    waiting = Operation.objects.filter(_is_in(lanes), state=OperationState.QUEUED)
+    for lane in lanes:
+        if lane is not Lane.QUICK:
+            waiting = waiting.exclude(kind__in=handlers.kinds_in(lane), project__in=projects_with_enough(lane))
+    return waiting
+
+
+def _is_in(lanes: Collection[Lane]) -> Q:
+    """What is being taken back is quick, whatever it was."""
+    wanted = Q(kind__in=[kind for lane in lanes for kind in handlers.kinds_in(lane)], is_undoing=False)
+    slow = [kind for lane in Lane if lane is not Lane.QUICK for kind in handlers.kinds_in(lane)]
+    return wanted | ~Q(kind__in=slow) | Q(is_undoing=True) if Lane.QUICK in lanes else wanted
+
+
+def _begin(operation: Operation, worker: str) -> bool:
+    """Whether `worker` has it now. Of a project's operations that are not quick one is begun at a time, so that all are counted."""
+    lane = handlers.lane_of(operation.kind)
+    seconds = QUEUE_SECONDS if lane is Lane.QUICK else LONG_QUEUE_SECONDS
+    is_late = timezone.now() - operation.created_at > dt.timedelta(seconds=seconds)
+    problem = _expired(seconds) if is_late else None
+    if lane is Lane.QUICK or operation.project_id is None:
+        return _take_or_end(operation, worker, problem=problem)
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=operation.project_id)
+        if not _waiting([lane]).filter(pk=operation.pk).exists():
+            return False
+        return _take_or_end(operation, worker, problem=problem)
+
+
 def _take_or_end(operation: Operation, worker: str, *, problem: dict[str, Any] | None) -> bool:
     """Whether it is `worker`'s now: to be done, or, where there is a `problem`, to be taken back; else it is ended with that."""
     if problem is None or operation.is_undoing:
@@ -192,11 +231,11 @@ def _may_begin_again(operation: Operation) -> bool:
         return False
 
 
-def _expired() -> dict[str, Any]:
+def _expired(seconds: int) -> dict[str, Any]:
     return from_error(
         OperationExpired(
             _("Eve did not come to it within %(minutes)d minutes, so it was not done. Nothing has changed; try again.")
-            % {"minutes": QUEUE_SECONDS // 60}
+            % {"minutes": seconds // 60}
         )
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
     from .run import OperationRun
 
 Handle = Callable[["OperationRun"], None]
+
+
+class Lane(enum.StrEnum):
+    """How long operations of a kind take. Each lane has slots of its own, so that no lane waits for another."""
+
+    QUICK = "quick"
+    """Seconds: power, hardware, what takes something away."""
+    MAKING = "making"
+    """As long as a host's disk needs: what makes a machine, or keeps or brings back its memory."""
+    COPYING = "copying"
+    """As long as a server far away lets it take: images, and copies of whole disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +37,19 @@ class Handler:
     """Takes back what was begun. It may be called at any time after the operation was queued, and again."""
     can_cancel: bool
     """Whether it may be ended at the border of a step."""
+    lane: Lane
 
 
 _handlers: dict[str, Handler] = {}
 
 
 def register(
-    kind: str, *, is_idempotent: bool = False, undo: Handle | None = None, can_cancel: bool = False
+    kind: str,
+    *,
+    is_idempotent: bool = False,
+    undo: Handle | None = None,
+    can_cancel: bool = False,
+    lane: Lane = Lane.QUICK,
 ) -> Callable[[Handle], Handle]:
     """Makes the decorated function do operations of `kind`.
 
@@ -45,7 +63,9 @@ def register(
     def add(handle: Handle) -> Handle:
         if kind in _handlers:
             raise ValueError(f"{kind} has a handler already")
-        _handlers[kind] = Handler(handle=handle, is_idempotent=is_idempotent, undo=undo, can_cancel=can_cancel)
+        _handlers[kind] = Handler(
+            handle=handle, is_idempotent=is_idempotent, undo=undo, can_cancel=can_cancel, lane=lane
+        )
         return handle
 
     return add
@@ -69,3 +89,14 @@ def may_cancel(kind: str) -> bool:
     """Whether operations of `kind` may be ended at the border of a step."""
     handler = _handlers.get(kind)
     return handler is not None and handler.can_cancel
+
+
+def lane_of(kind: str) -> Lane:
+    """Where operations of `kind` are done; of one that nobody knows, where it fails soonest."""
+    handler = _handlers.get(kind)
+    return handler.lane if handler else Lane.QUICK
+
+
+def kinds_in(lane: Lane) -> Collection[str]:
+    """The kinds that have handlers in that lane."""
+    return [kind for kind, handler in _handlers.items() if handler.lane is lane]

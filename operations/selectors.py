@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.selectors import is_unlimited_staff, projects_for, role_allows, role_in
 
-from .models import ACTIVE_STATES, Operation
+from .handlers import Lane, kinds_in
+from .models import ACTIVE_STATES, CLAIMED_STATES, Operation
 
 Scope = Callable[[User], Q]
 
@@ -64,3 +67,10 @@ def recent_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict
         Q(state__in=ACTIVE_STATES) | Q(created_at__gt=since), target_type=target_type, target_id__in=target_ids
     )
     return {operation.target_id: operation for operation in found.order_by("created_at")}
+
+
+def projects_with_enough(lane: Lane, *, states: Collection[str] = CLAIMED_STATES) -> QuerySet[Operation, Any]:
+    """The ids of projects with :data:`settings.LONG_OPERATIONS_PER_PROJECT` of that lane in these states: no more are begun."""
+    counted = Operation.objects.filter(kind__in=kinds_in(lane), state__in=states, is_undoing=False)
+    by_project = counted.exclude(project=None).order_by().values("project").annotate(number=Count("pk"))
+    return by_project.filter(number__gte=settings.LONG_OPERATIONS_PER_PROJECT).values_list("project", flat=True)

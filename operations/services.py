@@ -20,8 +20,9 @@ from common.sweeping import rows_sweep
 from . import handlers, wakeup
 from .claims import announce, cancelled, end_if
 from .errors import CannotCancel, OperationRunning
+from .handlers import Lane
 from .models import ACTIVE_STATES, IdempotencyKey, Operation, OperationState
-from .selectors import may_cancel
+from .selectors import may_cancel, projects_with_enough
 
 IDEMPOTENCY_HOURS = 24
 """So long a key stands for the request that it came with first."""
@@ -54,6 +55,7 @@ def operation_create(
         requested_by=user,
         arguments=wanted,
         can_cancel=handlers.may_cancel(kind),
+        phase=_turn_words(kind, project),
         address=context.address,
         request_id=context.request_id,
     )
@@ -129,6 +131,18 @@ def operations_sweep() -> int:
     before = timezone.now() - dt.timedelta(days=settings.OPERATION_DAYS)
     old = Operation.objects.exclude(state__in=ACTIVE_STATES).filter(created_at__lt=before, finished_at__lt=before)
     return rows_sweep(old.order_by("created_at"))
+
+
+def _turn_words(kind: str, project: Project | None) -> str:
+    """What is said of one that has to wait for others of its project; nothing, where it has not."""
+    lane = handlers.lane_of(kind)
+    if lane is Lane.QUICK or project is None:
+        return ""
+    if not projects_with_enough(lane, states=ACTIVE_STATES).filter(project=project).exists():
+        return ""
+    return _("Waiting for its turn: %(most)d of the project's may be under way at once") % {
+        "most": settings.LONG_OPERATIONS_PER_PROJECT
+    }
 
 
 def _cancel(operation: Operation) -> None:

@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ from .claims import (
     operation_postpone_undo,
 )
 from .errors import OperationCancelled, OperationLost
+from .handlers import Lane
 from .models import FOR_STAFF, Operation
 from .run import LEASE_SECONDS, OperationRun
 from .services import operations_sweep
@@ -42,8 +44,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-SLOTS = 8
-"""How many operations one worker does at a time: a host that answers slowly holds up its own VMs only."""
+SLOTS = {Lane.QUICK: 8, Lane.MAKING: 6, Lane.COPYING: 4}
+"""How many operations one worker does at a time. Machines are started and stopped however many images are on their way."""
 POLL_SECONDS = 1.0
 BEAT_SECONDS = LEASE_SECONDS / 3
 """How often a worker prolongs its leases; and how long it leaves others' alone after the database was away, which
@@ -146,10 +148,12 @@ def _once_the_database_is_there(write: Callable[[], T]) -> T:
 class Worker:
     """One worker: its name is in what it claims."""
 
-    def __init__(self, *, slots: int = SLOTS) -> None:
+    def __init__(self, *, slots: Mapping[Lane, int] = SLOTS) -> None:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._slots = slots
         self._running: dict[UUID, asyncio.Future[None]] = {}
+        self._taken: Counter[Lane] = Counter()
+        """How many slots are taken."""
         self._database = DatabaseThreads(1, "operations")
         self._beat_at = float("-inf")
         self._away_at = float("-inf")
@@ -176,18 +180,28 @@ class Worker:
         self._database.shutdown(wait=False)
 
     async def _begin_what_waits(self, woken: asyncio.Event) -> None:
-        while len(self._running) < self._slots:
+        while lanes := [lane for lane in Lane if self._taken[lane] < self._slots[lane]]:
             takes_over = time.monotonic() - self._away_at >= BEAT_SECONDS
-            claim = partial(operation_claim, worker=self.name, takes_over=takes_over, but=tuple(self._running))
-            operation = await self._ask(claim)
+            operation = await self._ask(
+                partial(
+                    operation_claim,
+                    worker=self.name,
+                    lanes=lanes,
+                    takes_over=takes_over,
+                    but=tuple(self._running),
+                )
+            )
             if operation is None:
                 return
+            lane = Lane.QUICK if operation.is_undoing else handlers.lane_of(operation.kind)
             running = _in_daemon_thread(partial(operation_run, operation), f"operation {operation.kind}")
             self._running[operation.pk] = running
-            running.add_done_callback(partial(self._ended, operation.pk, woken))
+            self._taken[lane] += 1
+            running.add_done_callback(partial(self._ended, operation.pk, lane, woken))
 
-    def _ended(self, key: UUID, woken: asyncio.Event, done: asyncio.Future[None]) -> None:
+    def _ended(self, key: UUID, lane: Lane, woken: asyncio.Event, done: asyncio.Future[None]) -> None:
         del self._running[key]
+        self._taken[lane] -= 1
         woken.set()
         if not done.cancelled() and (error := done.exception()) is not None:
             log.warning("operation could not be ended; it is taken over later", operation=str(key), error=str(error))

@@ -13,7 +13,7 @@ from eve_agent.wire.storage import ImageState as HostState
 
 from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from .image_work import image_carry_out, image_take_back, job_end, refused
@@ -37,7 +37,7 @@ def vm_unclone(run: OperationRun) -> None:
     vm_unmake(run)
 
 
-@register(CLONE, is_idempotent=True, undo=vm_unclone, can_cancel=True)
+@register(CLONE, is_idempotent=True, undo=vm_unclone, can_cancel=True, lane=Lane.COPYING)
 def vm_clone(run: OperationRun) -> None:
     """Copies each disk, then defines the machine as any new one."""
     vm = vm_found(run)
@@ -58,7 +58,7 @@ def template_unmake(run: OperationRun) -> None:
         image_take_back(run, image)
 
 
-@register(TEMPLATE, is_idempotent=True, undo=template_unmake, can_cancel=True)
+@register(TEMPLATE, is_idempotent=True, undo=template_unmake, can_cancel=True, lane=Lane.COPYING)
 def template_make(run: OperationRun) -> None:
     """Copies the disk into an image of its project."""
     with on_host(run) as at:

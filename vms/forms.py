@@ -7,7 +7,6 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from django import forms
-from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES, MAX_VCPUS
@@ -21,11 +20,11 @@ from hypervisors.selectors import hypervisors_for
 
 from .errors import NameTaken, NoRoom, QuotaExceeded
 from .images import images_for, sites_known_to, sizes_offered
-from .models import Firmware, Image, ImageState, NicKind, Size
+from .models import Firmware, Image, ImageState, Size
+from .networks import default_plug, plugs_for
 from .placement import pools_of
 from .services import NewDisk, NewNic, NewVm
 from .services.creating import first_disk_bytes
-from .services.networks import plugs_of
 
 GIB, MIB = 2**30, 2**20
 OWN = "own"
@@ -74,7 +73,7 @@ class NewVmForm(forms.Form):
     def __init__(self, data: Any = None, *, user: User, wanted_project: str = "") -> None:
         self.sizes: Sequence[Size] = list(sizes_offered())
         hosts = _hosts_at(sites_open_to(user))
-        self.plugs = sorted({plug for host in hosts for plug in plugs_of(host)})
+        self.plugs = plugs_for(user, hosts)
         self.pools = pools_of(hosts)
         """Those that its disks may be made in, by name, each with the most space in bytes that it has on a host."""
         self.ssh_keys = ssh_keys_for(user)
@@ -197,7 +196,6 @@ class NewVmForm(forms.Form):
     def _start(self, user: User, wanted_project: str) -> dict[str, Any]:
         projects = {str(project.pk): project for project in self.projects}
         mine = str(user.personal_project.pk)
-        default = f"{NicKind.NETWORK.value}:{settings.DEFAULT_NETWORK}"
         return {
             "key": str(uuid4()),
             "project": wanted_project if wanted_project in projects else mine,
@@ -205,7 +203,7 @@ class NewVmForm(forms.Form):
             "vcpus": 1,
             "memory_gib": 1,
             "disk_gib": 10,
-            "nics": [default],
+            "nics": [":".join(default_plug())],
             "keys": [key.pk for key in self.ssh_keys],
             "firmware": Firmware.BIOS.value,
             "devices": "virtio",

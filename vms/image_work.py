@@ -6,11 +6,14 @@ was started anew is asked again, and goes on where it was.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.jobs import JobState
 from eve_agent.wire.storage import ImageCopy as CopyRequest
@@ -24,15 +27,16 @@ from hypervisors.client.core import clean_words
 from hypervisors.errors import AgentError, AgentRefused
 from hypervisors.refusals import refusal_words
 from operations.errors import OperationCancelled
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from .errors import ImageInUse, ImageNotFound, ImageRefused
 from .imaging import POLL_SECONDS
 from .models import Image, ImageCopy, ImageState
-from .quotas import quota_of, usage_of
+from .quotas import Amounts, quota_of, usage_of
 from .rights import require_image_still_managed
 from .services.images import CHECK, DELETE, FETCH, TAKE
+from .services.quotas import quota_reserve
 
 AWAY_SECONDS = 120.0
 """So long a host may be away in the middle before the work fails."""
@@ -77,7 +81,7 @@ def image_not_gone(run: OperationRun) -> None:
         )
 
 
-@register(FETCH, is_idempotent=True, undo=image_not_come, can_cancel=True)
+@register(FETCH, is_idempotent=True, undo=image_not_come, can_cancel=True, lane=Lane.COPYING)
 def image_fetch(run: OperationRun) -> None:
     """Lets the host fetch it."""
     copy = _copy_of(run)
@@ -89,12 +93,15 @@ def image_fetch(run: OperationRun) -> None:
         sha256=image.sha256,
         max_bytes=_most_bytes(image),
         allow_private=settings.IMAGE_ALLOW_PRIVATE,
+        least_bytes_per_second=settings.IMAGE_FETCH_LEAST_BYTES,
     )
     run.step("fetch", _("Fetching the image"), percent=1)
-    image_carry_out(run, copy, lambda agent: agent.image_fetch(copy.pool, image.pk, wanted))
+    image_carry_out(
+        run, copy, lambda agent: agent.image_fetch(copy.pool, image.pk, wanted), hours=settings.IMAGE_FETCH_HOURS
+    )
 
 
-@register(CHECK, is_idempotent=True)
+@register(CHECK, is_idempotent=True, lane=Lane.COPYING)
 def image_check(run: OperationRun) -> None:
     """Lets the host check what was sent. The image failed where it is wrong; with the host away it can be asked for again."""
     copy = _copy_of(run)
@@ -113,7 +120,7 @@ def image_check(run: OperationRun) -> None:
         raise
 
 
-@register(TAKE, is_idempotent=True, undo=image_not_come, can_cancel=True)
+@register(TAKE, is_idempotent=True, undo=image_not_come, can_cancel=True, lane=Lane.COPYING)
 def image_take(run: OperationRun) -> None:
     """Lets the host copy a file of its pool."""
     copy = _copy_of(run)
@@ -176,13 +183,15 @@ def _most_bytes(image: Image) -> int:
     return max(1, most)
 
 
-def image_carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]) -> None:
-    """Lets the host do it, whether or not an earlier try began it or has done it; then the image is ready."""
+def image_carry_out(
+    run: OperationRun, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus], *, hours: int = 0
+) -> None:
+    """Lets the host do it, whether or not an earlier try began it or has done it; then the image is ready. 0 hours: it takes what it takes."""
     away_since: float | None = None
     while True:
         try:
             with AgentClient(copy.hypervisor) as agent:
-                status = _follow(run, agent, copy, begin)
+                status = _follow(run, agent, begin, hours)
             break
         except AgentRefused as refusal:
             raise refused(Problem(code=refusal.agent_code, message=refusal.for_staff)) from refusal
@@ -192,23 +201,34 @@ def image_carry_out(run: OperationRun, copy: ImageCopy, begin: Callable[[AgentCl
                 raise
             run.step("wait", _("Waiting for the host: %(why)s") % {"why": error.detail}, percent=run.operation.progress)
             time.sleep(POLL_SECONDS)
-    ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
-    Image.objects.filter(pk=copy.image_id).update(
-        state=ImageState.READY,
-        state_reason="",
-        size_bytes=status.size_bytes,
-        virtual_bytes=status.virtual_bytes,
-        sha256=status.sha256 or copy.image.sha256,
-    )
+    image_came(copy, status)
     run.result = {"image": str(copy.image_id)}
 
 
+@transaction.atomic
+def image_came(copy: ImageCopy, status: ImageStatus) -> None:
+    """The image is whole and right. How large it is may be known only now, and others of its project may have come meanwhile.
+
+    Raises:
+        QuotaExceeded: it has more bytes than its project has left.
+    """
+    image = Image.objects.select_for_update(of=("self",)).select_related("project").get(pk=copy.image_id)
+    if image.project is not None and status.size_bytes > image.size_bytes:
+        quota_reserve(project=image.project, amounts=Amounts(disk_bytes=status.size_bytes - image.size_bytes))
+    ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
+    image.state, image.state_reason = ImageState.READY, ""
+    image.size_bytes, image.virtual_bytes = status.size_bytes, status.virtual_bytes
+    image.sha256 = status.sha256 or image.sha256
+    image.save(update_fields=["state", "state_reason", "size_bytes", "virtual_bytes", "sha256"])
+
+
 def _follow(
-    run: OperationRun, agent: AgentClient, copy: ImageCopy, begin: Callable[[AgentClient], ImageStatus]
+    run: OperationRun, agent: AgentClient, begin: Callable[[AgentClient], ImageStatus], hours: int
 ) -> ImageStatus:
     while (status := begin(agent)).state is not HostState.READY:
         while (job := agent.job(run.operation.pk)).state is JobState.RUNNING:
             run.progress(max(1, min(99, job.percent)))
+            _require_time(run, hours)
             time.sleep(POLL_SECONDS)
         if job.state is JobState.FAILED:
             raise refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
@@ -216,6 +236,18 @@ def _follow(
             raise ImageRefused(_("The host was told to end it."))
         run.progress(run.operation.progress)  # it is done, or the agent knows nothing of it any more: ask again
     return status
+
+
+def _require_time(run: OperationRun, hours: int) -> None:
+    """That it was not begun too long ago, by whichever worker. Raises ImageRefused."""
+    begun = run.operation.started_at
+    if hours and begun and timezone.now() - begun > dt.timedelta(hours=hours):
+        raise ImageRefused(
+            _(
+                "It did not come within %(hours)d hours, so the fetch was given up. Choose a faster server, or upload the file."
+            )
+            % {"hours": hours}
+        )
 
 
 def refused(problem: Problem) -> EveError:

@@ -8,7 +8,7 @@ from eve_agent.wire.domain import StateAction
 
 from common.sentences import gettext as _
 from hypervisors.client import AgentClient
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from . import specs
@@ -37,7 +37,7 @@ def vm_unmake(run: OperationRun) -> None:
     vm_gone(vm=vm, keeps_disks=False, reason="not made")
 
 
-@register(KIND, is_idempotent=True, undo=vm_unmake, can_cancel=True)
+@register(KIND, is_idempotent=True, undo=vm_unmake, can_cancel=True, lane=Lane.MAKING)
 def vm_make(run: OperationRun) -> None:
     """Makes one. Raises what the agent's client raises, ImageNotReady, VmNotFound, ActionNotAllowed."""
     vm = vm_found(run)

@@ -42,14 +42,19 @@ class Space:
 
 
 def place_find(
-    hosts: QuerySet[Hypervisor], *, memory_bytes: int, disks: Sequence[Space], preferred: Iterable[Any] = ()
+    hosts: QuerySet[Hypervisor],
+    *,
+    vcpus: int,
+    memory_bytes: int,
+    disks: Sequence[Space],
+    preferred: Iterable[Any] = (),
 ) -> Place:
     """The best of `hosts`: with room, if possible one of the `preferred` (ids), with the most memory left. Locks its row.
 
     Call it in the transaction that makes the VM: who comes next counts it.
 
     Raises:
-        NoRoom: none of them is online and has enough memory and disk space; says what is missing.
+        NoRoom: none of them is online and has enough processors, memory and disk space; says what is missing.
         Invalid: none of them has a pool of that name.
     """
     liked = set(preferred)
@@ -61,6 +66,7 @@ def place_find(
             if rows
             else _("There is no host there.")
         )
+    candidates = _with_processors(candidates, vcpus)
     free = pools_of(candidates)
     if not free:
         raise NoRoom(
@@ -90,6 +96,26 @@ def place_find(
             % {"wanted": -(-sum(disk.size_bytes for disk in disks) // 2**30), "left": left or _("nothing")}
         )
     return max(places, key=lambda place: (place.hypervisor.pk in liked, room[place.hypervisor.pk]))
+
+
+def memory_hold(host: Hypervisor, *, more_bytes: int) -> None:
+    """Makes sure that a VM of the host may be promised so much more memory. Locks the host's row.
+
+    Call it in the transaction that promises it: who comes next counts it.
+
+    Raises:
+        NoRoom: what the host has is promised already.
+    """
+    if more_bytes <= 0:
+        return
+    left = max(0, _memory_left(Hypervisor.objects.select_for_update().get(pk=host.pk)))
+    if left < more_bytes:
+        raise NoRoom(
+            _(
+                "Its host has %(left)d MiB of memory left, and this needs %(wanted)d MiB more. Choose less, or ask the staff."
+            )
+            % {"left": left // 2**20, "wanted": more_bytes // 2**20}
+        )
 
 
 def pool_for_image(hosts: QuerySet[Hypervisor], *, size_bytes: int) -> tuple[Hypervisor, str]:
@@ -151,6 +177,18 @@ def pool_of(vm: Vm) -> str:
 
 def _can_make(host: Hypervisor) -> bool:
     return host.state == HypervisorState.ONLINE and (host.contract_version or 0) >= MACHINES_SINCE
+
+
+def _with_processors(hosts: Sequence[Hypervisor], vcpus: int) -> list[Hypervisor]:
+    """Those that have so many: a machine cannot have more than its host. Raises NoRoom."""
+    processors = {host.pk: facts.cpu.threads_total for host in hosts if (facts := facts_of(host))}
+    most = max(processors.values(), default=0)
+    if most and vcpus > most:
+        raise NoRoom(
+            _("No host there has %(wanted)d processors; the most is %(most)d. Choose fewer vCPUs, or another site.")
+            % {"wanted": vcpus, "most": most}
+        )
+    return [host for host in hosts if vcpus <= processors.get(host.pk, vcpus)]
 
 
 def _memory_left(host: Hypervisor) -> int:

@@ -13,6 +13,7 @@ from django.db.models import Count, Sum
 from django.utils.functional import Promise
 
 from accounts.models import Project
+from common.sentences import gettext
 from common.sentences import gettext_lazy as _
 
 from .models import Disk, Image, Quota, Snapshot, Vm
@@ -132,6 +133,18 @@ def shares_of_all() -> Iterator[tuple[UUID, Share]]:
         for name, label in LIMITS.items():
             if used[project_id][name]:
                 yield project_id, Share(name, str(label), used[project_id][name], _limit(rows.get(project_id), name))
+
+
+def overdraft_words(project: Project) -> list[str]:
+    """What the project uses more of than it may, a sentence each: staff may give it more, but are told."""
+    return [
+        gettext(
+            "%(project)s is over its quota now (%(what)s: %(used)s of %(limit)s). It can add no more until it has less, or a larger quota."
+        )
+        % {"project": project.name, "used": share.used_words, "limit": share.limit_words, "what": share.label}
+        for share in shares_of(project)
+        if share.limit is not None and share.used > share.limit
+    ]
 
 
 def amount_words(name: str, amount: int) -> str:

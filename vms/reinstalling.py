@@ -14,7 +14,7 @@ from eve_agent.wire.spec import DomainDelete
 
 from common.errors import EveError
 from common.sentences import gettext_lazy as _
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from . import specs
@@ -46,7 +46,7 @@ def unreinstall(run: OperationRun) -> None:
         _keep(at.vm, Seed.objects.filter(vm=at.vm, pk=disk_id))
 
 
-@register(REINSTALL, is_idempotent=True, undo=unreinstall)
+@register(REINSTALL, is_idempotent=True, undo=unreinstall, lane=Lane.MAKING)
 def reinstall(run: OperationRun) -> None:
     """Makes it anew from an image."""
     with on_host(run) as at:

@@ -9,7 +9,7 @@ from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import BootOrder, CdromSlot
 
 from common.sentences import gettext_lazy as _
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from .facts import CDROM
@@ -34,7 +34,7 @@ def unrescue(run: OperationRun) -> None:
         Vm.objects.filter(pk=at.vm.pk).update(rescue={}, cd_image=image)
 
 
-@register(RESCUE, is_idempotent=True, undo=unrescue)
+@register(RESCUE, is_idempotent=True, undo=unrescue, lane=Lane.MAKING)
 def rescue(run: OperationRun) -> None:
     """Stops it, and starts it from an ISO."""
     with on_host(run) as at:

@@ -12,7 +12,7 @@ from eve_agent.wire.spec import BootOrder, DiskSize, DomainSpec, ResourcesChange
 from common.sentences import gettext as _
 from common.sentences import ngettext
 from hypervisors.errors import AgentRefused
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from . import specs
@@ -28,7 +28,7 @@ from .seeding import seed_write_later
 from .snapshotting import snapshots_look
 
 
-@register(RESTORE, is_idempotent=True)
+@register(RESTORE, is_idempotent=True, lane=Lane.MAKING)
 def restore(run: OperationRun) -> None:
     """Defines it again where it is gone, then mends what differs. What cannot be mended is said; the rest is."""
     with on_host(run, by_managers=True) as at:

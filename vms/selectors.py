@@ -12,7 +12,7 @@ from accounts.selectors import is_unlimited_staff, projects_for, role_allows, ro
 from hypervisors.selectors import hypervisors_for
 
 from .facts import CDROM, boot_devices, domain_of
-from .models import DiscoveredDomain, Vm, VmState
+from .models import DiscoveredDomain, Disk, Vm, VmState
 
 TROUBLE_STATES = (VmState.CRASHED, VmState.MISSING)
 """Somebody must act."""
@@ -58,14 +58,27 @@ def role_on(user: User, vm: Vm) -> Role | None:
     return role
 
 
-def projects_open_to(user: User, vm: Vm) -> QuerySet[Project]:
-    """Where the user may move the VM to, its own project too: staff who manage its host anywhere, owners where they may make machines."""
+def projects_known_to(user: User) -> QuerySet[Project]:
+    """The active projects that a staff member gives machines to: all, or, limited to sites, one's own and those that have something there."""
     active = Project.objects.filter(is_active=True).order_by("name", "id")
-    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+    if is_unlimited_staff(user):
         return active
+    hosts = hypervisors_for(user)
+    return active.filter(
+        Q(pk__in=projects_for(user).order_by().values("pk"))
+        | Q(pk__in=Vm.objects.filter(hypervisor__in=hosts).order_by().values("project"))
+        | Q(pk__in=Disk.objects.filter(hypervisor__in=hosts).order_by().values("project"))
+    )
+
+
+def projects_open_to(user: User, vm: Vm) -> QuerySet[Project]:
+    """Where the user may move the VM to, its own project too: staff who manage its host to those they know, owners where they may make machines."""
+    if hypervisors_for(user).filter(pk=vm.hypervisor_id).exists():
+        return projects_known_to(user)
     mine = Membership.objects.filter(user=user)
     if not mine.filter(project=vm.project_id, role=Role.OWNER).exists():
         return Project.objects.none()
+    active = Project.objects.filter(is_active=True).order_by("name", "id")
     return active.filter(pk__in=mine.filter(role__in=(Role.OWNER, Role.OPERATOR)).values("project"))
 
 

@@ -10,7 +10,7 @@ from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode
 
 from common.sentences import gettext_lazy as _
-from operations.handlers import register
+from operations.handlers import Lane, register
 from operations.run import OperationRun
 
 from .models import Nic, NicKind, NicModel, Snapshot, SnapshotState, Vm
@@ -27,7 +27,7 @@ def snapshot_unmake(run: OperationRun) -> None:
         _delete(at)
 
 
-@register(MAKE, is_idempotent=True, undo=snapshot_unmake)
+@register(MAKE, is_idempotent=True, undo=snapshot_unmake, lane=Lane.MAKING)
 def make(run: OperationRun) -> None:
     """Makes one."""
     with on_host(run) as at:
@@ -40,19 +40,26 @@ def make(run: OperationRun) -> None:
         run.result = {"snapshot": str(row.pk)}
 
 
-@register(REVERT, is_idempotent=True)
+def unrevert(run: OperationRun) -> None:
+    """It is agreed to be as large as it is: as before, or as it was then where the host has gone back already."""
+    if before := run.operation.arguments.get("before"):  # one that an older Eve queued has none
+        vcpus, memory_bytes = before
+        Vm.objects.filter(pk=run.operation.target_id).update(vcpus=vcpus, memory_bytes=memory_bytes)
+
+
+@register(REVERT, is_idempotent=True, undo=unrevert, lane=Lane.MAKING)
 def revert(run: OperationRun) -> None:
     """Goes back to one. The machine has then what it had: libvirt brings back the domain as it was, too."""
     with on_host(run) as at:
         run.step("revert", _("Going back to the snapshot"), percent=10)
         row = Snapshot.objects.get(pk=at.argument("snapshot"))
         domain = at.agent.snapshot_revert(at.vm.pk, row.pk, operation_id=run.operation.pk)
-        _be_as_then(at.vm, row, domain)
+        _be_as_then(at, row, domain)
         at.saw(domain)
         snapshots_look(at)
 
 
-@register(DELETE, is_idempotent=True)
+@register(DELETE, is_idempotent=True, lane=Lane.MAKING)
 def delete(run: OperationRun) -> None:
     """Deletes one."""
     with on_host(run) as at:
@@ -86,7 +93,10 @@ def snapshots_look(at: OnHost) -> list[str]:
 
 
 @transaction.atomic
-def _be_as_then(vm: Vm, row: Snapshot, domain: Domain) -> None:
+def _be_as_then(at: OnHost, row: Snapshot, domain: Domain) -> None:
+    vm, operation = at.vm, at.run.operation
+    operation.arguments["before"] = [row.vcpus, row.memory_bytes]
+    operation.save(update_fields=["arguments"])
     Vm.objects.filter(pk=vm.pk).update(vcpus=row.vcpus, memory_bytes=row.memory_bytes, boot_devices=[])
     then = {nic.mac: nic for nic in domain.nics if nic.kind in NicKind.values}
     Nic.objects.filter(vm=vm).exclude(mac__in=then).delete()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import ProtectedError
 
 from accounts.audit import audit_record
-from accounts.errors import LastOwner, StillOwns
+from accounts.errors import LastOwner, StillOwns, TooManyProjects
 from accounts.models import Invitation, Membership, Project, Role, User
-from accounts.selectors import is_unlimited_staff, role_allows, role_in
+from accounts.selectors import is_unlimited_staff, projects_owned_by, role_allows, role_in
 from accounts.throttle import attempt_reserve, attempt_return, limit_of
 from common.errors import Conflict, NotAllowed
 from common.sentences import gettext as _
@@ -30,9 +31,34 @@ def owner_check(*, by: User | None, project: Project) -> None:
     raise NotAllowed(_("Only owners of %(project)s may do that. Ask one of them.") % {"project": project})
 
 
+def ownership_check(*, user: User, by: User | None) -> None:
+    """That `user` may own one more project: each has a quota of its own. Staff, and Eve's own commands (None), give any number.
+
+    Holds the user's row for the rest of the transaction. Raises TooManyProjects.
+    """
+    limit = settings.PROJECTS_PER_USER
+    if not limit or by is None or by.is_staff or by.is_superuser:
+        return
+    User.objects.select_for_update().get(pk=user.pk)
+    used = projects_owned_by(user).count()
+    if used < limit:
+        return
+    raise TooManyProjects(
+        _(
+            "You own %(used)d projects, and one may own %(limit)d. Delete one that you do not need, or ask the staff for more."
+        )
+        % {"used": used, "limit": limit}
+        if user == by
+        else _("%(user)s owns as many projects as one may, which are %(limit)d. Choose another role, or ask the staff.")
+        % {"user": user, "limit": limit},
+        limit=limit,
+    )
+
+
 @transaction.atomic
 def project_create(*, name: str, owner: User, by: User | None, remarks: str = "") -> Project:
-    """A new project that `owner` owns."""
+    """A new project that `owner` owns. Raises TooManyProjects, ValidationError."""
+    ownership_check(user=owner, by=by)
     project = Project(name=name.strip(), remarks=remarks)
     project.full_clean()
     project.save()
@@ -97,7 +123,7 @@ def member_invite(*, project: Project, email: str, role: Role, by: User) -> Memb
         NotAllowed: `by` does not own the project.
         TooManyAttempts: too many addresses that nobody has: this is not the place to find out who has an account.
         Invalid: nobody has it, and Eve may or can not mail an invitation.
-        LimitReached: too many invitations are open.
+        LimitReached: too many invitations are open, or they own as many projects as one may (TooManyProjects).
         LastOwner: it would take the last owner's role.
     """
     owner_check(by=by, project=project)
@@ -113,10 +139,12 @@ def member_invite(*, project: Project, email: str, role: Role, by: User) -> Memb
 
 @transaction.atomic
 def membership_set(*, project: Project, user: User, role: Role, by: User | None) -> Membership:
-    """Makes `user` a member with `role`, or changes the role. Raises NotAllowed, LastOwner."""
+    """Makes `user` a member with `role`, or changes the role. Raises NotAllowed, LastOwner, TooManyProjects."""
     project = Project.objects.select_for_update().get(pk=project.pk)
     owner_check(by=by, project=project)
     membership = Membership.objects.filter(project=project, user=user).first()
+    if role is Role.OWNER and project.personal_owner_id is None and (membership is None or membership.role != role):
+        ownership_check(user=user, by=by)
     if membership is None:
         membership = Membership.objects.create(project=project, user=user, role=role)
         audit_record(action="member.add", actor=by, target=user, project=project, detail={"role": role})

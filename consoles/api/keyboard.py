@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from consoles.keyboard import text_type, typing_cancel, typing_status
+from consoles.principals import principal_of
 from vms.models import Vm
 from vms.selectors import vm_for
 
@@ -42,7 +43,7 @@ class TypingView(APIView):
         vm = _vm(request, vm_id)
         wanted = TypingRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        begun = text_type(vm=vm, user=caller(request), **wanted.validated_data)
+        begun = text_type(vm=vm, principal=principal_of(request), **wanted.validated_data)
         return Response(TypingSerializer(begun).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(operation_id="console_typing_cancel", responses=TypingSerializer)

@@ -17,6 +17,7 @@ from common.context import current_context
 from common.errors import NotAllowed
 from operations import handlers, worker
 from operations.claims import operation_claim
+from operations.handlers import Lane
 from operations.models import Operation, OperationState
 from operations.services import operation_create
 from operations.worker import Worker, operation_run
@@ -119,7 +120,7 @@ def many(cast, transactional_db):
 async def working():
     """A worker that runs beside the test."""
     stop = asyncio.Event()
-    task = asyncio.create_task(Worker(slots=2).run(stop))
+    task = asyncio.create_task(Worker(slots={Lane.QUICK: 2, Lane.MAKING: 1, Lane.COPYING: 1}).run(stop))
     await asyncio.sleep(0.05)
     yield
     stop.set()

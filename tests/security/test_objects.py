@@ -37,7 +37,7 @@ from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from notifications.models import Delivery, Event, Kind, Notice, Webhook
 from operations.models import Operation
 from tests.cast import Cast
-from vms.models import DiscoveredDomain, Disk, Image, Nic, Quota, Size, Snapshot, Vm
+from vms.models import DiscoveredDomain, Disk, Image, Nic, OpenNetwork, Quota, Size, Snapshot, Vm
 
 PREFIX = "canary"
 STRANGERS = ("anonymous", "outsider", "staff_there")
@@ -115,6 +115,7 @@ def world(cast: Cast) -> Cast:
     token_create(user=cast.owner, name=f"{PREFIX}-token")
     Disk.objects.create(project=cast.acme, vm=cast.acme_vm, hypervisor=cast.hypervisor_here, pool=PREFIX, size_bytes=1)
     Nic.objects.create(vm=cast.acme_vm, mac="52:54:00:00:00:01", source=f"{PREFIX}-network")
+    OpenNetwork.objects.create(site=cast.here, kind="network", name=f"{PREFIX}-network")
     Snapshot.objects.create(vm=cast.acme_vm, name=f"{PREFIX}-snapshot", vcpus=1, memory_bytes=1)
     Screenshot.objects.create(
         vm=cast.acme_vm,
@@ -263,6 +264,7 @@ def snapshot() -> dict[str, list[dict[str, Any]]]:
         Passkey,
         Invitation,
         Notice,
+        OpenNetwork,
     ):
         rows[model.__name__] = list(model._default_manager.order_by("pk").values())
     rows["LoginToken"] = list(LoginToken.objects.filter(name__startswith=PREFIX).values("pk", "user", "digest"))
@@ -348,7 +350,15 @@ def test_no_filter_leads_there(world: Cast, who: str) -> None:
         ),
         (
             "staff_here",
-            {"api-hypervisors", "api-hypervisor", "api-sites", "api-site", "api-discovered-domains", "api-pools"}
+            {
+                "api-hypervisors",
+                "api-hypervisor",
+                "api-sites",
+                "api-site",
+                "api-site-networks",
+                "api-discovered-domains",
+                "api-pools",
+            }
             | {"manage-overview", "manage-hypervisor", "manage-vms", "manage-drift", "manage-operations"}
             | {"manage-audit", "manage-audit-export", "vms_vm_changelist", "hypervisors_hypervisor_change"},
         ),

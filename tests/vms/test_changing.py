@@ -15,7 +15,7 @@ from operations.worker import operation_run
 from tests.cast import Cast
 from vms import keeping, making, on_host, removing, seeding
 from vms.drift import Drift
-from vms.models import Disk, Image, ImageState, Nic, Quota, Snapshot, Vm, VmState
+from vms.models import Disk, Image, ImageState, Nic, OpenNetwork, Quota, Snapshot, Vm, VmState
 
 from .changing_host import ChangingHost, refusal
 from .stub_host import GIB, equip
@@ -209,6 +209,8 @@ def test_a_disk_that_did_not_grow_is_as_large_as_it_is(cast: Cast, host: Changin
 
 def test_a_network_card_comes_and_goes(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     assert ask(cast, vm, "post", "nics", {"network": "nowhere"}).status_code == 400
+    assert ask(cast, vm, "post", "nics", {"bridge": "br-lan"}).status_code == 400, "nobody opened it"
+    OpenNetwork.objects.create(site=cast.here, kind="bridge", name="br-lan")
     assert ask(cast, vm, "post", "nics", {"bridge": "br-lan"}).status_code == 202
     mac = work().result["mac"]
     assert [nic.source for nic in vm.nics.all()] == ["default", "br-lan"]
@@ -384,7 +386,7 @@ PAGE_FORMS: list[tuple[str, dict[str, str], str]] = [
     ("resources", {"vcpus": "3", "memory_gib": "2.5"}, "vm.resize"),
     ("disk-add", {"size_gib": "3"}, "vm.disk_add"),
     ("disk-grow", {"id": "{disk}", "size_gib": "8"}, "vm.disk_grow"),
-    ("nic-add", {"plug": "bridge:br-lan"}, "vm.nic_add"),
+    ("nic-add", {"plug": "network:default"}, "vm.nic_add"),
     ("nic-remove", {"mac": "{mac}"}, "vm.nic_remove"),
     ("cd", {"image": ""}, "vm.cd"),
     ("snapshot-make", {"name": "before"}, "vm.snapshot"),

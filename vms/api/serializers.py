@@ -7,7 +7,7 @@ from typing import Any
 from eve_agent.wire.domain import StateAction
 from rest_framework import serializers
 
-from accounts.models import Project, Role
+from accounts.models import Role
 from common.sentences import gettext_lazy as _
 from vms.models import Firmware, VmState
 from vms.services import NewNic
@@ -288,7 +288,7 @@ class DiscoveredDomainSerializer(serializers.Serializer[Any]):
 class AdoptSerializer(StrictSerializer):
     """Who gets it."""
 
-    project = serializers.PrimaryKeyRelatedField(queryset=Project.objects.filter(is_active=True))
+    project = serializers.UUIDField()
 
 
 class AdoptedSerializer(VmSerializer):

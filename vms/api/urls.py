@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import alerts, bulk, changes, drift, guests, images, metrics, storage, systems, views
+from . import alerts, bulk, changes, drift, guests, images, metrics, networks, storage, systems, views
 
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
@@ -50,6 +50,7 @@ urlpatterns = [
         storage.VolumeListView.as_view(),
         name="api-pool-volumes",
     ),
+    path("sites/<uuid:site_id>/networks", networks.SiteNetworksView.as_view(), name="api-site-networks"),
     path("projects/<uuid:project_id>/quota", storage.ProjectQuotaView.as_view(), name="api-project-quota"),
     path("drift", drift.DriftListView.as_view(), name="api-drift"),
     path("vms/<uuid:vm_id>/drift/accept", drift.DriftAcceptView.as_view(), name="api-drift-accept"),

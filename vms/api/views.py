@@ -25,10 +25,12 @@ from operations.models import Operation
 from vms.cards import VmCard, card_for, cards_for
 from vms.facts import display_warnings
 from vms.models import DiscoveredDomain, Vm
+from vms.quotas import overdraft_words
 from vms.screens import screen_png
-from vms.selectors import discovered_for, projects_open_to, vm_for, vms_visible_to
+from vms.selectors import discovered_for, projects_known_to, projects_open_to, vm_for, vms_visible_to
 from vms.services import vm_adopt, vm_change_state, vm_configure, vm_create, vm_delete, vm_move, vm_update
 
+from .choosing import chosen
 from .creating import wanted_of
 from .filters import DiscoveredDomainFilter, VmFilter
 from .serializers import (
@@ -241,10 +243,12 @@ class AdoptView(APIView):
         discovered = get_object_or_404(discovered_for(caller(request)), pk=discovered_id)
         wanted = AdoptSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        vm = vm_adopt(discovered=discovered, project=wanted.validated_data["project"], user=caller(request))
+        project = chosen(wanted.validated_data, "project", projects_known_to(caller(request)))
+        assert project is not None, "it is required"
+        vm = vm_adopt(discovered=discovered, project=project, user=caller(request))
         answer = VmSerializer(_card(request, vm.pk)).data
         return Response(
-            {**answer, "warnings": display_warnings(vm.name, vm.facts)},
+            {**answer, "warnings": [*display_warnings(vm.name, vm.facts), *overdraft_words(project)]},
             status=status.HTTP_201_CREATED,
             headers={"Location": f"/api/v1/vms/{vm.pk}"},
         )

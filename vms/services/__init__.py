@@ -18,6 +18,7 @@ from .images import (
     uploads_sweep,
 )
 from .machines import vm_adopt, vm_change_state, vm_forget, vm_move, vm_update
+from .networks import network_set_open
 from .quotas import quota_reserve, quota_set
 from .rescue import NewSystem, vm_reinstall, vm_rescue, vm_rescue_end
 from .settings import boot_order_set, vm_configure
@@ -45,6 +46,7 @@ __all__ = [
     "image_take",
     "image_update",
     "image_upload",
+    "network_set_open",
     "nic_add",
     "nic_remove",
     "quota_reserve",

@@ -22,6 +22,7 @@ from vms.quotas import Amounts
 from .changes import change_create, is_busy, vm_lock, vm_require_no_rescue
 from .creating import name_check, new_mac
 from .images import NewImage, image_begin
+from .networks import nics_check_open
 from .quotas import quota_reserve
 from .seeds import seed_create
 from .settings import name_taken
@@ -34,17 +35,20 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
     """Writes a copy of a machine that is off down, with addresses and ids of its own, and queues what makes it beside the other.
 
     Raises:
-        Invalid: the name is no host name.
+        Invalid: the name is no host name, or one of its networks is not for the user.
         WrongState: it is not off, or a change of it is under way.
         NameTaken, QuotaExceeded, NoRoom, and what :func:`vms.services.changes.vm_lock` raises.
     """
     source = _lock(vm, user, CLONE)
     name_check(name)
+    nics = list(source.nics.all())
+    nics_check_open(source.hypervisor, [(nic.kind, nic.source) for nic in nics], user)
     disks = list(source.disks.select_related("image"))
     total = sum(disk.size_bytes for disk in disks)
     quota_reserve(project=source.project, amounts=Amounts(1, source.vcpus, source.memory_bytes, total))
     place_find(
         Hypervisor.objects.filter(pk=source.hypervisor_id),
+        vcpus=source.vcpus,
         memory_bytes=source.memory_bytes,
         disks=[Space(disk.size_bytes, disk.pool) for disk in disks],
     )
@@ -63,7 +67,7 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
         )
         for new, disk in copies.items()
     )
-    for nic in source.nics.all():
+    for nic in nics:
         Nic.objects.create(
             vm=clone, mac=new_mac(), kind=nic.kind, source=nic.source, model=nic.model, position=nic.position
         )

@@ -121,7 +121,7 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
         place = _place(wanted, disks, image, user)
         vm = _vm(wanted, project, place, cd=image if image and image.kind == ImageKind.ISO else None)
         _make_disks(vm, wanted, disks, place, cloud)
-        _make_nics(vm, wanted, place)
+        _make_nics(vm, wanted, place, user)
         if seed:
             seed_create(vm=vm, texts=seed, instance=vm.pk, pool=place.pools[0])
         operation = operation_create(
@@ -215,6 +215,7 @@ def _place(wanted: NewVm, disks: Sequence[NewDisk], image: Image | None, user: U
         hosts = hosts.filter(site=wanted.site.pk if wanted.site else image.site_id if image else None)
     return place_find(
         hosts,
+        vcpus=wanted.vcpus,
         memory_bytes=wanted.memory_bytes,
         disks=[Space(disk.size_bytes, disk.pool) for disk in disks],
         preferred=image.copies.filter(is_ready=True).values_list("hypervisor_id", flat=True) if image else (),
@@ -266,11 +267,11 @@ def _make_disks(vm: Vm, wanted: NewVm, disks: Sequence[NewDisk], place: Place, c
     )
 
 
-def _make_nics(vm: Vm, wanted: NewVm, place: Place) -> None:
+def _make_nics(vm: Vm, wanted: NewVm, place: Place, user: User) -> None:
     nics = (
         [(nic.kind, nic.source) for nic in wanted.nics] if wanted.nics is not None else default_nics(place.hypervisor)
     )
-    nics_check(place.hypervisor, nics)
+    nics_check(place.hypervisor, nics, user)
     model = NicModel.E1000E if wanted.has_legacy_devices else NicModel.VIRTIO
     Nic.objects.bulk_create(
         Nic(vm=vm, mac=new_mac(), kind=kind, source=source, model=model, position=position)

@@ -13,7 +13,7 @@ from operations.models import Operation
 from vms.errors import NoRoom, WrongState
 from vms.images import discs_for
 from vms.models import Disk, DiskBus, Image, Nic, NicModel, Snapshot, Vm, VmState
-from vms.placement import facts_of, pool_of, pool_require_known, pools_of
+from vms.placement import facts_of, memory_hold, pool_of, pool_require_known, pools_of
 from vms.quotas import Amounts
 
 from .changes import change_create, vm_lock, vm_require_no_rescue
@@ -32,7 +32,7 @@ def vm_resize(*, vm: Vm, user: User, vcpus: int, memory_bytes: int) -> Operation
 
     Raises:
         Invalid: beyond what a machine may have, or its host has.
-        QuotaExceeded, and what :func:`vms.services.changes.vm_lock` raises.
+        QuotaExceeded, NoRoom, and what :func:`vms.services.changes.vm_lock` raises.
         operations.errors.OperationRunning: another change of it is under way.
     """
     vm = vm_lock(vm=vm, user=user, action=RESIZE)
@@ -52,6 +52,7 @@ def vm_resize(*, vm: Vm, user: User, vcpus: int, memory_bytes: int) -> Operation
         project=vm.project,
         amounts=Amounts(vcpus=max(0, vcpus - vm.vcpus), memory_bytes=max(0, memory_bytes - vm.memory_bytes)),
     )
+    memory_hold(vm.hypervisor, more_bytes=memory_bytes - vm.memory_bytes)
     operation = change_create(
         kind=RESIZE,
         vm=vm,
@@ -123,7 +124,7 @@ def nic_add(*, vm: Vm, user: User, wanted: NewNic) -> Operation:
     nics = list(vm.nics.all())
     if len(nics) >= MAX_NICS:
         raise Invalid(_("A machine has %(most)d network cards at most.") % {"most": MAX_NICS})
-    nics_check(vm.hypervisor, [(wanted.kind, wanted.source)])
+    nics_check(vm.hypervisor, [(wanted.kind, wanted.source)], user)
     nic = Nic.objects.create(
         vm=vm,
         mac=new_mac(),

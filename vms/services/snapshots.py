@@ -11,6 +11,7 @@ from common.sentences import is_name
 from operations.models import Operation
 from vms.errors import WrongState
 from vms.models import Firmware, Snapshot, SnapshotState, Vm, VmState
+from vms.placement import memory_hold
 from vms.quotas import Amounts
 
 from .changes import change_create, vm_lock, vm_require_no_rescue
@@ -66,17 +67,22 @@ def snapshot_make(*, vm: Vm, user: User, name: str, with_memory: bool | None = N
 
 @transaction.atomic
 def snapshot_revert(*, snapshot: Snapshot, user: User) -> Operation:
-    """Queues a return to a snapshot: what the disks hold now is lost, other snapshots stay. Raises as :func:`snapshot_make`."""
+    """Queues a return to a snapshot: what the disks hold now is lost, other snapshots stay.
+
+    From now on the machine counts as the larger of what it is and what it will be. Raises as :func:`snapshot_make`, and NoRoom.
+    """
     vm = vm_lock(vm=snapshot.vm, user=user, action=REVERT)
     vm_require_no_rescue(vm)
     _require_ready(snapshot)
-    quota_reserve(
-        project=vm.project,
-        amounts=Amounts(
-            vcpus=max(0, snapshot.vcpus - vm.vcpus), memory_bytes=max(0, snapshot.memory_bytes - vm.memory_bytes)
-        ),
+    vcpus, memory_bytes = max(snapshot.vcpus, vm.vcpus), max(snapshot.memory_bytes, vm.memory_bytes)
+    more = Amounts(vcpus=vcpus - vm.vcpus, memory_bytes=memory_bytes - vm.memory_bytes)
+    quota_reserve(project=vm.project, amounts=more)
+    memory_hold(vm.hypervisor, more_bytes=more.memory_bytes)
+    operation = change_create(
+        kind=REVERT, vm=vm, user=user, snapshot=str(snapshot.pk), before=[vm.vcpus, vm.memory_bytes]
     )
-    return change_create(kind=REVERT, vm=vm, user=user, snapshot=str(snapshot.pk))
+    Vm.objects.filter(pk=vm.pk).update(vcpus=vcpus, memory_bytes=memory_bytes)
+    return operation
 
 
 @transaction.atomic

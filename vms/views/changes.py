@@ -23,6 +23,7 @@ from vms.disks import attachable_disks
 from vms.forms import project_of
 from vms.images import discs_for
 from vms.models import Nic, Vm
+from vms.networks import plugs_for
 from vms.placement import pools_of
 from vms.quotas import shares_of
 from vms.services import (
@@ -40,7 +41,6 @@ from vms.services import (
     snapshot_revert,
     vm_resize,
 )
-from vms.services.networks import plugs_of
 from vms.trees import tree_of
 
 from .parts import page_context, vm_or_404
@@ -65,7 +65,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "disks": list(vm.disks.select_related("image")),
         "kept_disks": attachable_disks(vm) if vm.is_made_by_eve else (),
         "nics": list(vm.nics.all()),
-        "plugs": plugs_of(vm.hypervisor),
+        "plugs": plugs_for(user, [vm.hypervisor]),
         "pools": pools_of([vm.hypervisor]),
         "isos": discs_for(user, vm),
         "has_snapshots": vm.snapshots.exists(),

@@ -21,6 +21,7 @@ from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
 from common.sentences import gettext as _
+from hypervisors.selectors import hypervisors_for
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
@@ -30,8 +31,10 @@ from vms.facts import display_warnings, domain_of, exposed_displays
 from vms.hosts import host_for, hosts_for, total_of
 from vms.listing import SORTS, Listing, tabs
 from vms.models import Vm, VmState
-from vms.selectors import discovered_for, state_counts, vms_managed_by
-from vms.services import vm_accept_drift, vm_adopt, vm_forget, vm_restore
+from vms.networks import networks_of
+from vms.quotas import overdraft_words
+from vms.selectors import discovered_for, projects_known_to, state_counts, vms_managed_by
+from vms.services import network_set_open, vm_accept_drift, vm_adopt, vm_forget, vm_restore
 from vms.storage import pools_of
 
 from .frames import manage_context, search_text
@@ -94,6 +97,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         "page_obj": page,
         "cards": cards_for(user, page),
         "pools": pools_of(host.row),
+        "networks": networks_of(host.row.site),
         "discovered": list(discovered_for(user).filter(hypervisor=host.row)[:PAGE]),
         "events": list(
             audit_events_for(user)
@@ -102,6 +106,20 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         ),
     }
     return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
+
+
+@staff_required
+@require_POST
+def network_open(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
+    """Opens a network of the host's site to customers, or closes it; back to the host's page."""
+    host = get_object_or_404(hypervisors_for(caller(request)).select_related("site"), pk=hypervisor_id)
+    verb = "open" if "open" in request.POST else "close"
+    kind, _colon, name = request.POST.get(verb, "").partition(":")
+    try:
+        network_set_open(site=host.site, user=caller(request), kind=kind, name=name, is_open=verb == "open")
+    except EveError as error:
+        messages.error(request, str(error.detail))
+    return redirect("manage-hypervisor", hypervisor_id=hypervisor_id)
 
 
 @staff_required
@@ -144,7 +162,7 @@ def drift(request: HttpRequest) -> HttpResponse:
         "page_obj": unknown,
         "unknown": [(row, domain_of(row.facts), bool(exposed_displays(domain_of(row.facts)))) for row in unknown],
         "conflicts": [(row, owners.get(row.uuid)) for row in conflicts],
-        "all_projects": list(Project.objects.filter(is_active=True).order_by("name", "id")),
+        "all_projects": list(projects_known_to(caller(request))),
     }
     return render(request, "manage/parts/drift.html" if _is_part(request) else "manage/drift.html", context)
 
@@ -155,7 +173,7 @@ def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
     """Makes a discovered domain a VM of the chosen project's."""
     discovered = discovered_for(caller(request)).filter(pk=discovered_id).first()
     project_id = _uuid(request.POST.get("project", ""))
-    project = Project.objects.filter(is_active=True, pk=project_id).first() if project_id else None
+    project = projects_known_to(caller(request)).filter(pk=project_id).first() if project_id else None
     if discovered is None:
         messages.warning(
             request, _("That domain is not waiting any more: somebody may have adopted it, or it is gone.")
@@ -227,7 +245,7 @@ def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
         messages.error(request, str(error.detail))
         return
     messages.success(request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project})
-    for warning in display_warnings(vm.name, vm.facts):
+    for warning in [*display_warnings(vm.name, vm.facts), *overdraft_words(project)]:
         messages.warning(request, warning)
 
 

@@ -33,6 +33,7 @@ The tree::
     ├── OffsetMismatch           bytes were sent for a place that is not the next: ask for the image's status
     ├── AddressRefused           the address to fetch from, or one that it led to, is not allowed
     ├── FetchFailed              the server to fetch from failed, or does not have it
+    ├── FetchTooSlow             the server to fetch from sends less than it has to
     ├── JobRunning               another job works on that image
     ├── VolumeNotFound           no such disk
     ├── VolumeInUse              a domain uses that disk
@@ -243,6 +244,12 @@ class FetchFailed(AgentError):
     """The server to fetch from failed, or does not have it."""
 
     code = ErrorCode.FETCH_FAILED
+
+
+class FetchTooSlow(AgentError):
+    """The server to fetch from sends less than it has to."""
+
+    code = ErrorCode.FETCH_TOO_SLOW
 
 
 class JobRunning(AgentError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import subprocess
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -216,6 +218,7 @@ class Source:
         self.data = data
         self.ranges: list[str] = []
         self.break_after = 0
+        self.trickles = False
         self.etag = '"one"'
 
     async def image(self, request: web.Request) -> web.StreamResponse:
@@ -225,6 +228,10 @@ class Source:
         headers = {"ETag": self.etag, "Content-Length": str(len(self.data) - start)}
         response = web.StreamResponse(status=206 if wanted else 200, headers=headers)
         await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while self.trickles:
+                await response.write(b"x")
+                await asyncio.sleep(0.02)
         end = start + self.break_after if self.break_after else len(self.data)
         self.break_after = 0
         await response.write(self.data[start:end])
@@ -360,6 +367,40 @@ async def test_what_is_too_large_or_not_there(shop: Shop, source: tuple[Source, 
     missing = await fetched(shop, wish(server.make_url("/nothing")))
     assert missing.problem.code is ErrorCode.FETCH_FAILED
     assert "404" in missing.problem.message
+
+
+async def test_a_server_that_trickles_is_left(
+    shop: Shop, source: tuple[Source, TestServer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(fetch, "PACE_SECONDS", 0.3)
+    made, server = source
+    made.trickles = True
+    before = time.monotonic()
+    slow = await fetched(shop, wish(server.make_url("/image"), least_bytes_per_second=1000))
+    assert slow.problem.code is ErrorCode.FETCH_TOO_SLOW
+    assert "it has to send 1000" in slow.problem.message
+    assert time.monotonic() - before < 5, "it is not tried again"
+    made.trickles = False
+    fast = await fetched(shop, wish(server.make_url("/image"), least_bytes_per_second=1000))
+    assert fast.state is JobState.SUCCEEDED
+
+
+async def test_a_server_that_never_ends_its_head_is_left(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fetch, "ANSWER_SECONDS", 0.3)
+
+    async def head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"X-More: x\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    server = await asyncio.start_server(head, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    job = await fetched(shop, wish(f"http://127.0.0.1:{port}/image"))
+    assert job.problem.code is ErrorCode.FETCH_FAILED
+    server.close()
 
 
 async def test_a_job_is_cancelled_and_begun_anew(shop: Shop, source: tuple[Source, TestServer]):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import hashlib
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,13 +14,20 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.db import close_old_connections, connection
+from eve_agent.wire.storage import ImageState as HostState
+from eve_agent.wire.storage import ImageStatus
 
+from operations.claims import operation_claim
 from operations.models import Operation, OperationState
 from operations.services import operation_cancel
+from operations.worker import operation_run
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
 from vms import image_work
+from vms.errors import QuotaExceeded
 from vms.models import Image, ImageCopy, ImageState
+from vms.quotas import usage_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MIB = 2**20
@@ -135,6 +145,31 @@ class Files(BaseHTTPRequestHandler):
         pass
 
 
+class Trickle(BaseHTTPRequestHandler):
+    """A server that sends a byte now and then, until its test is over."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def trickling() -> Iterator[str]:
+    """Its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Trickle) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture
 def files(settings: LazySettings) -> Iterator[str]:
     """Its address; private ones are allowed."""
@@ -174,6 +209,84 @@ def test_no_more_is_fetched_than_the_project_has_left(cast: Cast, agent: RealAge
     settings.QUOTA = {**settings.QUOTA, "disk_bytes": MIB}
     announce(cast, url=f"{files}/image")
     assert work().error["agent_code"] == "no_space"
+
+
+def test_of_images_that_come_at_once_no_more_stay_than_the_quota_allows(
+    cast: Cast, agent: RealAgent, work: Work, files: str, settings
+):
+    settings.QUOTA = {**settings.QUOTA, "disk_bytes": len(DATA) * 3 // 2}
+    for _ in range(2):
+        assert announce(cast, url=f"{files}/image").status_code == 202
+    first, second = Image.objects.order_by("created_at")
+    other = second.copies.get()
+    status = ImageStatus(image_uuid=second.pk, state=HostState.READY, size_bytes=len(DATA), sha256=SHA256)
+    assert work().state == OperationState.SUCCEEDED
+    with pytest.raises(QuotaExceeded):
+        image_work.image_came(other, status)
+    first.refresh_from_db()
+    image_work.image_came(first.copies.get(), status)  # a worker that takes over finds it done
+    second.refresh_from_db()
+    assert (second.state, second.size_bytes) == (ImageState.COMING, 0)
+
+
+def test_of_many_that_are_whole_at_the_same_moment(cast: Cast, settings):
+    settings.QUOTA = {**settings.QUOTA, "disk_bytes": 25 * MIB}
+    copies = [
+        ImageCopy.objects.create(
+            image=Image.objects.create(name=f"i{number}", site=cast.here, project=cast.acme),
+            hypervisor=cast.hypervisor_here,
+            pool="default",
+        )
+        for number in range(8)
+    ]
+    refused: list[QuotaExceeded] = []
+
+    def come(copy: ImageCopy) -> None:
+        close_old_connections()
+        status = ImageStatus(image_uuid=copy.image_id, state=HostState.READY, size_bytes=10 * MIB)
+        try:
+            image_work.image_came(copy, status)
+        except QuotaExceeded as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=come, args=(copy,)) for copy in copies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 6
+    assert usage_of(cast.acme).disk_bytes == 20 * MIB
+
+
+def test_what_does_not_come_in_time_is_given_up(cast: Cast, agent: RealAgent, work: Work, settings):
+    settings.IMAGE_ALLOW_PRIVATE = True
+    settings.IMAGE_FETCH_LEAST_BYTES = 0
+    with trickling() as address:
+        announce(cast, url=f"{address}/image")
+        operation = operation_claim(worker="w")
+        assert operation is not None
+        operation.started_at -= dt.timedelta(hours=settings.IMAGE_FETCH_HOURS, seconds=1)
+        operation.save()
+        operation_run(operation)
+    operation.refresh_from_db()
+    assert operation.state == OperationState.FAILED
+    assert "did not come within 6 hours" in operation.error["detail"]
+    assert Image.objects.get().copies.count() == 0, "what had come of it is gone"
+
+
+def test_how_fast_a_server_has_to_be_is_told_to_the_host(
+    cast: Cast, agent: RealAgent, work: Work, files: str, settings
+):
+    settings.IMAGE_FETCH_LEAST_BYTES = 7
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = image_work.AgentClient.image_fetch
+        patch.setattr(image_work.AgentClient, "image_fetch", lambda *given: (asked.append(given[-1]), real(*given))[1])
+        announce(cast, url=f"{files}/image")
+        work()
+    assert asked[0].least_bytes_per_second == 7
 
 
 def test_a_fetch_that_is_cancelled_leaves_nothing(cast: Cast, agent: RealAgent, work: Work, files: str):

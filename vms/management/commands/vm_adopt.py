@@ -13,6 +13,7 @@ from common.errors import EveError
 from common.sentences import gettext as _
 from vms.facts import domain_of, exposed_displays
 from vms.models import DiscoveredDomain, Vm
+from vms.quotas import overdraft_words
 from vms.services import vm_adopt
 
 WAIT_SECONDS = 30
@@ -64,6 +65,8 @@ class Command(BaseCommand):
         self.stdout.write(
             _("%(vm)s (%(id)s) belongs to project %(project)s.") % {"vm": vm.name, "id": vm.pk, "project": project.name}
         )
+        for words in overdraft_words(project):
+            self.stderr.write(_("Warning: %(words)s") % {"words": words})
         if exposed_displays(domain_of(vm.facts)):
             self.stderr.write(
                 _(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,12 +17,16 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from eve_agent.errors import AddressRefused, FetchFailed
+from eve_agent.errors import AddressRefused, FetchFailed, FetchTooSlow
 from eve_agent.wire.addresses import is_public
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
+"""So long a server may take for the head of an answer."""
+PACE_SECONDS = 60.0
+"""Over so long it is looked how fast a server sends."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -76,6 +81,27 @@ async def opened(url: str, *, offset: int, etag: str, allow_private: bool) -> As
             yield response
 
 
+class Pace:
+    """How fast a server sends."""
+
+    def __init__(self, least_bytes_per_second: int) -> None:
+        self._least = least_bytes_per_second
+        self._since = time.monotonic()
+        self._count = 0
+
+    def advance(self, byte_count: int) -> None:
+        """So many bytes came. Raises FetchTooSlow where they were too few since it was looked last."""
+        self._count += byte_count
+        seconds = time.monotonic() - self._since
+        if seconds < PACE_SECONDS:
+            return
+        if self._count < self._least * seconds:
+            raise FetchTooSlow(
+                f"The server to fetch from sent {self._count / seconds:.0f} bytes a second; it has to send {self._least}."
+            )
+        self._since, self._count = time.monotonic(), 0
+
+
 def as_fetch_error(error: BaseException) -> FetchFailed:
     """What a failed connection means."""
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
@@ -89,7 +115,8 @@ def as_fetch_error(error: BaseException) -> FetchFailed:
 async def _followed(session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
     for _ in range(MAX_REDIRECTS + 1):
         check_url(url)
-        response = await session.get(url, headers=headers, allow_redirects=False)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            response = await session.get(url, headers=headers, allow_redirects=False)
         if response.status not in _REDIRECTS:
             break
         further = urljoin(url, response.headers.get("Location", ""))

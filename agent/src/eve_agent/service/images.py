@@ -323,7 +323,9 @@ async def _fetch_once(folder: PoolFolder, descriptor: int, wanted: ImageFetch, s
 async def _counted(
     response: aiohttp.ClientResponse, offset: int, wanted: ImageFetch, run: JobRun
 ) -> AsyncIterator[bytes]:
+    pace = fetch.Pace(wanted.least_bytes_per_second)
     async for piece in response.content.iter_chunked(PIECE_BYTES):
+        pace.advance(len(piece))
         offset += len(piece)
         if offset > wanted.max_bytes:
             raise NoSpace(f"The image has more than the {wanted.max_bytes} bytes that are allowed.")

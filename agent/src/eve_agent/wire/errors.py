@@ -67,6 +67,8 @@ class ErrorCode(enum.StrEnum):
     """The address to fetch from, or one that it led to, is not allowed."""
     FETCH_FAILED = "fetch_failed"
     """The server to fetch from failed, or does not have it."""
+    FETCH_TOO_SLOW = "fetch_too_slow"
+    """The server to fetch from sends less than it has to."""
     JOB_RUNNING = "job_running"
     """Another job works on that image."""
     VOLUME_NOT_FOUND = "volume_not_found"
@@ -135,6 +137,7 @@ _STATUS = {
     ErrorCode.OFFSET_MISMATCH: HTTPStatus.CONFLICT,
     ErrorCode.ADDRESS_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.FETCH_FAILED: HTTPStatus.BAD_GATEWAY,
+    ErrorCode.FETCH_TOO_SLOW: HTTPStatus.BAD_GATEWAY,
     ErrorCode.JOB_RUNNING: HTTPStatus.CONFLICT,
     ErrorCode.VOLUME_NOT_FOUND: HTTPStatus.NOT_FOUND,
     ErrorCode.VOLUME_IN_USE: HTTPStatus.CONFLICT,

@@ -111,6 +111,8 @@ class ImageFetch:
     """The fetch ends with NO_SPACE beyond that."""
     allow_private: bool = False
     """Whether loopback, link-local and private addresses may be asked. An administrator's decision."""
+    least_bytes_per_second: int = 0
+    """The fetch ends with FETCH_TOO_SLOW where the server sends less over a minute; 0: it may take its time."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("https://", "http://")) or len(self.url) > MAX_URL or not self.url.isascii():
@@ -118,6 +120,7 @@ class ImageFetch:
         _check_format(self.format)
         check_sha256(self.sha256)
         check_range("max_bytes", self.max_bytes, low=1, high=MAX_IMAGE_BYTES)
+        check_range("least_bytes_per_second", self.least_bytes_per_second, low=0, high=MAX_IMAGE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
