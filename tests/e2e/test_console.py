@@ -95,6 +95,8 @@ def test_power_from_the_console_page(world: World, browse: Browse, picture: Pict
     token = world.house.token(OSCAR)
     page.goto(world.console_url)
     wait_for_screen(page)
+    type_line(page, "echo before-the-power-cycle > /dev/ttyS0")
+    world.guest_wrote("before-the-power-cycle")
     page.click("#power-menu summary")
     page.click('[data-power="stop"]')
     page.locator("#confirm [data-yes]").click()
@@ -104,7 +106,7 @@ def test_power_from_the_console_page(world: World, browse: Browse, picture: Pict
     page.locator('#card [data-do="start"]').click()
     wait_for_screen(page, seconds=60)
     world.house.wait_state(world.vm_id, "running", token)
-    time.sleep(8)
+    world.guest_wrote_since("before-the-power-cycle", f"{world.vm_name}:~#", seconds=60)
     type_line(page, "echo after-the-power-cycle > /dev/ttyS0")
     world.guest_wrote("after-the-power-cycle", seconds=60)
 
