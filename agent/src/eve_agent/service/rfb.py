@@ -39,6 +39,9 @@ _QEMU_AUDIO = 1
 
 _HEADER_BYTES = {0: 20, _SET_ENCODINGS: 4, 3: 10, _KEY: 8, _POINTER: 6, _CUT_TEXT: 8, 150: 10, _FENCE: 9, 250: 4}
 _HEADER_BYTES |= {_DESKTOP_SIZE: 8, _QEMU: 2}
+_INPUTS = frozenset({_KEY, _POINTER, _CUT_TEXT})
+_COMMON_BYTES = {kind: _HEADER_BYTES[kind] for kind in (3, _KEY, _POINTER)}
+"""Of the messages that have one length only and come most often."""
 _VIEW_PASSES = frozenset({0, _SET_ENCODINGS, 3, 150, _FENCE})
 """SetPixelFormat, SetEncodings, FramebufferUpdateRequest, EnableContinuousUpdates, ClientFence: what looking takes."""
 
@@ -118,6 +121,8 @@ class RfbFilter:
         if self._held:
             data = self._held + data
             self._held = b""
+        if self._is_one_common_message(data):
+            return self._pass_common_message(data)
         out: list[bytes] = []
         position = 0
         while position < len(data):
@@ -130,6 +135,19 @@ class RfbFilter:
                 break
             position += taken
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _is_one_common_message(self, data: bytes) -> bool:
+        return (
+            self._stage is _Stage.MESSAGES
+            and not self._body_bytes
+            and bool(data)
+            and len(data) == _COMMON_BYTES.get(data[0])
+        )
+
+    def _pass_common_message(self, data: bytes) -> bytes:
+        kind = data[0]
+        self.inputs += kind in _INPUTS
+        return data if self._mode is ConsoleMode.CONTROL or kind in _VIEW_PASSES else b""
 
     def _take(self, data: bytes, start: int, out: list[bytes]) -> int:
         """Handles what begins at `start`; returns its length, or 0 where more bytes are needed."""
@@ -177,7 +195,7 @@ class RfbFilter:
             return len(data) - start
         if len(data) - start < length or not length:
             return 0
-        if kind in (_KEY, _POINTER, _CUT_TEXT) or (kind == _QEMU and data[start + 1] == _QEMU_KEY):
+        if kind in _INPUTS or (kind == _QEMU and data[start + 1] == _QEMU_KEY):
             self.inputs += 1
         passes = self._mode is ConsoleMode.CONTROL or kind in _VIEW_PASSES
         if kind == _CUT_TEXT:

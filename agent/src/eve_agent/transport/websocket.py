@@ -18,6 +18,9 @@ from eve_agent.wire.close import CloseCode
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_CONTROL_BYTES = 125
+_SHORT_HEAD_BYTES = 6
+"""Of a masked frame with at most 125 bytes."""
+_WHOLE_BINARY = 0x82
 
 
 class Opcode(enum.IntEnum):
@@ -103,6 +106,9 @@ class FrameReader:
         if self._held:
             data = self._held + data
             self._held = b""
+        # What a key is, and nearly all that viewers send:
+        if _is_one_short_frame(data) and not (self._left or self._in_message):
+            return [(Opcode.BINARY, unmask(data[_SHORT_HEAD_BYTES:], data[2:_SHORT_HEAD_BYTES]))]
         found: list[tuple[Opcode, bytes]] = []
         position = 0
         while position < len(data):
@@ -177,6 +183,11 @@ class FrameReader:
         if length >> 63 or length < (126 if len(digits) == 2 else 1 << 16):
             raise FrameError(CloseCode.PROTOCOL_ERROR, "a length that is not in its shortest form")
         return length
+
+
+def _is_one_short_frame(data: bytes) -> bool:
+    length = len(data) - _SHORT_HEAD_BYTES
+    return 0 < length <= MAX_CONTROL_BYTES and data[0] == _WHOLE_BINARY and data[1] == 0x80 | length
 
 
 def close_code(payload: bytes) -> int | None:
