@@ -3,7 +3,7 @@
 ================  ==============================================================
 ``ca.key``        the CA's key (0600); written before its certificate
 ``ca.crt``        the CA's certificate
-``eve.pem``       key and certificate with which Eve calls agents (0600), in one file: they can never disagree
+``eve.pem``       key, certificate and its CA's, with which Eve calls agents (0600), in one file: they can never disagree
 ``eve-next.pem``  those that follow, while they are announced to the agents
 ``lock``          held while any of these is made or replaced
 ================  ==============================================================
@@ -181,9 +181,9 @@ class CaStore:
         return Credential(path, stamp, x509.load_pem_x509_certificate(path.read_bytes()))
 
     def _write_credential(self, name: str, now: dt.datetime) -> None:
-        key = pki.new_key()
+        key, authority = pki.new_key(), self._read_authority()
         certificate = pki.sign(
-            self._read_authority(),
+            authority,
             key.public_key(),
             common_name="Eve",
             dns_names=(),
@@ -191,7 +191,9 @@ class CaStore:
             life=pki.CLIENT_LIFE,
             now=now,
         )
-        self._write(name, pki.key_pem(key) + pki.certificate_pem(certificate).encode(), 0o600)
+        # With the CA's, or OpenSSL would look for it and verify its signature in every handshake.
+        chain = pki.certificate_pem(certificate) + authority.pem
+        self._write(name, pki.key_pem(key) + chain.encode(), 0o600)
 
     def _write(self, name: str, content: bytes, mode: int) -> None:
         target = self.folder / name

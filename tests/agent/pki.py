@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from eve_agent.service import certificates
-from eve_agent.service.identity import credential_pem
 from eve_agent.wire.certs import Pins, agent_dns_name
 from eve_agent.wire.codec import encode
 
@@ -45,7 +44,7 @@ class Leaf:
 
     def write(self, path: Path) -> Path:
         """Key and certificate into one file."""
-        path.write_bytes(credential_pem(self.key, self.certificate))
+        path.write_bytes(certificates.key_pem(self.key) + self.pem.encode())
         return path
 
 

@@ -220,7 +220,7 @@ def _make_folder(key_dir: Path, config_path: Path) -> Path:
 def _write(folder: Path, answer: EnrolmentAnswer, key: ec.EllipticCurvePrivateKey) -> None:
     certificate = certificates.load_certificate(answer.certificate_pem)
     ca = certificates.load_certificate(answer.ca_pem)
-    files.write_atomically(folder / "identity.pem", credential_pem(key, certificate))
+    files.write_atomically(folder / "identity.pem", credential_pem(key, certificate, ca))
     files.write_atomically(folder / "ca.pem", certificates.certificate_pem(ca))
     files.write_atomically(folder / "pins.json", encode(Pins(eve_fingerprints=check_pins(answer.eve_fingerprints))))
 

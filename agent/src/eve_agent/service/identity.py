@@ -3,7 +3,7 @@
 A folder, 0700, of these files, 0600, each replaced as a whole:
 
 ================  ================================================================
-``identity.pem``  key and certificate in use, in one file: they can never disagree
+``identity.pem``  key, certificate in use and its CA's, in one file: they can never disagree
 ``pending.key``   made for a signing request that was not answered yet
 ``next.pem``      key and certificate that were installed and not yet seen working
 ``ca.pem``        Eve's CA
@@ -76,9 +76,9 @@ class Credential:
         return certificates.certificate_fingerprint(self.certificate)
 
 
-def credential_pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bytes:
-    """The content of ``identity.pem``."""
-    return certificates.key_pem(key) + certificates.certificate_pem(certificate)
+def credential_pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, ca: x509.Certificate) -> bytes:
+    """The content of ``identity.pem``. Without the CA's certificate OpenSSL would look for it and verify its signature in every handshake."""
+    return certificates.key_pem(key) + certificates.certificate_pem(certificate) + certificates.certificate_pem(ca)
 
 
 def check_pins(fingerprints: Iterable[str]) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class Identity:
                 certificate, key=key, ca=self._ca, dns_name=self.agent_name, now=self._now()
             )
             path = self._folder / "next.pem"
-            files.write_atomically(path, credential_pem(key, certificate))
+            files.write_atomically(path, credential_pem(key, certificate, self._ca))
             self._next, self._next_since = Credential(path, key, certificate), time.time()
             with suppress(FileNotFoundError):
                 (self._folder / "pending.key").unlink()
