@@ -36,6 +36,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
+def allocator() -> dict[str, str]:
+    """The memory allocator's variables, as Eve's unit sets them (deploy/systemd)."""
+    lines = (ROOT / "deploy" / "systemd" / "eve.service").read_text().splitlines()
+    words = " ".join(line.removeprefix("Environment=") for line in lines if line.startswith("Environment=MALLOC_"))
+    return dict(word.split("=", 1) for word in words.split())
+
+
 class House:
     """Eve and one agent, in processes of their own."""
 
@@ -61,6 +68,7 @@ class House:
         self.log_dir.mkdir()
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            **allocator(),
             "EVE_STATE_DIR": str(folder / "eve"),
             "EVE_SECRET_KEY": secrets.token_urlsafe(48),
             "EVE_BIND": host,

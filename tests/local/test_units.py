@@ -52,3 +52,12 @@ def test_what_runs_beside_eve_waits_for_its_migrations():
         assert "After=network-online.target eve.service" in lines, "systemd starts it after eve.service's ExecStartPre"
         assert "PartOf=eve.service" in lines
         assert not any(line.startswith("ExecStartPre=") for line in lines), "two would migrate at once"
+
+
+def test_whoever_relays_consoles_has_the_same_allocator():
+    found = {
+        tuple(line for line in (ROOT / "deploy" / "systemd" / unit).read_text().splitlines() if "MALLOC_" in line)
+        for unit in ("eve.service", "eve-agent.service")
+    }
+    # A fixed threshold: glibc's own grows with what was freed, and the buffers are in the heap again.
+    assert found == {("Environment=MALLOC_MMAP_THRESHOLD_=262144 MALLOC_TRIM_THRESHOLD_=1048576",)}

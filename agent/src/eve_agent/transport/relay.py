@@ -32,6 +32,8 @@ DISPLAY_HIGH_BYTES = 64 * 1024
 UNSENT_BYTES = 128 * 1024
 """As much may wait in the kernel that the viewer's side has no room for. Its default, some MiB, is a screen that lags by minutes on a slow
 line, and moves so seldom that a slow viewer looks like one that stopped."""
+_decrypted = memoryview(bytearray(64 * 1024))
+"""Of the connection that is being read; nothing waits in it."""
 _TCP_INFO_BYTES_ACKED = slice(120, 128)
 """Where ``struct tcp_info`` of <linux/tcp.h> has tcpi_bytes_acked (Linux 4.1)."""
 
@@ -272,17 +274,24 @@ class Relay:
             self._viewer.abort()
 
 
-class ViewerSide(asyncio.Protocol):
-    """The viewer's connection, taken over from HTTP after the 101; nothing parses HTTP on it again."""
+class ViewerSide(asyncio.BufferedProtocol):
+    """The viewer's connection, taken over from HTTP after the 101; nothing parses HTTP on it again.
+
+    What TLS decrypts goes through one buffer for all consoles.
+    """
 
     __slots__ = ("_relay",)
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """As asyncio."""
-        self._relay.from_viewer(data)
+        return _decrypted
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """As asyncio."""
+        self._relay.from_viewer(_decrypted[:nbytes].tobytes())
 
     def pause_writing(self) -> None:
         """As asyncio."""
