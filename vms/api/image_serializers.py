@@ -179,4 +179,5 @@ class QuotaChangeSerializer(StrictSerializer):
     vcpus = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
     memory_bytes = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, allow_null=True)
     disk_bytes = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, allow_null=True)
+    snapshots = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
     images = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)

@@ -15,6 +15,7 @@ from tests.cast import Cast
 from tests.vms.stub_host import GIB, equip
 from vms.errors import ImageInUse
 from vms.models import Disk, Image, ImageState, Size
+from vms.quotas import LIMITS
 from vms.services import creating, image_delete
 
 pytestmark = pytest.mark.django_db
@@ -266,6 +267,14 @@ def test_quotas_are_set_by_staff_of_every_site(hosts: Cast):
     assert shares["vms"] == 5
     hosts.api(hosts.superuser).patch(path, {"vms": None}, format="json")
     assert hosts.api(hosts.viewer).get(path).json()[0]["limit"] == 20
+
+
+@pytest.mark.parametrize("name", list(LIMITS))
+def test_each_limit_can_be_set(hosts: Cast, name: str):
+    path = f"/api/v1/projects/{hosts.acme.pk}/quota"
+    answer = hosts.api(hosts.superuser).patch(path, {name: 3}, format="json")
+    assert answer.status_code == 200, answer.content
+    assert {row["name"]: row["limit"] for row in answer.json()}[name] == 3
 
 
 def at_once(*what: Callable[[], Any]) -> None:
