@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Model
@@ -11,6 +12,7 @@ from common.context import current_context
 from common.sentences import is_shown
 
 from .models import AuditEvent, AuditOutcome, Project, User
+from .places import site_of
 
 
 def audit_record(
@@ -23,11 +25,13 @@ def audit_record(
     target_id: str = "",
     target_label: str = "",
     project: Project | None = None,
+    site_uuid: UUID | None = None,
     outcome: str = AuditOutcome.SUCCESS,
     detail: dict[str, Any] | None = None,
 ) -> AuditEvent:
-    """One audit event, with the address and id of the current request. `target` gives what its three texts leave empty.
+    """One audit event, with the address and id of the current request. `target` gives what its three texts and its site leave empty.
 
+    What is told of a target that is gone lies where it was told of last.
     What was denied within a transaction, which is about to be rolled back, is written down after the request.
     """
     context = current_context()
@@ -35,6 +39,9 @@ def audit_record(
         target_type = target_type or str(target._meta.model_name)
         target_id = target_id or str(target.pk)
         target_label = target_label or str(target)
+        site_uuid = site_uuid or site_of(target)
+    elif target_id and site_uuid is None:
+        site_uuid = _last_site(target_type, target_id)
     event = AuditEvent(
         action=action,
         actor=actor,
@@ -43,6 +50,7 @@ def audit_record(
         target_id=target_id[:36],
         target_label=_clean(target_label, 254),
         project=project,
+        site_uuid=site_uuid,
         address=context.address,
         request_id=context.request_id,
         outcome=outcome,
@@ -57,6 +65,11 @@ def audit_record(
     else:
         event.save()
     return event
+
+
+def _last_site(target_type: str, target_id: str) -> UUID | None:
+    told = AuditEvent.objects.filter(target_type=target_type, target_id=target_id, site_uuid__isnull=False)
+    return told.order_by("-at").values_list("site_uuid", flat=True).first()
 
 
 def _clean(text: str, most: int) -> str:

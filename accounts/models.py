@@ -324,6 +324,8 @@ class AuditEvent(models.Model):
     project = models.ForeignKey(
         Project, verbose_name=_("project"), on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    site_uuid = models.UUIDField(_("site"), null=True, blank=True, editable=False)
+    """Of the site where the target lay then: both may be gone since, and the site's staff still read what was done there."""
     address = models.GenericIPAddressField(_("from"), null=True, blank=True)
     request_id = models.CharField(_("request"), max_length=36, blank=True)
     outcome = models.CharField(_("outcome"), max_length=10, choices=AuditOutcome, default=AuditOutcome.SUCCESS)
@@ -333,6 +335,7 @@ class AuditEvent(models.Model):
         verbose_name = _("audit event")
         verbose_name_plural = _("audit events")
         ordering = ["-at", "id"]
+        indexes = [models.Index(fields=["site_uuid", "-at"])]
 
     def __str__(self) -> str:
         return f"{self.action} · {self.target_label or self.target_id}"

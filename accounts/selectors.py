@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -102,14 +101,9 @@ def login_sessions_for(user: User) -> QuerySet[LoginSession]:
 
 
 def register_audit_scope(scope: Scope) -> Scope:
-    """Lets an app above say which audit events staff limited to sites see besides their own: those of what they manage."""
+    """Lets an app above say which audit events staff limited to sites see besides their own: those of where they manage."""
     _audit_scopes.append(scope)
     return scope
-
-
-def audit_targets(target_type: str, found: QuerySet[Any]) -> Q:
-    """The audit events of these objects."""
-    return Q(target_type=target_type, target_id__in=[str(key) for key in found.values_list("pk", flat=True)])
 
 
 def ssh_keys_for(user: User) -> QuerySet[SshKey]:
@@ -144,7 +138,7 @@ def second_factor_is_due(user: User) -> bool:
 
 
 def audit_events_for(user: User) -> QuerySet[AuditEvent]:
-    """All of them for staff of every site; else the user's own, and for staff those of what they manage."""
+    """All of them for staff of every site; else the user's own, and for staff those of where they manage."""
     if is_unlimited_staff(user):
         return AuditEvent.objects.all()
     if not user.is_active:

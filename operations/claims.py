@@ -143,6 +143,7 @@ def end_if(operation: Operation, problem: Mapping[str, Any] | None, *, result: A
             target_id=str(operation.target_id),
             target_label=operation.target_label,
             project=operation.project,
+            site_uuid=operation.site_uuid,
             outcome=_outcome(problem),
             detail={"operation": str(operation.pk), **({"error": problem["code"]} if problem else {})},
         )

@@ -41,6 +41,8 @@ class Operation(models.Model):
     project = models.ForeignKey(
         "accounts.Project", verbose_name=_("project"), on_delete=models.SET_NULL, null=True, related_name="operations"
     )
+    site_uuid = models.UUIDField(_("site"), null=True, blank=True, editable=False, db_index=True)
+    """Of the site where the target lies or, once it is gone, lay."""
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("who"),

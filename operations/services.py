@@ -11,6 +11,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts.models import AuditOutcome, Project, User
+from accounts.places import site_of
 from accounts.services import audit_record
 from common.context import current_context
 from common.errors import NotAllowed
@@ -52,6 +53,7 @@ def operation_create(
         target_id=target.pk,
         target_label=str(target)[:254],
         project=project,
+        site_uuid=site_of(target),
         requested_by=user,
         arguments=wanted,
         can_cancel=handlers.may_cancel(kind),
@@ -93,6 +95,7 @@ def operation_cancel(*, operation: Operation, user: User) -> Operation:
             actor=user,
             target=operation,
             project=operation.project,
+            site_uuid=operation.site_uuid,
             outcome=AuditOutcome.DENIED,
         )
         raise NotAllowed(
@@ -109,6 +112,7 @@ def operation_cancel(*, operation: Operation, user: User) -> Operation:
             actor=user,
             target=operation,
             project=operation.project,
+            site_uuid=operation.site_uuid,
             detail={"kind": operation.kind},
         )
         _cancel(operation)

@@ -10,8 +10,7 @@ from django.db.models import Q
 from django.dispatch import receiver
 from eve_agent.wire.domain import Domain
 
-from accounts.models import User
-from accounts.selectors import audit_targets, register_audit_scope
+from accounts.places import register_place
 from accounts.signals import access_revoked
 from common.publish import publish
 from hypervisors.metrics.recorder import Block
@@ -24,21 +23,16 @@ from hypervisors.signals import (
     hypervisor_state_changed,
     inventory_seen,
 )
-from operations.models import Operation
-from operations.selectors import register_scope
+from operations.models import ACTIVE_STATES, Operation
 from operations.signals import operation_changed
 
 from . import inventory, live
-from .disks import kept_disks_for
 from .guests import guests_refresh
-from .images import images_at_sites_of
 from .models import Disk, Image, Vm
-from .selectors import vms_managed_by
 from .services.seeds import seeds_end
 
-_TARGETS: Final[dict[str, type[Vm | Disk | Image]]] = {
-    str(model._meta.model_name): model for model in (Vm, Disk, Image)
-}
+_TOLD: Final = {str(model._meta.model_name) for model in (Vm, Disk, Image)}
+"""Pages show the operations of these."""
 
 
 @receiver(inventory_seen)
@@ -79,21 +73,21 @@ def on_host_sampled(*, hypervisor_id: UUID, block: Block, **_: Any) -> None:
 
 
 @receiver(hypervisor_moved)
-def on_hypervisor_moved(*, site_id: UUID, old_site_id: UUID, **_: Any) -> None:
-    """A host stands at another site: the staff of both look again at what is theirs."""
+def on_hypervisor_moved(*, hypervisor_id: UUID, site_id: UUID, old_site_id: UUID, **_: Any) -> None:
+    """A host stands at another site: what is under way goes with it, and the staff of both look again at what is theirs."""
+    moved = Q(target_id__in=Vm.objects.filter(hypervisor_id=hypervisor_id).values("pk"))
+    moved |= Q(target_id__in=Disk.objects.filter(hypervisor_id=hypervisor_id).values("pk"))
+    Operation.objects.filter(moved, state__in=ACTIVE_STATES).update(site_uuid=site_id)
     live.publish_site_change(old_site_id, site_id)
 
 
 @receiver(operation_changed)
 def on_operation_changed(*, operation: Operation, **_: Any) -> None:
     """An operation of a VM, a disk or an image moved: pages show it."""
-    target = _TARGETS.get(operation.target_type)
-    if target is None:
+    if operation.target_type not in _TOLD:
         return
-    if target is Vm and operation.finished_at is not None:
+    if operation.target_type == Vm._meta.model_name and operation.finished_at is not None:
         inventory.differences_refresh(operation.target_id)
-    site = "site_id" if target is Image else "hypervisor__site_id"
-    site_id = target._default_manager.filter(pk=operation.target_id).values_list(site, flat=True).first()
     message = {
         "type": "operation",
         "id": str(operation.pk),
@@ -101,7 +95,7 @@ def on_operation_changed(*, operation: Operation, **_: Any) -> None:
         "state": operation.state,
         "target": str(operation.target_id),
     }
-    live.publish_operation(message=message, project_id=operation.project_id, site_id=site_id)
+    live.publish_operation(message=message, project_id=operation.project_id, site_id=operation.site_uuid)
 
 
 @receiver(access_revoked)
@@ -113,17 +107,14 @@ def on_access_revoked(*, user_id: UUID | None = None, session_digest: str = "", 
         publish(live.user_group(user_id), {"type": "live.check"})
 
 
-@register_audit_scope
-def audit_of_managed_vms(user: User) -> Q:
-    """Staff see what is done to the VMs on the hosts that they manage."""
-    return audit_targets("vm", vms_managed_by(user))
+@register_place(Vm)
+@register_place(Disk)
+def place_of_what_is_on_a_host(lies: Vm | Disk) -> UUID:
+    """Its host's site."""
+    return lies.hypervisor.site_id
 
 
-@register_scope
-def operations_at_managed_hosts(user: User) -> Q:
-    """Staff see the operations of the VMs on hosts that they manage, and of the images at their sites."""
-    if not user.is_staff:
-        return Q(pk__in=())
-    vms = Q(target_type=Vm._meta.model_name, target_id__in=vms_managed_by(user).values("pk"))
-    disks = Q(target_type=Disk._meta.model_name, target_id__in=kept_disks_for(user).order_by().values("pk"))
-    return vms | disks | Q(target_type=Image._meta.model_name, target_id__in=images_at_sites_of(user).values("pk"))
+@register_place(Image)
+def place_of_image(image: Image) -> UUID:
+    """The site that has it."""
+    return image.site_id

@@ -115,6 +115,7 @@ def hypervisor_delete(*, hypervisor: Hypervisor, user: User | None = None) -> No
                 target_type="hypervisor",
                 target_id=str(hypervisor_id),
                 target_label=name,
+                site_uuid=hypervisor.site_id,
             )
             announce_removed(hypervisor_id, "deleted")
     except ProtectedError as error:

@@ -11,6 +11,8 @@ from accounts.models import AuditEvent, User
 from accounts.services import audit_record
 from common.context import RequestContext, request_context
 from hypervisors.models import Certificate, Hypervisor
+from operations.claims import end_if
+from operations.services import operation_create
 from tests.cast import Cast
 
 URL = "/api/v1/audit"
@@ -126,3 +128,18 @@ def test_one_row_an_action(cast: Cast) -> None:
     password_set(user=cast.owner, password="another long battery 9", by=cast.owner)
     user_disable(user=cast.owner, by=cast.superuser)
     assert list(AuditEvent.objects.order_by("at").values_list("action", flat=True)) == ["password.set", "user.disable"]
+
+
+def test_staff_of_a_site_go_on_seeing_what_was_done_to_what_is_gone(cast: Cast) -> None:
+    """Also the deletion itself, which ends once its target is no more; staff of another site see none of it."""
+    vm, vm_id = cast.acme_vm, str(cast.acme_vm.pk)
+    asked = operation_create(kind="vm.delete", target=vm, project=cast.acme, user=cast.owner)
+    audit_record(action="console.open", actor=cast.owner, target=vm)
+    vm.delete()
+    assert end_if(asked, None)
+    audit_record(action="console.close", actor=cast.owner, target_type="vm", target_id=vm_id, target_label="web-1")
+    told = {row["action"] for row in cast.api(cast.staff_here).get(f"{URL}?page_size=200").json()["results"]}
+    assert told >= {"vm.delete", "console.open", "console.close"}
+    assert cast.api(cast.staff_here).get(f"/api/v1/operations/{asked.pk}").json()["state"] == "succeeded"
+    assert vm_id not in cast.api(cast.staff_there).get(f"{URL}?page_size=200").content.decode()
+    assert cast.api(cast.staff_there).get(f"/api/v1/operations/{asked.pk}").status_code == 404

@@ -26,8 +26,7 @@ from accounts.signals import access_revoked
 from hypervisors.models import HypervisorState
 from hypervisors.services import hypervisor_update
 from hypervisors.signals import domain_seen, hypervisor_state_changed
-from operations.models import Operation
-from operations.signals import operation_changed
+from operations.services import operation_create
 from tests.factories import make_member
 from tests.vms.conftest import domain_of_vm, make_domain
 from vms import consumers, live
@@ -200,15 +199,13 @@ async def test_operations_hosts_and_drift_are_heard_by_whom_they_concern(cast):
 async def test_operations_of_images_are_heard_at_their_site_and_in_their_project(cast):
     sockets = [(await listen(user))[0] for user in (cast.viewer, cast.staff_here, cast.staff_there, cast.outsider)]
     image = await Image.objects.acreate(name="Debian 12", site=cast.here, project=cast.acme)
-    operation = Operation(
-        kind="image.fetch", target_type="image", target_id=image.pk, project=cast.acme, state="running"
-    )
-    await database_sync_to_async(operation_changed.send)(sender=Operation, operation=operation)
+    create = database_sync_to_async(operation_create)
+    operation = await create(kind="image.fetch", target=image, project=cast.acme, user=None)
     told = {
         "type": "operation",
         "id": str(operation.pk),
         "kind": "image.fetch",
-        "state": "running",
+        "state": "queued",
         "target": str(image.pk),
     }
     assert [await heard(socket) for socket in sockets] == [[told], [told], [], []]
