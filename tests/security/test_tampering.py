@@ -113,6 +113,7 @@ BODIES: dict[str, Any] = {
     "webhook_update": {"name": "Another"},
     "webhook_secret_renew": None,
     "webhook_test": None,
+    "webhook_delivery_again": None,
     "console_doctor_begin": None,
     "console_doctor_host": None,
     "enrol": None,  # a host's: by the wire contract unknown members are ignored, and the token says all that counts
