@@ -25,8 +25,10 @@ BINDS = {
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
     "dbus": "/run/dbus",
+    "lock": "/run/lock",
 }
-"""Folders of the sandbox and what they hide. Without the system bus, libvirt asks neither firewalld nor machined for anything."""
+"""Folders of the sandbox and what they hide. Without the system bus, libvirt asks neither firewalld nor machined for anything; a lock of a
+serial line that a killed sandbox left behind would be taken for one of this, whose processes have the same numbers."""
 
 
 def main() -> None:
