@@ -16,7 +16,8 @@ const box = document.getElementById("graphs");
 const language = document.documentElement.lang || "en";
 const words = box.dataset;
 const plots = new Map();
-let range = LIVE_RANGE;
+let range = LIVE_RANGE; // that was chosen
+let drawn = ""; // that the graph is of: another one until that comes
 let graph = null;
 let timer = 0;
 let asked = 0;
@@ -66,7 +67,7 @@ function axis(more) {
 }
 
 function clock(seconds) {
-  const form = range === "30d" ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
+  const form = drawn === "30d" ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
   return new Date(seconds * 1000).toLocaleString(language, form);
 }
 
@@ -149,7 +150,7 @@ function fillTable() {
     const row = body.insertRow();
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = range === "30d" ? `${moment(since)}` : `${clock(since)}–${clock(until)}`;
+    head.textContent = drawn === "30d" ? `${moment(since)}` : `${clock(since)}–${clock(until)}`;
     row.append(head);
     values.forEach((value, index) => {
       row.insertCell().textContent = format(all[index][0], value);
@@ -176,9 +177,10 @@ async function load() {
     const found = await response.json();
     if (mine !== asked) return; // another range was chosen meanwhile
     graph = found;
+    drawn = range;
     status("");
     draw();
-    box.dataset.drawn = range;
+    box.dataset.drawn = drawn;
     timer = setTimeout(load, Math.max(LEAST_AGAIN_MS, graph.step_seconds * 1000));
   } catch {
     if (mine !== asked) return;
@@ -196,7 +198,7 @@ function choose(button) {
 for (const button of box.querySelectorAll("[data-range]")) button.addEventListener("click", () => choose(button));
 box.querySelector("details").addEventListener("toggle", () => graph && fillTable());
 document.addEventListener("eve:samples", ({ detail }) => {
-  if (range !== LIVE_RANGE || graph === null) return;
+  if (drawn !== LIVE_RANGE) return;
   graph = merged(graph, detail);
   draw();
   box.dataset.live = String(graph.times.at(-1));

@@ -75,3 +75,26 @@ def test_a_hosts_graphs_and_none_where_the_figures_do_not_come(
     expect(page.locator("#graphs [data-all]")).to_be_hidden()
     page.unroute("**/metrics?range=*")
     expect(page.locator("#graphs canvas").first).to_be_visible(timeout=30_000)
+
+
+def test_a_range_that_could_not_be_fetched_is_there_when_it_can_be(world: World, browse: Callable[..., Page]) -> None:
+    page = browse("vera@acme.example")
+    page.goto(world.vm_url)
+    graphs, status = page.locator("#graphs"), page.locator("#graphs [data-status]")
+    expect(graphs).to_have_attribute("data-live", re.compile(r"\d"), timeout=SAMPLED_MS)
+    graphs.get_by_role("button", name="24 hours").click()
+    expect(graphs).to_have_attribute("data-drawn", "24h")
+    page.route("**/metrics?range=*", lambda route: route.abort())
+    graphs.get_by_role("button", name="1 hour").click()
+    expect(status).to_contain_text("could not be fetched")
+    expect(graphs).to_have_attribute("data-drawn", "24h")
+    before = graphs.get_attribute("data-live") or ""
+    page.evaluate("new Promise((heard) => document.addEventListener('eve:samples', heard, {once: true}))")
+    expect(graphs).to_have_attribute("data-live", before)  # a sample of now does not belong on the day's graph
+    page.unroute("**/metrics?range=*")
+    graphs.get_by_role("button", name="30 days").click()
+    expect(graphs).to_have_attribute("data-drawn", "30d")
+    expect(status).to_be_hidden()
+    graphs.get_by_role("button", name="1 hour").click()
+    expect(graphs).to_have_attribute("data-drawn", "1h")
+    expect(graphs).not_to_have_attribute("data-live", before, timeout=SAMPLED_MS)
