@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from django.core.cache import cache
 from django.utils import timezone
@@ -20,13 +19,13 @@ from hypervisors.doctor import Outcome, Step, connection_test
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor
 from hypervisors.selectors import hypervisor_for
-from vms.models import Vm
+from vms.models import Vm, VmState
+from vms.states import state_of
 
 from .way_in import TESTS_PER_WINDOW, Seen
 
 TEST_SECONDS = 60
 """No test of a host takes longer; one that was killed holds up others for as long."""
-_WITHOUT_SCREEN: Final = {DomainState.OFF: "vm_off", DomainState.CRASHED: "vm_crashed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,8 @@ def vm_findings(vm: Vm, ask: Callable[[], Domain]) -> list[Seen]:
         if isinstance(error, AgentRefused) and error.agent_code is ErrorCode.DOMAIN_NOT_FOUND:
             return [Seen("vm_missing", names)]
         return [Seen("vm_unknown", {**names, "detail": str(error.detail)})]
-    if domain.state in _WITHOUT_SCREEN:
-        return [Seen(_WITHOUT_SCREEN[domain.state], names)]
+    if domain.state is DomainState.OFF:
+        return [Seen("vm_crashed" if state_of(domain) == VmState.CRASHED else "vm_off", names)]
     if not any(each.kind is GraphicsKind.VNC for each in domain.graphics):
         return [Seen("no_display", names)]
     return []

@@ -251,10 +251,15 @@ async def test_it_is_bounded_in_bytes_time_and_number(committed_cast: Cast, monk
 
 
 def domain(
-    cast: Cast, state: DomainState = DomainState.RUNNING, kind: GraphicsKind | None = GraphicsKind.VNC
+    cast: Cast,
+    state: DomainState = DomainState.RUNNING,
+    kind: GraphicsKind | None = GraphicsKind.VNC,
+    *,
+    reason: str = "",
 ) -> Domain:
     graphics = (Graphics(kind=kind, index=0),) if kind else ()
-    return Domain(uuid=cast.acme_vm.pk, name="x", state=state, vcpus=1, memory_bytes=1, graphics=graphics)
+    facts = {"vcpus": 1, "memory_bytes": 1, "graphics": graphics}
+    return Domain(uuid=cast.acme_vm.pk, name="x", state=state, reason=reason, **facts)
 
 
 @pytest.mark.django_db
@@ -271,7 +276,9 @@ def test_whether_a_vm_has_a_screen(cast: Cast) -> None:
     assert code(lambda: domain(cast)) == []
     assert code(lambda: domain(cast, DomainState.PAUSED)) == []
     assert code(lambda: domain(cast, DomainState.OFF)) == ["vm_off"]
-    assert code(lambda: domain(cast, DomainState.CRASHED)) == ["vm_crashed"]
+    assert code(lambda: domain(cast, DomainState.CRASHED)) == [], "its QEMU kept the screen"
+    assert code(lambda: domain(cast, DomainState.PAUSED, reason="crashed")) == []
+    assert code(lambda: domain(cast, DomainState.OFF, reason="crashed")) == ["vm_crashed"], "and here went with it"
     assert code(lambda: domain(cast, kind=GraphicsKind.SPICE)) == ["no_display"]
     assert code(lambda: domain(cast, kind=None)) == ["no_display"]
     assert code(fails(AgentRefused("gone", agent_code=ErrorCode.DOMAIN_NOT_FOUND))) == ["vm_missing"]

@@ -46,6 +46,23 @@ test("a VM that is off is not knocked at, and opens by itself when it runs", () 
   assert.ok(kinds(session.dispatch({ type: "vm", state: "running" })).includes("ask"));
 });
 
+test("a guest that crashed is tried once: its host knows whether it left a screen", () => {
+  const { session } = begun({ vmState: "crashed" });
+  assert.equal(session.phase, "asking");
+  session.dispatch({ type: "ticket", turn: 1, session: "s1", url: "/ws/x", mode: "control" });
+  close(session, 4004);
+  assert.equal(session.phase, "off");
+  assert.deepEqual(session.dispatch({ type: "vm", state: "crashed" }), [], "no news, no further try");
+  assert.ok(kinds(session.dispatch({ type: "vm", state: "running" })).includes("ask"));
+});
+
+test("a screen that is lost as its guest crashes is looked for at once", () => {
+  const session = connected();
+  close(session, 4007);
+  assert.equal(session.phase, "waiting");
+  assert.ok(kinds(session.dispatch({ type: "vm", state: "crashed" })).includes("ask"));
+});
+
 test("an unknown state is tried all the same", () => {
   assert.equal(begun({ vmState: "unknown" }).session.phase, "asking");
 });

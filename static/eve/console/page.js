@@ -29,6 +29,7 @@ const HOLDS_THE_WAY_OUT = ["Control", "Alt", "Shift", "Meta"];
 export class ConsolePage {
   #facts = document.body.dataset;
   #waitTimer = 0;
+  #isCrashTold = false;
 
   /**
    * @param {"vnc"|"serial"} kind
@@ -143,6 +144,7 @@ export class ConsolePage {
     if (session.phase !== "connected" || before === "connected") return;
     this.viewers?.refresh();
     view.tell(isControlling ? "connected" : "connected-view");
+    this.#tellOfCrash();
     if (isControlling && !document.querySelector("dialog[open], details.menu[open]")) surface.focus();
   }
 
@@ -183,6 +185,14 @@ export class ConsolePage {
   #toldState(state) {
     this.dispatch({ type: "vm", state });
     this.view.showState(state, this.power.doing);
+    this.#tellOfCrash();
+  }
+
+  /** What a guest that crashed left on its surface looks alive: it is said once. */
+  #tellOfCrash() {
+    const isCrashed = this.session.phase === "connected" && this.session.vmState === "crashed";
+    if (isCrashed && !this.#isCrashTold) this.tell("crashed-screen");
+    this.#isCrashTold = isCrashed;
   }
 
   // ---------------------------------------------------------------------------------------------- what every bar has

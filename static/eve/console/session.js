@@ -15,8 +15,10 @@ const JITTER = 0.25;
 /** A console that lived this long was no flapping one: the next break starts again with the shortest wait. */
 const STEADY_MS = 10_000;
 
-const WITHOUT_SCREEN = new Set(["off", "crashed", "missing"]);
+const WITHOUT_SCREEN = new Set(["off", "missing"]);
 const WITH_SCREEN = new Set(["running", "paused", "shutting_down", "sleeping"]);
+/** A guest that crashed may have left its screen to be read, or have gone with its QEMU: its host is asked once. */
+const MAY_HAVE_SCREEN = "crashed";
 const LIVE = new Set(["asking", "opening", "drawing", "connected", "checking"]);
 
 export class ConsoleSession {
@@ -151,12 +153,13 @@ export class ConsoleSession {
 
   /** The VM's state, as the live channel or a poll tells. */
   on_vm({ state }) {
-    const before = this.vmState;
+    const isNews = this.vmState !== state;
     this.vmState = state;
-    if (this.phase === "off" && WITH_SCREEN.has(state)) return this.#ask();
-    if (this.phase === "waiting" && WITHOUT_SCREEN.has(state)) return this.#settle(VM_OFF);
-    if (this.phase === "waiting" && before !== state && WITH_SCREEN.has(state) && !this.isHidden) return this.#ask();
-    return [];
+    if (this.phase === "off" && (WITH_SCREEN.has(state) || (isNews && state === MAY_HAVE_SCREEN))) return this.#ask();
+    if (this.phase !== "waiting") return [];
+    if (WITHOUT_SCREEN.has(state)) return this.#settle(VM_OFF);
+    const isWorthATry = WITH_SCREEN.has(state) || state === MAY_HAVE_SCREEN;
+    return isNews && isWorthATry && !this.isHidden ? this.#ask() : [];
   }
 
   /** Control or view only: a session's mode is its ticket's, so another ticket is needed. */
