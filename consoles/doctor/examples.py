@@ -52,12 +52,15 @@ def examples(*, page: str, peer: str = "", upstream: str = "") -> list[Example]:
     env = env.replace(f"https://{_EXAMPLE_NAME}", page)
     if peer:
         env = env.replace(_EXAMPLE_PROXIES, peer)
+    address = urlsplit(page)
+    # Of a name alone Caddy makes an https address, and gets a certificate for it.
+    site = _EXAMPLE_NAME if address.scheme == "https" else f"http://{_EXAMPLE_NAME}"
     texts = (
         ("nginx", "nginx", "\n\n".join(_cut(nginx, part) for part in _NGINX_PARTS)),
-        ("caddy", "Caddy", _cut(caddy, _CADDY_PART)),
+        ("caddy", "Caddy", _cut(caddy, _CADDY_PART).replace(_EXAMPLE_NAME, site)),
         ("eve", "Eve", env),
     )
-    name = urlsplit(page).netloc
+    name = address.netloc
     return [Example(code, title, tuple(_named(text, name, upstream).splitlines())) for code, title, text in texts]
 
 

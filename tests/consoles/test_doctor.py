@@ -112,6 +112,8 @@ def test_the_examples_have_this_eves_names() -> None:
     assert nginx.text.startswith("map $http_upgrade")
     assert caddy.text.startswith("vm.acme.example {\n\treverse_proxy [::1]:9000")
     assert eve.lines == ("EVE_PUBLIC_URL=https://vm.acme.example", "EVE_TRUSTED_PROXIES=10.1.2.3")
+    caddy = examples(page="http://10.0.0.9:8080")[1]
+    assert caddy.lines[0] == "http://10.0.0.9:8080 {", "without the scheme, Caddy would speak https there"
 
 
 async def test_who_connected_is_remembered() -> None:

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.services.caddy import Caddy
 from tests.services.libvirt import LibvirtSandbox
 from tests.services.nginx import Nginx, write_certificate
 
@@ -174,6 +176,43 @@ def test_all_is_well_behind_the_lines_that_the_page_prints(
     expect(page.locator('[data-hop="host"] [data-steps] li')).to_have_count(6)
     expect(page.locator('[data-hop="host"] [data-steps]')).to_contain_text("takes connections on port")
     picture(page, "doctor-well")
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_all_is_well_behind_a_caddy_that_has_the_lines_that_the_page_prints(
+    front: Front, tmp_path: Path, scheme: str
+) -> None:
+    proxy = Caddy(tmp_path, port=free_port())
+    address, own = f"{scheme}://127.0.0.1:{proxy.port}", front.house.environment["EVE_PUBLIC_URL"]
+    here = f"{{\nadmin off\nhttp_port {free_port()}\nskip_install_trust\ndefault_bind 127.0.0.1\n}}\n"
+    context = front.browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    try:
+        front.house.stop_eve()
+        front.house.environment["EVE_PUBLIC_URL"] = address
+        front.house.start_eve()
+        proxy.start(f"{here}{address} {{\nreverse_proxy 127.0.0.1:{front.house.port}\n}}\n")
+        page.goto(f"{address}/login/")
+        page.fill("input[name=email]", HERA)
+        page.fill("input[name=password]", PASSWORD)
+        page.click("main button[type=submit]")
+        page.wait_for_url(f"{address}/")
+        page.goto(f"{address}/vms/{front.vm_id}/doctor/")
+        printed = page.locator('[data-example="caddy"] [data-line]').all_inner_texts()
+        assert any(f"reverse_proxy 127.0.0.1:{front.house.port}" in line for line in printed)
+        proxy.start(here + "\n".join(printed) + "\n")
+        page.reload()
+        over(page)
+        assert set(outcomes(page, *HOPS, seconds=120).values()) == {"ok"}
+        assert codes(page) == []
+        assert "?" in proxy.log.read_text(), "the log that those lines ask for"
+        assert "probe=" not in proxy.log.read_text(), "holds no query"
+    finally:
+        proxy.close()
+        context.close()
+        front.house.stop_eve()
+        front.house.environment["EVE_PUBLIC_URL"] = own
+        front.house.start_eve()
 
 
 def test_without_upgrade(front: Front, visit: Callable[..., Page], picture: Callable[[Page, str], None]) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.e2e.house import ROOT, House, free_port, house
-from tests.services.nginx import write_certificate
+from tests.e2e.house import House, free_port, house
+from tests.services.caddy import Caddy, shipped_caddyfile
 from tests.services.root import as_root
 
 from .browser import Browser
@@ -42,45 +39,6 @@ def test_a_console_over_ipv6_all_the_way(tmp_path: Path, display: Display) -> No
                 socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
-class Caddy:
-    """The shipped Caddyfile with ports and certificate of this test."""
-
-    def __init__(self, folder: Path, *, upstream: int, port: int) -> None:
-        self.certificate, key = folder / "fullchain.pem", folder / "privkey.pem"
-        write_certificate(self.certificate, key)
-        self.log = folder / "caddy.log"
-        shipped = (ROOT / "deploy" / "caddy" / "Caddyfile").read_text()
-        replaced = {
-            "{\n\t# What failed": f"{{\n\tadmin off\n\thttp_port {free_port()}\n\t# What failed",
-            "eve.example.org {": f"https://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\ttls {self.certificate} {key}",
-            "127.0.0.1:8000": f"127.0.0.1:{upstream}",
-        }
-        for old, new in replaced.items():
-            assert old in shipped, f"{old} is not in the shipped example any more"
-            shipped = shipped.replace(old, new)
-        configuration = folder / "Caddyfile"
-        configuration.write_text(shipped)
-        homes = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)],
-                env=homes | {"PATH": "/usr/bin"},
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def close(self) -> None:
-        """Ends it."""
-        self.process.terminate()
-        self.process.wait(20)
-
-
 @pytest.fixture
 def caddy(tmp_path: Path, display: Display) -> Iterator[tuple[House, Caddy]]:
     """An Eve that is set up and runs behind Caddy, without an agent."""
@@ -89,8 +47,9 @@ def caddy(tmp_path: Path, display: Display) -> Iterator[tuple[House, Caddy]]:
     home = House(tmp_path, fake_console=display.address, settings=settings)
     home.set_up()
     (tmp_path / "caddy").mkdir()
-    proxy = Caddy(tmp_path / "caddy", upstream=home.port, port=port)
+    proxy = Caddy(tmp_path / "caddy", port=port)
     try:
+        proxy.start(shipped_caddyfile(proxy.folder, upstream=home.port, port=port, plain_port=free_port()))
         home.start_eve()
         yield home, proxy
     finally:
@@ -122,18 +81,18 @@ def test_enrolment_and_a_console_behind_caddy(caddy: tuple[House, Caddy]) -> Non
     with pytest.raises(AssertionError, match="certificate"):
         home.enrol("unknown-ca", url=url)
     assert not (home.folder / "agent" / "agent.toml").exists()
-    known.add("enrolment token", home.enrol(url=url, within=with_root(proxy.certificate)))
+    known.add("enrolment token", home.enrol(url=url, within=with_root(proxy.folder / "fullchain.pem")))
     home.start_agent()
     estate = populate(home)
 
-    browser = Browser(url, verify=str(proxy.certificate)).sign_in(OLIVIA)
-    trust = ssl.create_default_context(cafile=str(proxy.certificate))
+    browser = Browser(url, verify=str(proxy.folder / "fullchain.pem")).sign_in(OLIVIA)
+    trust = ssl.create_default_context(cafile=str(proxy.folder / "fullchain.pem"))
     ticket = known.add("ticket", browser.ticket(estate.vms[0]))
     address = f"{url.replace('https:', 'wss:')}/ws/vms/{estate.vms[0]}/console?ticket={ticket}"
     viewer = Viewer(address, ssl=trust, additional_headers={"Cookie": browser.cookie_header}, origin=url).greet()
     assert viewer.rings()
     body = {"email": OLIVIA, "password": "correct horse battery 7"}
-    ask = {"verify": str(proxy.certificate), "timeout": 10, "headers": {"Referer": f"{url}/?{ticket}"}}
+    ask = {"verify": str(proxy.folder / "fullchain.pem"), "timeout": 10, "headers": {"Referer": f"{url}/?{ticket}"}}
     token = known.add("login token", requests.post(f"{url}/api/v1/login", json=body, **ask).json()["token"])
     assert requests.get(f"{url}/nothing/?token={token}", **ask).status_code == 404
     home.stop_eve()
