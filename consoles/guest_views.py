@@ -84,6 +84,7 @@ def console(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
         "vm": guest.link.vm,
         "guest": guest,
         "can_control": guest.link.mode == ConsoleMode.CONTROL,
+        "kind": ConsoleKind.VNC.value,
         "sessions_url": reverse("guest-session", args=[link_id, uuid.UUID(int=0)]).removesuffix(str(uuid.UUID(int=0))),
     }
     return render(request, "consoles/console.html", context)

@@ -27,7 +27,7 @@ from vms.selectors import vm_for
 from vms.views.frames import manage_context, search_text
 
 from .keyboard import LAYOUTS
-from .models import ConsoleMode
+from .models import ConsoleKind, ConsoleMode
 from .selectors import sessions_for, vm_for_console
 from .services import mode_allowed, session_cut
 from .viewers import sessions_managed_by, viewers_of
@@ -40,19 +40,8 @@ PAGE = 50
 @never_cache
 def console(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
     """The VM's screen, full window. Opening the page opens nothing: its script asks for a ticket."""
-    user = caller(request)
-    vm = vm_for_console(user, vm_id)
-    if vm is None:
-        raise Http404
-    can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
-    domain = domain_of(vm.facts)
-    context = {
-        "vm": vm,
-        "can_control": can_control,
-        "layouts": LAYOUTS,
-        "has_serial": domain is None or domain.has_serial,
-    }
-    return render(request, "consoles/console.html", context)
+    context = _console_context(request, vm_id, ConsoleKind.VNC)
+    return render(request, "consoles/console.html", {**context, "layouts": LAYOUTS})
 
 
 @csp_update({"style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]  # as if no view had arguments
@@ -61,12 +50,22 @@ def console(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
 @never_cache
 def serial(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
     """The VM's serial line in a terminal, which makes its style sheets itself; hence its own policy."""
+    return render(request, "consoles/serial.html", _console_context(request, vm_id, ConsoleKind.SERIAL))
+
+
+def _console_context(request: HttpRequest, vm_id: uuid.UUID, kind: ConsoleKind) -> dict[str, object]:
+    """What both consoles' pages need to know."""
     user = caller(request)
     vm = vm_for_console(user, vm_id)
     if vm is None:
         raise Http404
-    can_control = mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL
-    return render(request, "consoles/serial.html", {"vm": vm, "can_control": can_control, "kind": "serial"})
+    domain = domain_of(vm.facts)
+    return {
+        "vm": vm,
+        "can_control": mode_allowed(user, vm, ConsoleMode.CONTROL) is ConsoleMode.CONTROL,
+        "kind": kind.value,
+        "has_serial": domain is None or domain.has_serial or kind is ConsoleKind.SERIAL,
+    }
 
 
 @require_safe

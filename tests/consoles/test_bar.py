@@ -23,6 +23,18 @@ def test_the_disc_is_changed_by_those_who_may(cast: Cast, who: str, may_change: 
     assert 'data-do="screenshot"' in page
 
 
+@pytest.mark.parametrize(("who", "may_control"), [("operator", True), ("viewer", False)])
+def test_the_serial_line_has_what_makes_sense_there(cast: Cast, who: str, may_control: bool) -> None:
+    Vm.objects.update(is_made_by_eve=True)
+    page = cast.pages(getattr(cast, who)).get(f"/vms/{cast.acme_vm.pk}/console/serial/").content.decode()
+    for part in ('id="power-menu"', 'id="phone-power"', 'id="disc-menu"', "data-disc-url", 'data-do="size"'):
+        assert (part in page) == may_control, part
+    for part in ('id="help"', f"/vms/{cast.acme_vm.pk}/doctor/", 'data-do="save-text"', 'data-do="own-window"'):
+        assert part in page, part
+    for part in ('data-do="screenshot"', 'data-do="ctrl-alt-del"', 'id="quality-menu"', 'data-do="view-only"'):
+        assert part not in page, part
+
+
 def test_guests_have_neither_disc_nor_picture(cast: Cast) -> None:
     Vm.objects.update(is_made_by_eve=True)
     secret, link = made(cast, ConsoleMode.CONTROL)

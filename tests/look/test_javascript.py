@@ -24,10 +24,8 @@ def _node(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([node, *arguments], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize(
-    "tests", ["session.test.mjs", "upload.test.mjs", "figures.test.mjs", "doctor.test.mjs", "names.test.mjs"]
-)
-def test_state_machine_keys_uploads_figures_doctor_and_names(tests):
+@pytest.mark.parametrize("tests", [path.name for path in sorted(HERE.glob("*.test.mjs"))])
+def test_what_scripts_decide(tests):
     done = _node("--test", str(HERE / tests))
     assert done.returncode == 0, done.stdout + done.stderr
 

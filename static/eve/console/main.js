@@ -1,12 +1,11 @@
 // The screen's page: the picture, its keys, and what its bar has beside what every console's has.
 
-import { keepPicture, Refused } from "./api.js";
+import { keepPicture, pictureOf, Refused } from "./api.js";
+import { KeyButtons } from "./buttons.js";
 import { Dictation } from "./dictation.js";
-import { Discs } from "./discs.js";
-import { combination } from "./keys.js";
+import { saveFile } from "./files.js";
 import { remember, remembered } from "./memory.js";
 import { ConsolePage } from "./page.js";
-import { savePicture } from "./picture.js";
 import { Screen } from "./screen.js";
 import { Typing } from "./typing.js";
 import { word } from "./words.js";
@@ -27,6 +26,7 @@ const page = new ConsolePage({
         setQuality("saver");
         page.tell("quality-lowered");
       },
+      zoomed: (scale) => showScale(scale),
     }),
   changed: () => {
     if (!page.isControlling) dictation?.lost();
@@ -66,42 +66,27 @@ function setQuality(name) {
 function setScale(isFitting) {
   screen.isFitting = isFitting;
   document.getElementById("stage").classList.toggle("one-to-one", !isFitting);
-  document.querySelector('[data-do="scale"]').setAttribute("aria-pressed", String(isFitting));
-  document.querySelector("[data-scale-word]").textContent = word(isFitting ? "fit" : "one-to-one");
+  showScale(isFitting ? null : 1);
   remember("scale", isFitting ? "fit" : "1:1");
 }
 
-function hold(button) {
-  const isHeld = button.getAttribute("aria-pressed") !== "true";
-  const [[keysym, code]] = combination(button.dataset.hold);
-  screen.key(keysym, code, isHeld);
-  for (const each of document.querySelectorAll(`[data-hold="${CSS.escape(button.dataset.hold)}"]`)) {
-    each.setAttribute("aria-pressed", String(isHeld));
-  }
-}
-
-function releaseHeld() {
-  for (const button of document.querySelectorAll('[data-hold][aria-pressed="true"]')) {
-    if (button.getAttribute("aria-pressed") === "true") hold(button);
-  }
+/** How large the picture is: pixels of this page for one of the guest's, or null for what fits. */
+function showScale(scale) {
+  const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+  const words = scale === null ? word("fit") : scale === 1 ? word("one-to-one") : percent.format(scale);
+  document.querySelector('[data-do="scale"]').setAttribute("aria-pressed", String(scale === null));
+  document.querySelector("[data-scale-word]").textContent = words;
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-press], [data-hold], [data-quality]");
-  if (!button || button.disabled) return;
-  const { press, hold: held, quality } = button.dataset;
-  if (press) {
-    screen.press(combination(press));
-    releaseHeld();
-    if (button.matches(".menu-it")) screen.focus(); // the menu closes: typing goes on
-  } else if (held) hold(button);
-  else setQuality(quality);
+  const quality = event.target.closest("[data-quality]")?.dataset.quality;
+  if (quality) setQuality(quality);
 });
 
 // ------------------------------------------------------------------------------------------------ start
 
-if (facts.discUrl) new Discs({ url: facts.discUrl, tell: page.tell });
-const typing = field && new Typing(field, document.querySelector("[data-do=keyboard]"), screen);
+const buttons = new KeyButtons(screen);
+const typing = field && new Typing({ field, screen, typed: () => buttons.release() });
 setQuality(remembered("quality") ?? "balanced");
 setScale(remembered("scale") !== "1:1");
 page.start({
@@ -111,16 +96,12 @@ page.start({
     if (document.activeElement !== field) screen.focus();
   },
   scale: (button) => setScale(button.getAttribute("aria-pressed") !== "true"),
-  screenshot: (button) => picture(button, () => savePicture(facts.screenshotUrl, page.name), "picture-saved"),
+  screenshot: (button) =>
+    picture(button, async () => saveFile(await pictureOf(facts.screenshotUrl), page.name, "png"), "picture-saved"),
   "keep-picture": (button) => picture(button, () => keepPicture(facts.screenshotsUrl), "picture-kept"),
   "view-only": (button) => {
     const mode = button.getAttribute("aria-checked") === "true" ? "control" : "view";
     if (mode === "view") screen.viewOnly = true; // at once; the new ticket makes it so on the server
     page.dispatch({ type: "mode", mode });
-  },
-  "function-keys": (button) => {
-    const row = document.getElementById("phone-f");
-    row.hidden = !row.hidden;
-    button.setAttribute("aria-expanded", String(!row.hidden));
   },
 });

@@ -4,6 +4,7 @@
 import { isAtHome, pointHome } from "../address.js";
 import "../eve.js";
 import { Refused, sessionOf, stateOf, ticket } from "./api.js";
+import { Discs } from "./discs.js";
 import { Power } from "./power.js";
 import { ConsoleSession } from "./session.js";
 import { View } from "./view.js";
@@ -37,7 +38,7 @@ export class ConsolePage {
    * @param {() => void} changed  is called whenever the session stands elsewhere than before
    */
   constructor({ kind, surfaceFor, changed = () => {} }) {
-    const { vmName: name, vmId: vm, state, stateUrl, liveUrl, viewersUrl, sessionUrl } = this.#facts;
+    const { vmName: name, vmId: vm, state, stateUrl, liveUrl, viewersUrl, sessionUrl, discUrl } = this.#facts;
     this.kind = kind;
     this.name = name;
     this.mayControl = this.#facts.canControl === "yes";
@@ -65,6 +66,7 @@ export class ConsolePage {
       viewers: () => this.viewers?.refresh(),
     });
     this.power = new Power({ url: stateUrl, name, session: this.session, view: this.view, watch: this.watch, dispatch });
+    if (discUrl) new Discs({ url: discUrl, tell: this.tell });
     this.actions = {
       retry: () => dispatch({ type: "retry" }),
       force: () => dispatch({ type: "force" }),
@@ -72,6 +74,7 @@ export class ConsolePage {
       start: () => this.power.run("start"),
       "own-window": () => this.#ownWindow(),
       "full-screen": () => this.#fullScreen(),
+      "function-keys": showFunctionKeys,
     };
   }
 
@@ -259,6 +262,13 @@ export class ConsolePage {
     document.querySelector("#bar a, #bar button, #bar summary").focus();
     this.tell("released");
   }
+}
+
+/** On a phone there is no room for all rows of keys at once. */
+function showFunctionKeys(button) {
+  const row = document.getElementById("phone-f");
+  row.hidden = !row.hidden;
+  button.setAttribute("aria-expanded", String(!row.hidden));
 }
 
 function failure(error, turn) {

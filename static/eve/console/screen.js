@@ -1,6 +1,7 @@
 // The picture: noVNC on a websocket that this page opens itself, so that the close code is seen.
 
-import { press } from "./keys.js";
+import { combination, press } from "./keys.js";
+import { Zoom } from "./zoom.js";
 
 const GHOST_MAX_SIDE = 1600;
 
@@ -10,6 +11,8 @@ export class Screen {
   #RFB = null;
   #viewOnly = false;
   #isFitting = true;
+  #takesFocus = true;
+  #zoom;
   #quality = 6;
   #compression = 2;
 
@@ -20,9 +23,16 @@ export class Screen {
    * @param {string} label what it is called
    * @param {(event: object) => void} tell gets host, screen and closed, each with its turn
    * @param {() => void} lowerQuality is called when it does not keep up
+   * @param {(scale: number|null) => void} zoomed gets each new scale that fingers made, as Zoom tells it
    */
-  constructor({ target, ghost, library, label, tell, lowerQuality }) {
+  constructor({ target, ghost, library, label, tell, lowerQuality, zoomed }) {
     Object.assign(this, { target, ghost, library, label, tell, lowerQuality });
+    const changed = (scale) => {
+      this.#isFitting = true; // into what Zoom makes larger
+      this.#scale();
+      zoomed(scale);
+    };
+    this.#zoom = new Zoom({ frame: target.parentElement, target, changed });
     // What is down in the guest is let go when the screen loses the focus, or a key would stay down there for good.
     target.addEventListener("focusout", () => this.#releaseKeys());
   }
@@ -66,12 +76,13 @@ export class Screen {
     rfb.qualityLevel = this.#quality;
     rfb.compressionLevel = this.#compression;
     rfb.viewOnly = this.#viewOnly;
-    rfb.focusOnClick = true;
+    rfb.focusOnClick = this.#takesFocus;
     this.canvas?.setAttribute("aria-label", this.label);
     this.canvas?.setAttribute("role", "application");
     if (this.canvas) this.canvas.tabIndex = 0;
     rfb.addEventListener("connect", () => {
       this.forget();
+      this.#zoom.place();
       this.tell({ type: "screen", turn, now: performance.now() });
     });
     // Eve opens displays without a password. One that asks for it is not what Eve's agents give: no prompt, ever.
@@ -138,16 +149,19 @@ export class Screen {
   /** Whether the picture is scaled to the window; else it is shown 1:1. */
   set isFitting(value) {
     this.#isFitting = value;
+    // A finger cannot reach a scroll bar of a picture that takes every touch: there, two fingers move it.
+    this.#zoom.scale = !value && matchMedia("(pointer: coarse)").matches ? 1 : null;
     this.#scale();
   }
 
   #scale() {
-    if (!this.#rfb) return;
-    // A finger cannot reach a scroll bar of a picture that takes every touch: there, dragging moves the picture.
-    const isPanned = !this.#isFitting && matchMedia("(pointer: coarse)").matches;
-    this.#rfb.scaleViewport = this.#isFitting;
-    this.#rfb.clipViewport = isPanned;
-    this.#rfb.dragViewport = isPanned;
+    if (this.#rfb) this.#rfb.scaleViewport = this.#isFitting;
+  }
+
+  /** Whether a click or a tap gives it the keyboard. */
+  set takesFocus(value) {
+    this.#takesFocus = value;
+    if (this.#rfb) this.#rfb.focusOnClick = value;
   }
 
   /** [JPEG quality, compression], each 0–9. */
@@ -181,9 +195,20 @@ export class Screen {
     this.#rfb?.sendKey(keysym, code, down);
   }
 
-  /** Presses a combination. */
-  press(keys) {
+  /** Presses keys together. */
+  pressKeys(keys) {
     press(keys, (keysym, code, down) => this.key(keysym, code, down));
+  }
+
+  /** Presses a combination by its names. */
+  press(names) {
+    this.pressKeys(combination(names));
+  }
+
+  /** Holds a key down, or lets it go. */
+  hold(name, isHeld) {
+    const [[keysym, code]] = combination(name);
+    this.key(keysym, code, isHeld);
   }
 
   ctrlAltDel() {

@@ -1,5 +1,6 @@
 // The on-screen keyboard: a hidden field brings it up, and what appears in the field is typed in the guest.
 
+import { showKeyboard } from "./buttons.js";
 import { difference, KEYS, keysFor } from "./keys.js";
 
 /** Phones delete by words and offer corrections: they need something in the field to work on. */
@@ -10,21 +11,15 @@ export class Typing {
 
   /**
    * @param {HTMLTextAreaElement} field
-   * @param {HTMLButtonElement} button
    * @param {import("./screen.js").Screen} screen
+   * @param {() => void} typed is called when something was typed
    */
-  constructor(field, button, screen) {
-    this.field = field;
-    this.button = button;
-    this.screen = screen;
+  constructor({ field, screen, typed }) {
+    Object.assign(this, { field, screen, typed });
     this.#reset();
-    // The keys beside it must not take the focus, or the on-screen keyboard would go away at each of them.
-    button.closest(".vkeys").addEventListener("mousedown", (event) => {
-      if (event.target.closest("button")) event.preventDefault();
-    });
-    field.addEventListener("focus", () => button.setAttribute("aria-pressed", "true"));
-    field.addEventListener("blur", () => button.setAttribute("aria-pressed", "false"));
-    field.addEventListener("input", () => this.#typed());
+    field.addEventListener("focus", () => this.#isUp(true));
+    field.addEventListener("blur", () => this.#isUp(false));
+    field.addEventListener("input", () => this.#type());
   }
 
   /** Brings the keyboard up, or puts it away. */
@@ -37,15 +32,21 @@ export class Typing {
     this.field.focus({ preventScroll: true });
   }
 
+  #isUp(isUp) {
+    showKeyboard(isUp);
+    this.screen.takesFocus = !isUp; // a tap on the screen is a click then, and the keyboard stays
+  }
+
   #reset() {
     this.field.value = this.#before = FILLER;
     this.field.setSelectionRange(FILLER.length, FILLER.length);
   }
 
-  #typed() {
+  #type() {
     const { back, text } = difference(this.#before, this.field.value);
-    for (let count = 0; count < back; count += 1) this.screen.press([KEYS.Backspace]);
-    for (const character of text) this.screen.press(keysFor(character));
+    for (let count = 0; count < back; count += 1) this.screen.pressKeys([KEYS.Backspace]);
+    for (const character of text) this.screen.pressKeys(keysFor(character));
+    this.typed();
     this.#before = this.field.value;
     if (this.#before.length < 10 || this.#before.length > 400) this.#reset();
   }

@@ -1,5 +1,7 @@
 // A serial line: xterm.js on a websocket that this page opens itself, so that the close code is seen. What was on it stays when it reconnects.
 
+import { sequence, withControl } from "./sequences.js";
+
 /** Nothing comes of a silent guest: a line that was not refused for so long is open. */
 const OPEN_AFTER_MS = 500;
 const SCROLL_BACK_LINES = 10_000;
@@ -9,6 +11,8 @@ export class Line {
   #fit = null;
   #socket = null;
   #loading = null;
+  #viewOnly = true;
+  #isControlHeld = false;
 
   /**
    * @param {HTMLElement} target where the terminal goes
@@ -16,10 +20,10 @@ export class Line {
    * @param {string} fitting the address of addon-fit.mjs
    * @param {string} again what is written between two connections
    * @param {(event: object) => void} tell gets host, screen and closed, each with its turn
+   * @param {() => void} typed is called when a person typed
    */
-  constructor({ target, library, fitting, again, tell }) {
-    Object.assign(this, { target, library, fitting, again, tell });
-    this.viewOnly = true;
+  constructor({ target, library, fitting, again, tell, typed }) {
+    Object.assign(this, { target, library, fitting, again, tell, typed });
     this.hasShown = false;
   }
 
@@ -46,7 +50,7 @@ export class Line {
     this.#fit = new FitAddon();
     terminal.loadAddon(this.#fit);
     terminal.open(this.target);
-    terminal.onData((text) => this.send(text));
+    terminal.onData((text) => this.#type(text));
     terminal.onBinary((text) => this.#sendBytes(Uint8Array.from(text, (character) => character.charCodeAt(0))));
     new ResizeObserver(() => this.#fit.fit()).observe(this.target);
     this.#fit.fit();
@@ -87,13 +91,33 @@ export class Line {
     });
   }
 
+  set viewOnly(value) {
+    this.#viewOnly = value;
+    if (value) this.#isControlHeld = false;
+  }
+
+  #type(text) {
+    this.send(this.#isControlHeld && text.length === 1 ? withControl(text) : text);
+    this.typed();
+  }
+
   /** What a person typed, or a button says for them. */
   send(text) {
     this.#sendBytes(new TextEncoder().encode(text));
   }
 
+  /** Presses a key, or one with Ctrl, by its name. */
+  press(name) {
+    this.send(sequence(name, this.#terminal?.modes.applicationCursorKeysMode));
+  }
+
+  /** Holds Ctrl, the one key that a line knows to be held. */
+  hold(_name, isHeld) {
+    this.#isControlHeld = isHeld;
+  }
+
   #sendBytes(bytes) {
-    if (!this.viewOnly && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+    if (!this.#viewOnly && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
   }
 
   /** Ends the console from this side. */
@@ -108,6 +132,18 @@ export class Line {
     this.close();
     this.#terminal?.reset();
     this.hasShown = false;
+  }
+
+  /** All that was on it, as far back as it is kept. */
+  get text() {
+    const lines = [];
+    const buffer = this.#terminal?.buffer.normal;
+    for (let at = 0; at < (buffer?.length ?? 0); at += 1) {
+      const line = buffer.getLine(at);
+      if (line.isWrapped && lines.length) lines.push(lines.pop() + line.translateToString(true));
+      else lines.push(line.translateToString(true));
+    }
+    return `${lines.join("\n").trimEnd()}\n`;
   }
 
   focus() {

@@ -1,5 +1,7 @@
 // The serial line's page: as the screen's, with a terminal in place of the screen.
 
+import { KeyButtons, showKeyboard } from "../console/buttons.js";
+import { saveFile } from "../console/files.js";
 import { ConsolePage } from "../console/page.js";
 import { word } from "../console/words.js";
 import { Line } from "./line.js";
@@ -14,15 +16,30 @@ const page = new ConsolePage({
       fitting: facts.xtermFit,
       again: word("again"),
       tell,
+      typed: () => buttons.release(),
     }),
 });
 const line = page.surface;
+const buttons = new KeyButtons(line);
+
+line.target.addEventListener("focusout", () => showKeyboard(false));
 
 page.start({
+  keyboard: (button) => {
+    const isUp = button.getAttribute("aria-pressed") === "true";
+    line.blur(); // what has the focus already brings no keyboard up
+    if (isUp) return;
+    line.focus();
+    showKeyboard(true);
+  },
   // A serial line carries no window size: a shell in the guest has to be told.
   size: () => {
     const { rows, columns } = line.size;
     line.send(`stty rows ${rows} cols ${columns}\r`);
     line.focus();
+  },
+  "save-text": () => {
+    saveFile(new Blob([line.text], { type: "text/plain" }), page.name, "txt");
+    page.tell("text-saved");
   },
 });

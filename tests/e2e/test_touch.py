@@ -1,0 +1,253 @@
+"""Consoles under a thumb: a phone's bar and rows of keys, and fingers on the screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import World
+from .screen import wait_for_screen
+from .test_pages import LOOKS, WIDER
+
+Browse = Callable[..., Page]
+OLIVIA, OSCAR = "olivia@acme.example", "oscar@acme.example"
+PHONE = LOOKS["phone"]
+TABLET = {**PHONE, "viewport": {"width": 1024, "height": 768}}
+
+
+@pytest.fixture
+def made_by_eve(world: World) -> None:
+    """As if Eve had made the guest, which gives it a CD drive."""
+    world.house.shell(f"from vms.models import Vm; Vm.objects.filter(pk='{world.vm_id}').update(is_made_by_eve=True)")
+
+
+@pytest.mark.usefixtures("made_by_eve")
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_reaches_the_whole_bar(world: World, browse: Browse, width: int) -> None:
+    page = browse(OLIVIA, **{**PHONE, "viewport": {"width": width, "height": 780}})
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    assert page.evaluate(WIDER) <= 0
+    rows = {round(box["y"]) for each in page.locator("#bar > :visible").all() if (box := each.bounding_box())}
+    assert len([y for y in rows if y > 50]) >= 1
+    assert max(rows) < 100, "two rows, no third"
+    with page.expect_download() as saving:
+        page.tap("#picture-menu summary")
+        page.tap('#picture-menu [data-do="screenshot"]')
+    assert saving.value.suggested_filename.endswith(".png")
+    page.tap("#disc-menu summary")
+    expect(page.locator("#disc-menu .menu-pop")).to_be_visible()
+    expect(page.locator("#disc-menu [data-note]")).to_contain_text("ISO")
+    page.tap("#disc-menu summary")
+    page.tap("#quality-menu summary")
+    page.tap('[data-quality="saver"]')
+    expect(page.locator('[data-quality="saver"]')).to_have_attribute("aria-pressed", "true")
+    page.tap('[data-do="view-only"]')
+    expect(page.locator("#progress")).to_contain_text("view only")
+
+
+def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, browse: Browse) -> None:
+    page = browse(OSCAR, **PHONE)
+    page.goto(f"{world.console_url}serial/")
+    expect(page.locator("body")).to_have_attribute("data-phase", "connected", timeout=20_000)
+    assert page.evaluate(WIDER) <= 0
+    lines, held = page.locator(".xterm-rows"), page.locator('.vkeys [data-hold="Control"]')
+    page.tap('.vkeys [data-do="keyboard"]')
+    expect(page.locator('.vkeys [data-do="keyboard"]')).to_have_attribute("aria-pressed", "true")
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    page.keyboard.type("line-in-cat")
+    page.tap('.vkeys [data-press="Control+c"]')
+    page.keyboard.type("echo out-$((40+2))x")
+    page.tap('.vkeys [data-press="Left"]')
+    page.keyboard.press("Delete")
+    page.keyboard.press("Enter")
+    expect(lines).to_contain_text(re.compile(r"out-42(?!x)"), timeout=10_000)
+    page.keyboard.type("sleep 100")
+    page.keyboard.press("Enter")
+    page.tap('.vkeys [data-hold="Control"]')
+    expect(held).to_have_attribute("aria-pressed", "true")
+    page.keyboard.type("c")
+    expect(held).to_have_attribute("aria-pressed", "false")
+    page.keyboard.type("echo awake-$((40+3))")
+    page.keyboard.press("Enter")
+    expect(lines).to_contain_text("awake-43", timeout=10_000)
+    with page.expect_download() as saving:
+        page.tap('[data-do="save-text"]')
+    assert re.fullmatch(rf"{world.vm_name} [0-9-]{{10}} [0-9.]{{8}}\.txt", saving.value.suggested_filename)
+    assert "awake-43" in saving.value.path().read_text()
+    page.tap('#bar [data-dialog="help"]')
+    expect(page.locator("#help a")).to_have_attribute("href", re.compile("/doctor/$"))
+
+
+def test_a_tablet_has_a_keyboard_button(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA, **TABLET)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    keys, button = page.locator(".vkeys"), page.locator('#bar [data-do="keyboard"]')
+    expect(keys).to_be_hidden()
+    button.tap()
+    expect(keys).to_be_visible()
+    page.keyboard.type("echo by-a-finger >/dev/ttyS0")
+    page.keyboard.press("Enter")
+    world.guest_wrote("by-a-finger")
+    button.tap()
+    expect(keys).to_be_hidden()
+
+
+# ------------------------------------------------------------------------------------------------ fingers on the screen
+
+Points = list[tuple[float, float]]
+
+
+class Fingers:
+    """Real touches, as the browser's debugger gives them, and what the page sends the guest of them."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.sent: list[bytes] = []
+        page.on("websocket", lambda socket: socket.on("framesent", self._note))
+        self.debugger = page.context.new_cdp_session(page)
+
+    def _note(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            self.sent.append(data)
+
+    def touch(self, kind: str, points: Points) -> None:
+        """``touchStart``, ``touchMove`` or ``touchEnd`` with the fingers that are down then."""
+        fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        self.debugger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    def move(self, start: Points, end: Points, *, steps: int = 12) -> None:
+        """Puts fingers down, moves them in a straight line, and lifts them."""
+        self.touch("touchStart", start)
+        for step in range(1, steps + 1):
+            share = step / steps
+            pairs = zip(start, end, strict=True)
+            self.touch(
+                "touchMove", [(x + (to_x - x) * share, y + (to_y - y) * share) for (x, y), (to_x, to_y) in pairs]
+            )
+            self.page.wait_for_timeout(20)
+        self.touch("touchEnd", [])
+        self.page.wait_for_timeout(200)
+
+    def presses(self) -> list[int]:
+        """The buttons of each PointerEvent (RFC 6143, 7.5.5) that was sent since, and forgets them."""
+        messages, self.sent[:] = list(self.sent), []
+        return [data[at + 1] for data in messages if data[:1] == b"\x05" for at in range(0, len(data) - 5, 6)]
+
+    def keys(self) -> list[bytes]:
+        """Messages of keys among what was sent: KeyEvent, or QEMU's own."""
+        return [data for data in self.sent if data[:1] in (b"\x04", b"\xff")]
+
+
+def box_of(page: Page, selector: str = "#screen canvas") -> dict[str, float]:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
+
+
+@pytest.fixture
+def touched(world: World, browse: Browse) -> Fingers:
+    page = browse(OLIVIA, **PHONE)
+    fingers = Fingers(page)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    page.wait_for_timeout(500)
+    fingers.sent.clear()
+    return fingers
+
+
+def test_a_pinch_makes_the_picture_larger_and_two_fingers_move_it(
+    touched: Fingers, picture: Callable[[Page, str], None]
+) -> None:
+    page, fitting, scale = touched.page, box_of(touched.page), touched.page.locator('[data-do="scale"]')
+    x, y = fitting["x"] + fitting["width"] / 2, fitting["y"] + fitting["height"] / 2
+    touched.move([(x - 30, y), (x + 30, y)], [(x - 150, y), (x + 150, y)])
+    larger = box_of(page)
+    assert larger["width"] > fitting["width"] * 1.5
+    assert abs(larger["height"] / larger["width"] - fitting["height"] / fitting["width"]) < 0.01
+    assert abs(larger["x"] + larger["width"] / 2 - x) < 12, "what was between the fingers is there still"
+    expect(scale).to_have_attribute("aria-pressed", "false")
+    assert page.evaluate(WIDER) <= 0
+    picture(page, "console-phone-pinched")
+
+    touched.move([(x - 40, y), (x + 40, y)], [(x - 140, y), (x - 60, y)])
+    moved = box_of(page)
+    assert abs(moved["width"] - larger["width"]) < 1
+    assert larger["x"] - moved["x"] > 30
+    for _again in range(2):
+        touched.move([(x - 140, y), (x - 60, y)], [(x + 60, y), (x + 140, y)])
+    assert abs(box_of(page)["x"] - fitting["x"]) < 2, "not past its edge"
+    assert not any(touched.presses()), "the guest saw no button and no wheel"
+    assert touched.keys() == [], "and no key"
+
+    page.tap("#screen canvas", position={"x": 20, "y": 20})
+    page.wait_for_timeout(300)
+    assert {0, 1} <= set(touched.presses()), "one finger clicks"
+    touched.move([(x - 150, y), (x + 150, y)], [(x - 30, y), (x + 30, y)])
+    touched.move([(x - 150, y), (x + 150, y)], [(x - 30, y), (x + 30, y)])
+    assert abs(box_of(page)["width"] - fitting["width"]) < 2
+    expect(scale).to_have_attribute("aria-pressed", "true")
+    scale.tap()
+    page.wait_for_timeout(300)
+    own = page.locator("#screen canvas").evaluate("canvas => canvas.width")
+    assert abs(own - box_of(page)["width"]) < 1, "1:1"
+    scale.tap()
+    page.wait_for_timeout(300)
+    assert abs(box_of(page)["width"] - fitting["width"]) < 1
+
+
+def test_a_click_lands_where_the_finger_is_however_large_the_picture(touched: Fingers) -> None:
+    page, box = touched.page, box_of(touched.page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touched.move([(x - 30, y), (x + 30, y)], [(x - 150, y), (x + 150, y)])
+    touched.sent.clear()
+    larger = box_of(page)
+    page.touchscreen.tap(x, y)
+    page.wait_for_timeout(300)
+    last = next(data for data in reversed(touched.sent) if data[:1] == b"\x05")
+    seen = int.from_bytes(last[-4:-2], "big"), int.from_bytes(last[-2:], "big")
+    width = page.locator("#screen canvas").evaluate("canvas => canvas.width")
+    wanted = (x - larger["x"]) * width / larger["width"], (y - larger["y"]) * width / larger["width"]
+    assert all(abs(at - to) <= 2 for at, to in zip(seen, wanted, strict=True)), (seen, wanted)
+
+
+def test_two_fingers_scroll_in_the_guest_while_all_of_it_is_seen(touched: Fingers) -> None:
+    box = box_of(touched.page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touched.move([(x - 30, y - 60), (x + 30, y - 60)], [(x - 30, y + 100), (x + 30, y + 100)])
+    assert 8 in touched.presses(), "the wheel, up"
+    assert abs(box_of(touched.page)["width"] - box["width"]) < 1
+
+
+def test_a_finger_that_stays_is_a_right_click(touched: Fingers) -> None:
+    box = box_of(touched.page)
+    touched.touch("touchStart", [(box["x"] + 50, box["y"] + 50)])
+    touched.page.wait_for_timeout(1500)
+    assert 4 in touched.presses()
+    touched.touch("touchEnd", [])
+    touched.page.wait_for_timeout(300)
+    assert touched.presses()[-1] == 0, "let go"
+
+
+def test_a_tap_on_the_screen_leaves_the_keyboard_up(world: World, touched: Fingers) -> None:
+    page, button = touched.page, touched.page.locator('.vkeys [data-do="keyboard"]')
+    button.tap()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.tap("#screen canvas", position={"x": 30, "y": 30})
+    page.wait_for_timeout(300)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.keyboard.type("echo still-up >/dev/ttyS0")
+    page.keyboard.press("Enter")
+    world.guest_wrote("still-up")
+    page.tap('.vkeys [data-hold="Control"]')
+    page.keyboard.type("c")
+    expect(page.locator('.vkeys [data-hold="Control"]')).to_have_attribute("aria-pressed", "false")
+    button.tap()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    page.tap("#screen canvas", position={"x": 30, "y": 30})
+    assert page.evaluate("document.activeElement.tagName") == "CANVAS"
