@@ -367,6 +367,23 @@ def test_the_screen_fits_the_window_or_is_shown_one_to_one(world: World, browse:
     assert widths()[1] <= 500
 
 
+def test_the_way_out_of_the_screen_is_no_letter_of_a_keyboard_with_altgr(world: World, browse: Browse) -> None:
+    page = browse(OLIVIA)
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    has_focus = "document.activeElement.tagName"
+    page.locator("#screen canvas").click()
+    page.evaluate(
+        """() => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {
+            key: "Shift", code: "ShiftLeft", ctrlKey: true, altKey: true, shiftKey: true, modifierAltGraph: true, bubbles: true,
+        }))"""
+    )
+    assert page.evaluate(has_focus) == "CANVAS", "as Windows tells of AltGr with Shift"
+    page.keyboard.press("Control+Alt+Shift")
+    expect(page.locator("#progress")).to_contain_text("keyboard is this page's again")
+    assert page.evaluate(has_focus) != "CANVAS"
+
+
 def test_full_screen(world: World, browse: Browse) -> None:
     page = browse(OLIVIA)
     page.goto(world.console_url)

@@ -255,7 +255,8 @@ export class ConsolePage {
   }
 
   #wayOut(event) {
-    if (!event.ctrlKey || !event.altKey || !event.shiftKey || !HOLDS_THE_WAY_OUT.includes(event.key)) return;
+    const isHeld = event.ctrlKey && event.altKey && event.shiftKey && HOLDS_THE_WAY_OUT.includes(event.key);
+    if (!isHeld || event.getModifierState("AltGraph")) return; // on Windows AltGr is Ctrl and Alt: Shift with it types letters
     event.preventDefault();
     event.stopPropagation();
     this.surface.blur();
