@@ -146,7 +146,7 @@ class VmCard:
         )
         return Obedience.IGNORED if is_late else Obedience.ASKED
 
-    @property
+    @cached_property
     def failure(self) -> str:
         """Why the last operation failed, in words; else empty."""
         if self.operation is None or self.operation.state != OperationState.FAILED or self._is_overtaken:
@@ -164,12 +164,12 @@ class VmCard:
         """Whether somebody must act."""
         return self.vm.state in TROUBLE_STATES
 
-    @property
+    @cached_property
     def has_screen(self) -> bool:
         """Whether there may be a picture of its screen."""
         return has_screen(self.vm)
 
-    @property
+    @cached_property
     def words(self) -> str:
         """What is special about its state, what that means and what to do; empty where all is well."""
         vm, host = self.vm, self.vm.hypervisor

@@ -12,7 +12,7 @@ import ipaddress
 from typing import Any, TypeVar
 
 from eve_agent.wire import codec
-from eve_agent.wire.domain import Domain, Graphics
+from eve_agent.wire.domain import Domain, DomainState, Graphics
 from eve_agent.wire.guest import GuestInfo
 
 from common.sentences import gettext as _
@@ -69,6 +69,11 @@ def domain_of(facts: dict[str, Any]) -> Domain | None:
         return codec.from_plain(Domain, facts)
     except codec.DecodeError:
         return None
+
+
+def is_off(facts: dict[str, Any]) -> bool:
+    """Whether a row's ``facts`` say that it runs no more. Lists ask it of each of their rows, so that the rest is left unread."""
+    return facts.get("state") == DomainState.OFF
 
 
 def boot_devices(domain: Domain | None) -> list[str]:

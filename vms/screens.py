@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.cache import cache
-from eve_agent.wire.domain import DomainState
 
 from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
@@ -17,7 +16,7 @@ from hypervisors.models import HypervisorState
 from hypervisors.screenshots import screenshot_png
 
 from .errors import NoPicture, VmHostAway
-from .facts import domain_of
+from .facts import is_off
 from .models import Vm, VmState
 
 FRESH_SECONDS = 2
@@ -45,10 +44,7 @@ _last_pictures: list[LastPictures] = []
 
 def has_screen(vm: Vm) -> bool:
     """Whether there may be a picture of its screen. One that crashed has none where its QEMU is gone, too."""
-    if vm.state != VmState.CRASHED:
-        return vm.state in WITH_SCREEN
-    domain = domain_of(vm.facts)
-    return domain is None or domain.state is not DomainState.OFF
+    return vm.state in WITH_SCREEN and not (vm.state == VmState.CRASHED and is_off(vm.facts))
 
 
 def register_last_pictures(find: LastPictures) -> LastPictures:

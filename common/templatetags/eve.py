@@ -9,11 +9,12 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import ngettext_lazy, pgettext_lazy
+from django.utils.translation import get_language, ngettext_lazy, pgettext_lazy
 
 from common.sentences import gettext_lazy as _
 
@@ -106,6 +107,11 @@ def allowed_origins() -> str:
 
 
 def _badge(tone: str, shape: str, word: Any, size: str) -> SafeString:
+    return _badge_written(tone, shape, str(word), size)
+
+
+@functools.lru_cache(maxsize=512)
+def _badge_written(tone: str, shape: str, word: str, size: str) -> SafeString:
     mark = (
         format_html('<i class="{}"></i>', {"dot": "dot", "spin": "spin"}.get(shape, f"dot {shape}"))
         if shape in _SHAPES
@@ -123,6 +129,18 @@ def state_badge(state: str, size: str = "", doing: str = "") -> SafeString:
     if doing:
         return _badge("busy", "spin", doing, size)
     return _badge(*_STATE_LOOKS.get(state, _STATE_LOOKS["unknown"]), size)
+
+
+@register.simple_tag
+def power_buttons(state: str, *, split: bool = False, size: str = "") -> SafeString:
+    """What is in the form of components/power_menu.html for a VM in `state`."""
+    return _power_buttons(state, bool(split), size, get_language())
+
+
+@functools.lru_cache(maxsize=256)
+def _power_buttons(state: str, split: bool, size: str, language: str | None) -> SafeString:
+    """Written once each in the active `language`: a list has the same ones in many rows."""
+    return render_to_string("components/power_buttons.html", {"state": state, "split": split, "size": size})
 
 
 @register.simple_tag

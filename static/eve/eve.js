@@ -179,10 +179,11 @@ document.addEventListener(
     event.preventDefault();
     event.stopImmediatePropagation();
     const { confirmTitle, confirmText, confirmVerb, confirmKeep, confirmType } = asks.dataset;
+    const named = (words) => words?.replace("{name}", () => form.dataset.confirmName ?? "{name}");
     const yes = await ask({
-      title: confirmTitle,
+      title: named(confirmTitle),
       text: confirmText ?? "",
-      verb: confirmVerb ?? submitter?.textContent.trim() ?? "",
+      verb: named(confirmVerb) ?? submitter?.textContent.trim() ?? "",
       keep: confirmKeep,
       type: confirmType,
     });

@@ -146,7 +146,8 @@ def test_the_power_menu_offers_what_the_state_allows(state, actions, split):
 
 def test_the_power_menu_asks_before_it_harms_and_names_the_thing():
     html = render_to_string("components/power_menu.html", {"vm": _vm("<i>x</i>", "running"), "action_url": "/x"})
-    assert 'data-confirm-title="Pull the plug on &lt;i&gt;x&lt;/i&gt;?"' in html
+    assert 'data-confirm-name="&lt;i&gt;x&lt;/i&gt;"' in html
+    assert 'data-confirm-title="Pull the plug on {name}?"' in html
     assert "<i>x</i>" not in html
 
 
