@@ -25,6 +25,7 @@ from hypervisors.models import HypervisorState
 from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
 
+from .addresses import vm_address
 from .facts import domain_of, exposed_displays, guest_of
 from .models import Vm, VmState
 from .screens import KeptPicture, has_screen, last_pictures
@@ -62,6 +63,31 @@ class VmCard:
     def selector(self) -> str:
         """The CSS selector of what shows it on a page."""
         return f"#vm-{self.vm.pk}"
+
+    @cached_property
+    def url(self) -> str:
+        """Its page."""
+        return vm_address("vm-detail", self.vm.pk)
+
+    @cached_property
+    def part_url(self) -> str:
+        """Where the parts of pages that show it are fetched again: in the shape ``?as=``."""
+        return vm_address("vm-card", self.vm.pk)
+
+    @cached_property
+    def power_url(self) -> str:
+        """What power actions are posted to."""
+        return vm_address("vm-power", self.vm.pk)
+
+    @cached_property
+    def console_url(self) -> str:
+        """Its console."""
+        return vm_address("vm-console", self.vm.pk)
+
+    @cached_property
+    def screen_url(self) -> str:
+        """The picture of its screen."""
+        return vm_address("api-vm-screenshot", self.vm.pk)
 
     @property
     def can_operate(self) -> bool:

@@ -2,6 +2,7 @@
 
 import { isAtHome, pointHome } from "./address.js";
 import { changeOf, focusAt, placeIn } from "./focus.js";
+import { filled } from "./names.js";
 
 const ERROR_TOAST_MS = 0; // stays until closed
 const TOAST_MS = 6000;
@@ -179,7 +180,7 @@ document.addEventListener(
     event.preventDefault();
     event.stopImmediatePropagation();
     const { confirmTitle, confirmText, confirmVerb, confirmKeep, confirmType } = asks.dataset;
-    const named = (words) => words?.replace("{name}", () => form.dataset.confirmName ?? "{name}");
+    const named = (words) => words && filled(words, { name: form.dataset.confirmName });
     const yes = await ask({
       title: named(confirmTitle),
       text: confirmText ?? "",
