@@ -23,7 +23,7 @@ from accounts.selectors import is_unlimited_staff
 from common.errors import EveError
 from common.sentences import gettext as _
 from common.sentences import gettext_lazy
-from common.templatetags.eve import ago, host_state_badge
+from common.templatetags.eve import ago
 
 from .errors import HypervisorInUse
 from .models import Certificate, Hypervisor, HypervisorState, Site
@@ -126,7 +126,6 @@ class HypervisorAdmin(ModelAdmin[Hypervisor]):
     _editable = ("name", "site", "address", "remarks")
     _read_only = (
         "state_shown",
-        "state_reason",
         "last_seen_at",
         "clock_offset_seconds",
         "enrolled_at",
@@ -163,8 +162,8 @@ class HypervisorAdmin(ModelAdmin[Hypervisor]):
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, hypervisor: Hypervisor) -> SafeString:
-        """As a badge."""
-        return host_state_badge(hypervisor.state)
+        """As a badge that the page keeps true, with why where there is something to say."""
+        return render_to_string("hypervisors/state.html", {"hypervisor": hypervisor})
 
     @admin.display(description=gettext_lazy("last seen"), ordering="last_seen_at", empty_value="–")
     def seen_shown(self, hypervisor: Hypervisor) -> SafeString | str | None:

@@ -42,6 +42,12 @@ hypervisor_moved = Signal()
 ``hypervisor_id`` (UUID), ``site_id`` (UUID of the new one), ``old_site_id`` (UUID).
 """
 
+hypervisor_edited = Signal()
+"""Somebody registered, renamed or deleted a hypervisor: lists of its site's are other now.
+
+``hypervisor_id`` (UUID), ``site_id`` (UUID), ``state`` (HypervisorState value; empty once it is deleted).
+"""
+
 hypervisor_removed = Signal()
 """A hypervisor was deleted, its certificate revoked, or the host enrolled anew: links to it must end now.
 

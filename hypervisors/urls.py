@@ -18,6 +18,11 @@ urlpatterns = [
         name="manage-hypervisor-progress",
     ),
     path(
+        "manage/hypervisors/<uuid:hypervisor_id>/state/",
+        views.StateView.as_view(),
+        name="manage-hypervisor-state",
+    ),
+    path(
         "manage/hypervisors/<uuid:hypervisor_id>/test/",
         views.ConnectionTestView.as_view(),
         name="manage-hypervisor-test",

@@ -75,6 +75,14 @@ class EnrolmentProgressView(_HypervisorPage):
         return render(request, "hypervisors/progress.html", _progress(self.hypervisor()))
 
 
+class StateView(_HypervisorPage):
+    """How Eve and the host get on, alone."""
+
+    def get(self, request: HttpRequest, hypervisor_id: uuid.UUID) -> HttpResponse:
+        """The part of the administration's pages that is kept true."""
+        return render(request, "hypervisors/state.html", {"hypervisor": self.hypervisor()})
+
+
 class ConnectionTestView(_HypervisorPage):
     """The way from Eve to one host."""
 

@@ -19,6 +19,7 @@ from hypervisors.signals import (
     domain_vanished,
     host_reached,
     host_sampled,
+    hypervisor_edited,
     hypervisor_moved,
     hypervisor_state_changed,
     inventory_seen,
@@ -64,6 +65,12 @@ def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
 def on_hypervisor_state_changed(*, hypervisor_id: UUID, state: str, since: dt.datetime, **_: Any) -> None:
     """A host is away, or back."""
     inventory.host_state_apply(hypervisor_id=hypervisor_id, state=state, since=since)
+
+
+@receiver(hypervisor_edited)
+def on_hypervisor_edited(*, hypervisor_id: UUID, site_id: UUID, state: str, **_: Any) -> None:
+    """A host came, is called otherwise, or is gone: lists of hosts show it."""
+    live.announce_host(hypervisor_id=hypervisor_id, site_id=site_id, state=state)
 
 
 @receiver(host_sampled)

@@ -68,6 +68,7 @@ def hypervisor_register(*, hypervisor: Hypervisor, user: User | None = None) -> 
         audit_record(
             action="hypervisor.register", actor=user, target=hypervisor, detail={"address": hypervisor.address}
         )
+        announce_edited(hypervisor.pk, hypervisor.site_id, hypervisor.state)
     return hypervisor
 
 
@@ -93,6 +94,8 @@ def hypervisor_update(*, hypervisor: Hypervisor, user: User | None = None, **cha
             audit_record(action="hypervisor.update", actor=user, target=hypervisor, detail=detail)
             if "site" in detail and present.site_id != hypervisor.site_id:
                 announce_moved(hypervisor, old_site_id=present.site_id)
+            elif detail.keys() & {"name", "address"}:
+                announce_edited(hypervisor.pk, hypervisor.site_id, hypervisor.state)
     return hypervisor
 
 
@@ -102,7 +105,7 @@ def hypervisor_delete(*, hypervisor: Hypervisor, user: User | None = None) -> No
     Raises:
         HypervisorInUse: it has virtual machines.
     """
-    hypervisor_id, name = hypervisor.pk, hypervisor.name
+    hypervisor_id, site_id, name = hypervisor.pk, hypervisor.site_id, hypervisor.name
     try:
         with transaction.atomic():
             Certificate.objects.filter(hypervisor=hypervisor, revoked_at__isnull=True).update(
@@ -118,6 +121,7 @@ def hypervisor_delete(*, hypervisor: Hypervisor, user: User | None = None) -> No
                 site_uuid=hypervisor.site_id,
             )
             announce_removed(hypervisor_id, "deleted")
+            announce_edited(hypervisor_id, site_id, "")
     except ProtectedError as error:
         count = len(error.protected_objects)
         raise HypervisorInUse(
@@ -151,6 +155,12 @@ def announce_state(hypervisor_id: uuid.UUID, state: HypervisorState, since: Any)
     what = {"hypervisor_id": hypervisor_id, "state": state.value, "since": since}
     signals.hypervisor_state_written.send(Hypervisor, **what)
     transaction.on_commit(partial(signals.hypervisor_state_changed.send_robust, Hypervisor, **what))
+
+
+def announce_edited(hypervisor_id: uuid.UUID, site_id: uuid.UUID, state: str) -> None:
+    """Tells the apps above, on commit, that lists with the host are other now; `state` is empty once it is deleted."""
+    what = {"hypervisor_id": hypervisor_id, "site_id": site_id, "state": state}
+    transaction.on_commit(partial(signals.hypervisor_edited.send_robust, Hypervisor, **what))
 
 
 def announce_moved(hypervisor: Hypervisor, *, old_site_id: uuid.UUID) -> None:

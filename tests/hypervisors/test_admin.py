@@ -61,6 +61,24 @@ def test_limited_staff_see_their_site_only(cast: Cast, ca: CaStore):
         assert pages.get(path).status_code == 200, path
 
 
+def test_a_hosts_state_is_kept_true(cast: Cast, ca: CaStore):
+    pages = cast.pages(cast.staff_here)
+    part = f"/manage/hypervisors/{cast.hypervisor_here.pk}/state/"
+    marked = f'id="host-state-{cast.hypervisor_here.pk}" role="status" data-live="hosts" data-part="{part}"'
+    for name, args in (("changelist", ()), ("change", (cast.hypervisor_here.pk,))):
+        html = pages.get(reverse(f"admin:hypervisors_hypervisor_{name}", args=args)).content.decode()
+        assert marked in html
+        assert "eve/live.js" in html
+        assert 'name="eve-address"' in html
+    Hypervisor.objects.filter(pk=cast.hypervisor_here.pk).update(state="offline", state_reason="No answer <b>.")
+    html = pages.get(part).content.decode()
+    assert marked in html
+    assert "Away" in html
+    assert "No answer &lt;b&gt;." in html
+    for who in (cast.staff_there, cast.owner):
+        assert cast.pages(who).get(part).status_code == 404
+
+
 def test_the_line_is_shown_once_after_registering(cast: Cast, ca: CaStore):
     pages = cast.pages(cast.staff_here)
     form = {"name": "hv9", "site": str(cast.here.pk), "address": "[2001:db8::5]:8443", "remarks": ""}

@@ -23,8 +23,8 @@ from accounts.models import Membership, User
 from accounts.session_store import SessionStore
 from accounts.sessions import session_digest
 from accounts.signals import access_revoked
-from hypervisors.models import HypervisorState
-from hypervisors.services import hypervisor_update
+from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.services import hypervisor_delete, hypervisor_register, hypervisor_update
 from hypervisors.signals import domain_seen, hypervisor_state_changed
 from operations.services import operation_create
 from tests.factories import make_member
@@ -225,6 +225,21 @@ async def test_a_host_that_moves_is_heard_by_the_staff_of_both_sites(cast):
     assert await heard(leaving) == []
     assert len(await heard(coming)) == 1
     assert len(await heard(member)) == 1
+
+
+async def test_a_host_that_comes_or_goes_or_is_renamed_is_heard_by_the_staff_of_its_site(cast):
+    near, _cookie = await listen(cast.staff_here)
+    away, _cookie = await listen(cast.staff_there)
+    member, _cookie = await listen(cast.viewer)
+    host = Hypervisor(name="hv-new", site=cast.here, address="hv-new.example:8443")
+    told = {"type": "host", "id": str(host.pk), "state": "new"}
+    await database_sync_to_async(hypervisor_register)(hypervisor=host, user=cast.superuser)
+    assert await heard(near) == [told]
+    await database_sync_to_async(hypervisor_update)(hypervisor=host, user=cast.superuser, name="hv-newer")
+    assert await heard(near) == [told]
+    await database_sync_to_async(hypervisor_delete)(hypervisor=host, user=cast.superuser)
+    assert await heard(near) == [{**told, "state": ""}]
+    assert await heard(away) + await heard(member) == []
 
 
 async def test_what_a_page_sends_is_ignored(cast):
