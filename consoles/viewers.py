@@ -6,17 +6,38 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Membership, Role, User
+from common.lists import Choices
 from common.publish import publish_on_commit
+from common.sentences import gettext_lazy as _
 from vms import live
 from vms.models import Vm
 from vms.selectors import vms_managed_by
 
 from .models import ConsoleMode, ConsoleSession
 from .selectors import live_sessions, may_control
+
+CONSOLES: Final = Choices(
+    placeholder=_("VM or who"),
+    find=lambda text: Q(vm_name__icontains=text) | Q(user_label__icontains=text) | Q(user__name__icontains=text),
+    groups={
+        "control": (_("With the keyboard"), Q(mode=ConsoleMode.CONTROL)),
+        "view": (_("Looking only"), Q(mode=ConsoleMode.VIEW)),
+        "guests": (_("Guests"), Q(link__isnull=False)),
+    },
+    sorts={
+        "new": (_("Latest first"), ("-started_at", "id")),
+        "old": (_("Longest first"), ("started_at", "id")),
+        "who": (_("By who"), ("user_label", "-started_at", "id")),
+        "vm": (_("By virtual machine"), ("vm_name", "-started_at", "id")),
+        "sent": (_("Most sent first"), ("-bytes_to_viewer", "id")),
+    },
+)
+"""How the list of a staff member's sites can be searched, narrowed and sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +83,9 @@ def viewers_of(user: User, vm: Vm) -> list[Viewer]:
 
 
 def sessions_managed_by(user: User) -> QuerySet[ConsoleSession]:
-    """The live sessions at VMs on hosts that the staff member manages, the newest first."""
-    return (
-        live_sessions()
-        .filter(vm__in=vms_managed_by(user))
-        .select_related("user", "vm__project", "vm__hypervisor__site")
-        .order_by("-started_at", "id")
-    )
+    """The live sessions at VMs on hosts that the staff member manages."""
+    found = live_sessions().filter(vm__in=vms_managed_by(user))
+    return found.select_related("user", "vm__project", "vm__hypervisor__site")
 
 
 def viewer_name(session: ConsoleSession) -> str:

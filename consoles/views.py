@@ -8,8 +8,6 @@ from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,20 +17,19 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.callers import caller
 from accounts.pages import staff_required
 from common.errors import EveError
+from common.lists import list_context
 from common.pages import back_address
 from common.sentences import gettext as _
 from vms.facts import domain_of
 from vms.models import Vm
 from vms.selectors import vm_for
-from vms.views.frames import manage_context, search_text
+from vms.views.frames import manage_response
 
 from .keyboard import LAYOUTS
 from .models import ConsoleKind, ConsoleMode
 from .selectors import sessions_for, vm_for_console
 from .services import mode_allowed, session_cut
-from .viewers import sessions_managed_by, viewers_of
-
-PAGE = 50
+from .viewers import CONSOLES, sessions_managed_by, viewers_of
 
 
 @require_safe
@@ -98,16 +95,10 @@ def viewer_end(request: HttpRequest, vm_id: uuid.UUID, session_id: uuid.UUID) ->
 @require_safe
 def managed(request: HttpRequest) -> HttpResponse:
     """All live consoles at the staff member's sites."""
-    found = sessions_managed_by(caller(request))
-    if text := search_text(request):
-        found = found.filter(Q(vm_name__icontains=text) | Q(user_label__icontains=text) | Q(user__name__icontains=text))
-    context = {
-        **manage_context(request, "consoles"),
-        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "search": text,
-    }
-    is_part = request.GET.get("part") == "1"
-    return render(request, "manage/parts/consoles.html" if is_part else "manage/consoles.html", context)
+    context = list_context(request, sessions_managed_by(caller(request)), CONSOLES)
+    return manage_response(
+        request, "consoles", context, page="manage/consoles.html", live_part="manage/parts/consoles.html"
+    )
 
 
 def _vm_or_404(request: HttpRequest, vm_id: uuid.UUID) -> Vm:

@@ -11,6 +11,8 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Membership, Project, Role, User
 from accounts.selectors import is_unlimited_staff, projects_for, projects_visible_to, role_in
+from common.lists import Choices
+from common.sentences import gettext_lazy as _
 from hypervisors.models import Site
 from hypervisors.selectors import sites_for
 
@@ -26,6 +28,18 @@ BEGINS_ON: Final[Mapping[Kind, frozenset[Way]]] = {
     Kind.CERTIFICATE_ENDS: frozenset({Way.PAGE, Way.MAIL}),
 }
 """The ways by which each kind is told to who has chosen nothing."""
+
+NOTICES: Final = Choices(
+    placeholder=_("What it is about, or project"),
+    find=lambda text: Q(event__target_label__icontains=text) | Q(event__project__name__icontains=text),
+    group_name="show",
+    groups={
+        "unread": (_("Unread"), Q(read_at=None)),
+        **{value: (label, Q(event__kind=value)) for value, label in Kind.choices},
+    },
+    sorts={"new": (_("Newest first"), ("-at", "id")), "old": (_("Oldest first"), ("at", "id"))},
+)
+"""How one's list can be searched, narrowed and sorted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import uuid
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -16,29 +15,22 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.callers import caller
 from accounts.models import Project
 from accounts.selectors import projects_for
+from common.lists import list_context
 from common.sentences import gettext as _
 
 from .models import HOST_KINDS, Kind, Way
-from .selectors import Chosen, choices_of, notices_for
+from .selectors import NOTICES, Chosen, choices_of, notices_for
 from .services import choices_set, notice_mark, notices_mark_all
 from .words import told
-
-PAGE = 50
 
 
 @login_required
 @never_cache
 @require_safe
 def notices(request: HttpRequest) -> HttpResponse:
-    """What one was told, the newest first; with ``?show=unread`` what is unread."""
-    found = notices_for(caller(request)).select_related("event__project")
-    is_unread = request.GET.get("show") == "unread"
-    page = Paginator(found.filter(read_at=None) if is_unread else found, PAGE).get_page(request.GET.get("page"))
-    context = {
-        "page_obj": page,
-        "rows": [(notice, told(notice.event)) for notice in page],
-        "is_unread": is_unread,
-    }
+    """What one was told."""
+    context = list_context(request, notices_for(caller(request)).select_related("event__project"), NOTICES)
+    context["rows"] = [(notice, told(notice.event)) for notice in context["page_obj"]]
     part = request.GET.get("part") == "list"
     return render(request, "notifications/parts/list.html" if part else "notifications/list.html", context)
 

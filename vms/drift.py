@@ -66,33 +66,21 @@ class Drift:
     @cached_property
     def total(self) -> int:
         """How many differences somebody should look at; a count that differs follows from the others."""
-        parts: tuple[QuerySet[Vm] | QuerySet[DiscoveredDomain], ...] = (
-            self.changed,
-            self.missing,
-            self.unknown,
-            self.conflicts,
-        )
-        return sum(part.count() for part in parts)
+        vms = vms_managed_by(self.user)
+        missing = vms.filter(state=VmState.MISSING)
+        return changed_vms(vms).count() + missing.count() + discovered_for(self.user).count()
 
 
 def changed_vms(vms: QuerySet[Vm]) -> QuerySet[Vm]:
     """Those of `vms` that are there, but with other vCPUs, memory, disks or cards than agreed; not while Eve changes them."""
-    other = (Q(seen_vcpus__isnull=False) & ~Q(seen_vcpus=F("vcpus"))) | (
-        Q(seen_memory_bytes__isnull=False) & ~Q(seen_memory_bytes=F("memory_bytes"))
-    )
     changing = Operation.objects.filter(target_type="vm", state__in=ACTIVE_STATES).values("target_id")
-    return vms.filter(other | ~Q(differences=[])).exclude(pk__in=changing)
+    return vms.filter(is_other=True).exclude(pk__in=changing)
 
 
 def has_other_size(vm: Vm) -> bool:
     """Whether its host has other vCPUs or memory for it than agreed."""
     seen = (vm.seen_vcpus, vm.vcpus), (vm.seen_memory_bytes, vm.memory_bytes)
     return any(there not in (None, agreed) for there, agreed in seen)
-
-
-def is_changed(vm: Vm) -> bool:
-    """Whether it is other than agreed in any way, whatever Eve does to it just now."""
-    return bool(vm.differences) or has_other_size(vm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.utils.functional import Promise
 
 from accounts.models import Project
@@ -113,26 +113,19 @@ def shares_of(project: Project) -> list[Share]:
     return [Share(name, str(label), getattr(used, name), getattr(limits, name)) for name, label in LIMITS.items()]
 
 
+def shares_of_each(projects: Iterable[Project]) -> dict[UUID, list[Share]]:
+    """:func:`shares_of` for each of these; the number of queries does not grow with theirs."""
+    ids = [project.pk for project in projects]
+    used, rows = _used_by_project(Q(project__in=ids)), Quota.objects.in_bulk(ids)
+    return {key: _shares(used[key], rows.get(key)) for key in ids}
+
+
 def shares_of_all() -> Iterator[tuple[UUID, Share]]:
     """Every limit of every active project of whose kind something is in use; the number of queries does not grow with theirs."""
-    rows = {row.project_id: row for row in Quota.objects.all()}
-    used: dict[UUID, Counter[str]] = defaultdict(Counter)
-    for project_id, vms, vcpus, memory_bytes in (
-        Vm.objects.order_by().values_list("project").annotate(Count("pk"), Sum("vcpus"), Sum("memory_bytes"))
-    ):
-        used[project_id].update(vms=vms, vcpus=vcpus, memory_bytes=memory_bytes)
-    for project_id, disk_bytes in Disk.objects.order_by().values_list("project").annotate(Sum("size_bytes")):
-        used[project_id].update(disk_bytes=disk_bytes)
-    images = Image.objects.exclude(project=None).order_by().values_list("project")
-    for project_id, count, disk_bytes in images.annotate(Count("pk"), Sum("size_bytes")):
-        used[project_id].update(images=count, disk_bytes=disk_bytes or 0)
-    for project_id, count in Snapshot.objects.order_by().values_list("vm__project").annotate(Count("pk")):
-        used[project_id].update(snapshots=count)
+    used, rows = _used_by_project(Q(project__isnull=False)), Quota.objects.in_bulk()
     active = set(Project.objects.filter(is_active=True).values_list("pk", flat=True))
     for project_id in used.keys() & active:
-        for name, label in LIMITS.items():
-            if used[project_id][name]:
-                yield project_id, Share(name, str(label), used[project_id][name], _limit(rows.get(project_id), name))
+        yield from ((project_id, share) for share in _shares(used[project_id], rows.get(project_id)) if share.used)
 
 
 def overdraft_words(project: Project) -> list[str]:
@@ -160,6 +153,28 @@ def caption_of(name: str, label: str | Promise) -> str:
     """The label of a limit with a capital, where it takes one."""
     text = str(label)
     return text if name == "vcpus" else text[:1].upper() + text[1:]
+
+
+def _shares(used: Mapping[str, int], row: Quota | None) -> list[Share]:
+    return [Share(name, str(label), used.get(name, 0), _limit(row, name)) for name, label in LIMITS.items()]
+
+
+def _used_by_project(which: Q) -> dict[UUID, Counter[str]]:
+    """What projects use, as :func:`usage_of`; `which` tells by ``project`` whose things are counted."""
+    used: dict[UUID, Counter[str]] = defaultdict(Counter)
+    vms = Vm.objects.filter(which).order_by().values_list("project")
+    for project_id, count, vcpus, memory_bytes in vms.annotate(Count("pk"), Sum("vcpus"), Sum("memory_bytes")):
+        used[project_id].update(vms=count, vcpus=vcpus, memory_bytes=memory_bytes)
+    disks = Disk.objects.filter(which).order_by().values_list("project")
+    for project_id, disk_bytes in disks.annotate(Sum("size_bytes")):
+        used[project_id].update(disk_bytes=disk_bytes)
+    images = Image.objects.filter(which).order_by().values_list("project")
+    for project_id, count, disk_bytes in images.annotate(Count("pk"), Sum("size_bytes")):
+        used[project_id].update(images=count, disk_bytes=disk_bytes or 0)
+    snapshots = Snapshot.objects.filter(vm__in=Vm.objects.filter(which)).order_by().values_list("vm__project")
+    for project_id, count in snapshots.annotate(Count("pk")):
+        used[project_id].update(snapshots=count)
+    return used
 
 
 def _limit(row: Quota | None, name: str) -> int | None:

@@ -85,6 +85,7 @@ urlpatterns = [
     path("manage/projects/<uuid:project_id>/transfer/", projects.transfer, name="manage-project-transfer"),
     path("manage/", staff.overview, name="manage-overview"),
     path("manage/hypervisors/<uuid:hypervisor_id>/", staff.hypervisor, name="manage-hypervisor"),
+    path("manage/side/<str:name>/", staff.side_count, name="manage-side-count"),
     path("manage/hypervisors/<uuid:hypervisor_id>/networks/", staff.network_open, name="manage-network"),
     path("manage/vms/", staff.vms, name="manage-vms"),
     path("manage/vms/power/", bulk.vms_power, name="manage-vms-power"),

@@ -56,6 +56,35 @@ def test_queries_do_not_grow_with_what_there_is(cast: Cast, address: str):
     assert queries(get, address) == few
 
 
+@pytest.mark.parametrize(
+    ("address", "least"),
+    [("/?part=counts", 6), ("/?part=tabs", 6), ("/?part=feed", 7), ("/?part=list", 3), ("/vms/?part=tabs", 5)],
+)
+def test_a_part_asks_only_for_what_it_shows(cast: Cast, address: str, least: int):
+    vms_make(cast, 60)
+    browser = cast.pages(cast.owner)
+    assert queries(browser.get, address) <= queries(browser.get, address.split("?", maxsplit=1)[0]) - least
+
+
+def test_what_is_searched_for_is_counted_and_found_at_once(cast: Cast):
+    vms_make(cast, 200)
+    browser = cast.pages(cast.owner)
+    browser.get("/vms/?q=vm-")
+    with CaptureQueriesContext(connection) as caught:
+        page = browser.get("/vms/?q=vm-1&page=2").context["page_obj"]
+    assert page.paginator.count == 100
+    assert [vm.name for vm in page]
+    assert sum('remarks" LIKE' in query["sql"] or 'remarks"::text' in query["sql"] for query in caught) == 1
+
+
+def test_a_narrowed_list_knows_its_number(cast: Cast):
+    vms_make(cast, 200)
+    browser = cast.pages(cast.owner)
+    for state, count in (("trouble", 67), ("off", 66), ("running", 68), ("paused", 0)):
+        assert browser.get("/vms/", {"state": state}).context["page_obj"].paginator.count == count
+    assert browser.get("/vms/", {"project": str(cast.ottos.pk)}).context["page_obj"].paginator.count == 0
+
+
 def test_pages_follow_one_another_without_gap_or_repeat(cast: Cast):
     vms_make(cast, 100)
     browser = cast.pages(cast.owner)

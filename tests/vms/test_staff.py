@@ -6,6 +6,8 @@ import datetime as dt
 import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from eve_agent.wire import codec
@@ -125,6 +127,42 @@ def test_the_head_of_a_hosts_page_is_a_part_of_its_own(cast):
     assert f'data-part="{address}?part=head"' in whole
     assert head.strip().startswith('<div class="phead" id="host-head" data-live="hosts"')
     assert "<h2" not in head
+
+
+def test_the_overview_is_kept_true_from_its_head_on(cast):
+    part = page(cast, cast.staff_here, "/manage/?part=1")
+    assert part.lstrip().startswith('<div id="fleet" data-live="hosts vms operations drift"')
+    assert "1 site, 1 host, 1 VM" in words(part)
+    make_hypervisor(cast.here)
+    assert "1 site, 2 hosts, 1 VM" in words(page(cast, cast.staff_here, "/manage/?part=1"))
+
+
+def test_the_numbers_at_the_side_are_parts_of_their_own(cast):
+    assert 'data-live="drift vms" data-part="/manage/side/drift/" hidden>0</span>' in page(
+        cast, cast.staff_here, "/manage/vms/"
+    )
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.MISSING)
+    discover(cast.hypervisor_here, "left-over")
+    vm_change_state(vm=make_vm(cast.acme, cast.hypervisor_here), action="reset", user=cast.staff_here)
+    for address, name, count in (("/manage/", "drift", 2), ("/manage/", "operations", 1)):
+        element = f'id="side-{name}" data-live="'
+        part = page(cast, cast.staff_here, f"/manage/side/{name}/")
+        assert part.count(element) == page(cast, cast.staff_here, address).count(element) == 1
+        assert f'data-part="/manage/side/{name}/">{count}</span>' in part
+    assert ">0</span>" in page(cast, cast.staff_there, "/manage/side/drift/")
+    assert cast.pages(cast.staff_here).get("/manage/side/else/").status_code == 404
+    assert cast.pages(cast.owner).get("/manage/side/drift/").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["/manage/", "/manage/drift/", "/manage/operations/"])
+def test_a_part_costs_less_than_its_page(cast, address):
+    browser, costs = cast.pages(cast.staff_here), []
+    for query in ({}, {"part": "1"}):
+        browser.get(address, query)
+        with CaptureQueriesContext(connection) as caught:
+            browser.get(address, query)
+        costs.append(len(caught))
+    assert costs[1] <= costs[0] - 4
 
 
 def test_a_host_that_was_never_seen_or_reports_nonsense_has_a_page_too(cast):

@@ -86,6 +86,20 @@ class Vm(models.Model):
     seen_memory_bytes = models.PositiveBigIntegerField(_("memory on the host"), null=True, blank=True, editable=False)
     differences = models.JSONField(default=list, blank=True, editable=False)
     """Disks and cards that are not as agreed, as last reported: :class:`vms.comparing.Difference`, as plain JSON."""
+    is_other = models.GeneratedField(
+        expression=models.Case(
+            models.When(
+                ~models.Q(differences=[])
+                | (models.Q(seen_vcpus__isnull=False) & ~models.Q(seen_vcpus=models.F("vcpus")))
+                | (models.Q(seen_memory_bytes__isnull=False) & ~models.Q(seen_memory_bytes=models.F("memory_bytes"))),
+                then=models.Value(True),
+            ),
+            default=models.Value(False),
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    """Whether its host has it otherwise than agreed in any way; the database says so, as of when the row was read or written."""
     accepted_devices = models.JSONField(default=list, blank=True, editable=False)
     """Of what somebody added behind Eve's back, and staff accepted: where a disk's bytes are, a card's MAC address."""
     last_seen_at = models.DateTimeField(_("last seen"), null=True, blank=True, editable=False)
@@ -101,6 +115,8 @@ class Vm(models.Model):
             # Rows are wide: with these, states are counted and lists sorted without reading them.
             models.Index(fields=["project", "state", "name", "id"]),
             models.Index(fields=["hypervisor", "state", "name", "id"]),
+            # Staff's pages count these at each visit; they are few.
+            models.Index(fields=["hypervisor"], condition=models.Q(is_other=True), name="vm_is_other"),
         ]
         constraints = [
             models.UniqueConstraint(

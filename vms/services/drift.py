@@ -14,7 +14,7 @@ from operations.models import Operation
 from vms import live
 from vms.comparing import Difference, DifferenceKind, compared, differences_of
 from vms.disks import disks_keep
-from vms.drift import RESTORE, is_changed
+from vms.drift import RESTORE
 from vms.errors import VmNotFound, WrongState
 from vms.facts import domain_of
 from vms.models import Disk, Nic, NicKind, NicModel, Vm, VmState
@@ -79,7 +79,7 @@ def vm_restore(*, vm: Vm, user: User) -> Operation:
             % {"name": vm.name},
             state=vm.state,
         )
-    if vm.state != VmState.MISSING and not is_changed(vm):
+    if vm.state != VmState.MISSING and not vm.is_other:
         raise WrongState(_("%(name)s is as agreed. Nothing was done.") % {"name": vm.name}, state=vm.state)
     return change_create(kind=RESTORE, vm=vm, user=user)
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from asgiref.sync import sync_to_async
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -18,14 +17,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.callers import caller
-from accounts.models import AuditEvent, AuditOutcome
+from accounts.models import AuditEvent
 from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from accounts.services import audit_record
+from common.lists import list_context
+from vms.lists import AUDIT
 
-from .frames import manage_context, search_text
+from .frames import manage_context
 
-PAGE = 50
 PIECE = 1000
 """As many events of an export are read at once: none is ever held whole."""
 COLUMNS: Final = (
@@ -52,10 +52,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     """Who did what: everything for staff of all sites, else oneself, one's sites, their hosts and the VMs there."""
     context = {
         **manage_context(request, "audit"),
-        "page_obj": Paginator(_found(request), PAGE).get_page(request.GET.get("page")),
-        "outcomes": AuditOutcome.choices,
-        "outcome": request.GET.get("outcome", ""),
-        "search": search_text(request),
+        **list_context(request, _between(request), AUDIT),
         "first_day": _day(request, "from"),
         "last_day": _day(request, "to"),
     }
@@ -68,7 +65,7 @@ def audit(request: HttpRequest) -> HttpResponse:
 def audit_export(request: HttpRequest) -> StreamingHttpResponse:
     """What the page with the same address shows, all of it, as CSV in UTF-8. That it was taken is in the audit too."""
     now = timezone.now()
-    found = _found(request).filter(at__lte=now)
+    found = AUDIT.found(_between(request).filter(at__lte=now), AUDIT.asked(request.GET))
     audit_record(action="audit.export", actor=caller(request), detail={"query": request.GET.urlencode()[:500]})
     response = StreamingHttpResponse(_lines(found), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="eve-audit-{now:%Y-%m-%d}.csv"'
@@ -80,22 +77,13 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
-def _found(request: HttpRequest) -> QuerySet[AuditEvent]:
+def _between(request: HttpRequest) -> QuerySet[AuditEvent]:
+    """All that the caller sees of the days that the address names."""
     found = audit_events_for(caller(request)).select_related("actor", "project")
-    outcome = request.GET.get("outcome", "")
-    if outcome in AuditOutcome.values:
-        found = found.filter(outcome=outcome)
     if first := _day(request, "from"):
         found = found.filter(at__gte=_midnight(first))
     if last := _day(request, "to"):
         found = found.filter(at__lt=_midnight(last + dt.timedelta(days=1)))
-    if text := search_text(request):
-        found = found.filter(
-            Q(action__istartswith=text)
-            | Q(actor_label__icontains=text)
-            | Q(target_label__icontains=text)
-            | Q(request_id=text)
-        )
     return found
 
 

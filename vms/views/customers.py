@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,19 +15,22 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.lists import list_context
 from common.pages import back_address
 from hypervisors.selectors import hypervisors_for
 from vms.activity import entries, events_for, events_of
-from vms.cards import card_for, cards_for
-from vms.listing import SORTS, Listing, counts_in_words, tabs
+from vms.cards import card_for
+from vms.listing import Listing
+from vms.lists import ACTIVITY
 from vms.models import Vm
-from vms.selectors import state_counts, vms_for
+from vms.selectors import vms_for
 from vms.services import vm_change_state
 
-from .parts import EVENTS, page_context, part_response, shape_of, vm_or_404
+from .parts import COUNTED_PARTS, EVENTS, listing_context, page_context, part_response, shape_of, vm_or_404
 
 FEED = 6
-ACTIVITY_PAGE = 50
+_DASHBOARD_PARTS: Final = {**COUNTED_PARTS, "list": "vms/parts/cards.html"}
+_LIST_PARTS: Final = {**COUNTED_PARTS, "list": "vms/parts/rows.html"}
 
 
 @login_required
@@ -37,15 +39,12 @@ ACTIVITY_PAGE = 50
 def dashboard(request: HttpRequest) -> HttpResponse:
     """One's VMs as cards, what needs somebody first."""
     part = request.GET.get("part", "")
-    templates = {
-        "counts": "vms/parts/counts.html",
-        "feed": "vms/parts/feed.html",
-        "list": "vms/parts/cards.html",
-        "tabs": "vms/parts/tabs_of_states.html",
-    }
-    context = _list_context(request, nav="dashboard", with_use=part in ("", "list"))
-    context["events"] = entries(events_for(caller(request))[:FEED])
-    return render(request, templates.get(part, "vms/dashboard.html"), context)
+    if part == "feed":
+        return render(request, "vms/parts/feed.html", _feed(request))
+    context = listing_context(request, vms_for(caller(request)), with_use=True)
+    if part in _DASHBOARD_PARTS:
+        return render(request, _DASHBOARD_PARTS[part], context)
+    return render(request, "vms/dashboard.html", {**context, **_frame(request, "dashboard"), **_feed(request)})
 
 
 @login_required
@@ -53,9 +52,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_list(request: HttpRequest) -> HttpResponse:
     """One's VMs as a table."""
-    templates = {"list": "vms/parts/rows.html", "tabs": "vms/parts/tabs_of_states.html"}
-    template = templates.get(request.GET.get("part", ""), "vms/list.html")
-    return render(request, template, _list_context(request, nav="vms"))
+    part = request.GET.get("part", "")
+    context = listing_context(request, vms_for(caller(request)))
+    if part in _LIST_PARTS:
+        return render(request, _LIST_PARTS[part], context)
+    return render(request, "vms/list.html", {**context, **_frame(request, "vms")})
 
 
 @login_required
@@ -105,8 +106,8 @@ def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
     """What happened in one's projects."""
-    page = Paginator(events_for(caller(request)), ACTIVITY_PAGE).get_page(request.GET.get("page"))
-    context = {**page_context(request, nav="activity"), "page_obj": page, "events": entries(page)}
+    listed = list_context(request, events_for(caller(request)), ACTIVITY)
+    context = {**page_context(request, nav="activity"), **listed, "events": entries(listed["page_obj"])}
     return render(request, "vms/activity.html", context)
 
 
@@ -115,21 +116,11 @@ def vm_url(vm: Vm) -> str:
     return reverse("vm-detail", args=[vm.pk])
 
 
-def _list_context(request: HttpRequest, *, nav: str, with_use: bool = False) -> dict[str, Any]:
-    listing = Listing.of(request.GET)
-    context = page_context(request, nav=nav)
-    vms = vms_for(caller(request))
-    counts = state_counts(listing.within(vms))
-    page = listing.page(vms, request.GET.get("page"))
-    chosen = [project for project in context["projects"] if project.pk == listing.project_id]
-    return {
-        **context,
-        "project": chosen[0] if chosen else None,
-        "listing": listing,
-        "page_obj": page,
-        "cards": cards_for(caller(request), page, with_use=with_use),
-        "tabs": tabs(counts),
-        "counts": counts_in_words(counts),
-        "total": sum(counts.values()),
-        "sorts": SORTS,
-    }
+def _feed(request: HttpRequest) -> dict[str, Any]:
+    return {"events": entries(events_for(caller(request))[:FEED])}
+
+
+def _frame(request: HttpRequest, nav: str) -> dict[str, Any]:
+    """What stands around a list, with the project that it is narrowed to."""
+    context, project_id = page_context(request, nav=nav), Listing.of(request.GET).project_id
+    return {**context, "project": next((each for each in context["projects"] if each.pk == project_id), None)}

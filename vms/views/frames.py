@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.functional import Promise
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from accounts.callers import caller
 from accounts.models import User
@@ -16,46 +15,39 @@ from accounts.selectors import is_unlimited_staff
 from operations.models import ACTIVE_STATES
 from operations.selectors import operations_for
 from vms.drift import Drift
-from vms.people import Asked
 
-DIRECTORY_PAGE = 50
+
+@dataclass(frozen=True, slots=True)
+class SideCount:
+    """A number beside a link at the side of staff's pages, kept true like any part of a page."""
+
+    name: str
+    live: str
+    """What changes it, as ``data-live`` (static/eve/live.js)."""
+    total: int
+    is_bad: bool = False
+    """Whether somebody should look."""
+
+
+def side_counts(user: User) -> dict[str, SideCount]:
+    """All of them, by name."""
+    active = operations_for(user).filter(state__in=ACTIVE_STATES).count()
+    return {
+        "drift": SideCount("drift", "drift vms", Drift(user).total, is_bad=True),
+        "operations": SideCount("operations", "operations", active),
+    }
 
 
 def manage_context(request: HttpRequest, part: str) -> dict[str, Any]:
     """For the page that is called `part` at the side."""
     user = caller(request)
-    return {
-        "nav": "manage",
-        "part": part,
-        "is_unlimited": is_unlimited_staff(user),
-        "drift_total": Drift(user).total,
-        "active_total": operations_for(user).filter(state__in=ACTIVE_STATES).count(),
-    }
+    return {"nav": "manage", "part": part, "is_unlimited": is_unlimited_staff(user), "side": side_counts(user)}
 
 
-def search_text(request: HttpRequest) -> str:
-    """What is searched for."""
-    return request.GET.get("q", "").replace("\0", "").strip()[:200]
-
-
-def choices_of(named: Mapping[str, tuple[Promise, object]]) -> list[tuple[str, Promise]]:
-    """What can be chosen, for a select box."""
-    return [(key, label) for key, (label, _what) in named.items()]
-
-
-def directory_context(
-    request: HttpRequest,
-    part: str,
-    find: Callable[[User, Asked], QuerySet[Any]],
-    groups: Mapping[str, tuple[Promise, object]],
-    sorts: Mapping[str, tuple[Promise, object]],
-) -> dict[str, Any]:
-    """For a page of a list of people or projects, as the address asks for it."""
-    asked = Asked.of(request.GET, groups, sorts)
-    return {
-        **manage_context(request, part),
-        "page_obj": Paginator(find(caller(request), asked), DIRECTORY_PAGE).get_page(request.GET.get("page")),
-        "asked": asked,
-        "groups": choices_of(groups),
-        "sorts": choices_of(sorts),
-    }
+def manage_response(
+    request: HttpRequest, part: str, context: Mapping[str, Any], *, page: str, live_part: str
+) -> HttpResponse:
+    """The page with the template `page`; for ``?part=1`` only `live_part`, which is fetched again when something changed."""
+    if request.GET.get("part") == "1":
+        return render(request, live_part, dict(context))
+    return render(request, page, {**manage_context(request, part), **context})

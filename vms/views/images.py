@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,6 +18,7 @@ from accounts.models import Project, Role, User
 from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_for
 from common.errors import EveError
+from common.lists import list_context
 from common.pieces import PIECE_BYTES
 from common.sentences import gettext as _
 from hypervisors.selectors import sites_for
@@ -26,13 +26,12 @@ from vms.image_cards import ImageCard, image_cards
 from vms.image_forms import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_uses import uses_of
 from vms.images import image_for, images_at_sites_of, images_for, sites_known_to
-from vms.models import Image, ImageKind
+from vms.lists import IMAGES
+from vms.models import Image
 from vms.services import image_delete, image_fetch, image_update
 
-from .frames import manage_context, search_text
+from .frames import manage_context
 from .parts import page_context
-
-PAGE = 50
 
 
 @login_required
@@ -138,21 +137,9 @@ def delete(request: HttpRequest, image_id: UUID) -> HttpResponse:
 
 
 def _list(request: HttpRequest, rows: QuerySet[Image], template: str, context: dict[str, Any]) -> HttpResponse:
-    search, kind = search_text(request), request.GET.get("kind", "")
-    if search:
-        rows = rows.filter(Q(name__icontains=search) | Q(remarks__icontains=search))
-    if kind in ImageKind.values:
-        rows = rows.filter(kind=kind)
-    page = Paginator(rows.order_by("name", "id"), PAGE).get_page(request.GET.get("page"))
-    cards = image_cards(caller(request), page)
-    context |= {
-        "page_obj": page,
-        "cards": cards,
-        "search": search,
-        "kind": kind,
-        "kinds": ImageKind.choices,
-        "is_moving": any(card.is_moving for card in cards),
-    }
+    context |= list_context(request, rows, IMAGES)
+    cards = image_cards(caller(request), context["page_obj"])
+    context |= {"cards": cards, "is_moving": any(card.is_moving for card in cards)}
     return render(request, "vms/images/table.html" if request.GET.get("part") == "1" else template, context)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
@@ -14,9 +15,10 @@ from accounts.callers import caller
 from accounts.selectors import projects_for
 from common.errors import EveError
 from vms.activity import entries, events_of
-from vms.cards import VmCard, card_for
+from vms.cards import VmCard, card_for, cards_for
+from vms.listing import SORTS, Listing, counts_in_words, tabs
 from vms.models import Vm
-from vms.selectors import vm_for
+from vms.selectors import state_counts, vm_for
 
 TEMPLATES: Final[Mapping[str, str]] = {
     "card": "vms/parts/card.html",
@@ -32,6 +34,11 @@ TEMPLATES: Final[Mapping[str, str]] = {
 }
 """In which shapes a VM is shown, by the name in ``?as=``."""
 EVENTS = 10
+COUNTED_PARTS: Final[Mapping[str, str]] = {
+    "counts": "vms/parts/counts.html",
+    "tabs": "vms/parts/tabs_of_states.html",
+}
+"""The parts of a list of VMs, by the name in ``?part=``, for which no VM is read."""
 
 
 def vm_or_404(request: HttpRequest, vm_id: UUID) -> Vm:
@@ -66,6 +73,23 @@ def part_context(request: HttpRequest, card: VmCard, *, shape: str) -> dict[str,
     if shape == "activity":
         context["events"] = entries(events_of(caller(request), card.vm)[:EVENTS], link=False)
     return context
+
+
+def listing_context(request: HttpRequest, vms: QuerySet[Vm], *, with_use: bool = False) -> dict[str, Any]:
+    """For a list of these VMs as the address asks for it; for one of :data:`COUNTED_PARTS` they are only counted."""
+    listing = Listing.of(request.GET)
+    counts = state_counts(listing.within(vms))
+    counted = {
+        "listing": listing,
+        "counts": counts_in_words(counts),
+        "total": sum(counts.values()),
+        "tabs": tabs(counts),
+        "sorts": SORTS,
+    }
+    if request.GET.get("part") in COUNTED_PARTS:
+        return counted
+    page = listing.page(vms, request.GET.get("page"), counts)
+    return {**counted, "page_obj": page, "cards": cards_for(caller(request), page, with_use=with_use)}
 
 
 def page_context(request: HttpRequest, *, nav: str) -> dict[str, Any]:

@@ -23,17 +23,18 @@ from accounts.pages import unlimited_staff_required
 from accounts.selectors import invitations_of, projects_visible_to, users_for
 from accounts.services import invitation_withdraw, member_invite, membership_remove, project_create, project_update
 from common.errors import EveError
+from common.lists import list_context
 from common.sentences import gettext as _
 from vms.cards import cards_for
 from vms.models import Vm
-from vms.people import PROJECT_GROUPS, PROJECT_SORTS, projects_found
+from vms.people import PROJECTS, projects_counted
 from vms.people_forms import ProjectChangeForm, ProjectNewForm, TransferForm
 from vms.quotas import shares_of
 from vms.services import vms_move
 from vms.services.bulk import MOST
 
 from .bulk import outcomes_page
-from .frames import directory_context, manage_context
+from .frames import manage_context
 
 PAGE = 50
 
@@ -43,7 +44,10 @@ PAGE = 50
 @require_safe
 def projects(request: HttpRequest) -> HttpResponse:
     """All projects."""
-    context = directory_context(request, "projects", projects_found, PROJECT_GROUPS, PROJECT_SORTS)
+    context = {
+        **manage_context(request, "projects"),
+        **list_context(request, projects_counted(caller(request)), PROJECTS),
+    }
     return render(request, "manage/projects.html", context)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -20,6 +19,7 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
+from common.lists import list_context
 from common.sentences import gettext as _
 from hypervisors.selectors import hypervisors_for
 from operations.models import ACTIVE_STATES, OperationState
@@ -29,7 +29,7 @@ from vms.cards import cards_for
 from vms.drift import Drift, entries_of, rightful_vms
 from vms.facts import display_warnings, domain_of, exposed_displays
 from vms.hosts import host_for, hosts_for, total_of
-from vms.listing import SORTS, Listing, tabs
+from vms.lists import OPERATIONS
 from vms.models import Vm, VmState
 from vms.networks import networks_of
 from vms.quotas import overdraft_words
@@ -37,10 +37,12 @@ from vms.selectors import discovered_for, projects_known_to, state_counts, vms_m
 from vms.services import network_set_open, vm_accept_drift, vm_adopt, vm_forget, vm_restore
 from vms.storage import pools_of
 
-from .frames import manage_context, search_text
+from .frames import manage_context, manage_response, side_counts
+from .parts import COUNTED_PARTS, listing_context
 
 PAGE = 50
 EVENTS = 8
+_VM_PARTS: Final = {**COUNTED_PARTS, "list": "manage/parts/vms.html"}
 
 
 @staff_required
@@ -52,13 +54,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     hosts = hosts_for(user)
     known = [host for host in hosts if host.facts]
     counts = state_counts(vms_managed_by(user))
-    frame = manage_context(request, "overview")
     context = {
-        **frame,
         "sites": [(site, list(rows)) for site, rows in groupby(hosts, key=lambda host: host.row.site)],
         "hosts": hosts,
         "online": [host for host in hosts if host.row.state == "online"],
-        "alerts": fleet_alerts(hosts, crashed=counts.get(VmState.CRASHED, 0), drift=frame["drift_total"]),
+        "alerts": fleet_alerts(hosts, crashed=counts.get(VmState.CRASHED, 0), drift=Drift(user).total),
         "vcpus": total_of(host.vcpus for host in known),
         "memory": total_of(host.memory for host in known),
         "storage": total_of(host.storage for host in known),
@@ -69,7 +69,20 @@ def overview(request: HttpRequest) -> HttpResponse:
         "active": list(operations_for(user).filter(state__in=ACTIVE_STATES)[:5]),
         "failed": list(operations_for(user).filter(state=OperationState.FAILED)[:3]),
     }
-    return render(request, "manage/parts/fleet.html" if _is_part(request) else "manage/overview.html", context)
+    return manage_response(
+        request, "overview", context, page="manage/overview.html", live_part="manage/parts/fleet.html"
+    )
+
+
+@staff_required
+@never_cache
+@require_safe
+def side_count(request: HttpRequest, name: str) -> HttpResponse:
+    """One of the numbers at the side."""
+    counted = side_counts(caller(request)).get(name)
+    if counted is None:
+        raise Http404
+    return render(request, "manage/parts/side_count.html", {"counted": counted})
 
 
 @staff_required
@@ -91,7 +104,6 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
     )
     page = Paginator(vms, PAGE).get_page(request.GET.get("page"))
     context = {
-        **manage_context(request, "overview"),
         "host": host,
         "alerts": alerts_of([host]),
         "page_obj": page,
@@ -105,7 +117,9 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
             .order_by("-at", "id")[:EVENTS]
         ),
     }
-    return render(request, "manage/parts/host.html" if _is_part(request) else "manage/hypervisor.html", context)
+    return manage_response(
+        request, "overview", context, page="manage/hypervisor.html", live_part="manage/parts/host.html"
+    )
 
 
 @staff_required
@@ -127,21 +141,11 @@ def network_open(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
 @require_safe
 def vms(request: HttpRequest) -> HttpResponse:
     """All VMs on the hosts that one manages."""
-    user = caller(request)
-    listing = Listing.of(request.GET)
-    managed = vms_managed_by(user)
-    page = listing.page(managed, request.GET.get("page"))
-    context = {
-        **manage_context(request, "vms"),
-        "listing": listing,
-        "page_obj": page,
-        "cards": cards_for(user, page),
-        "tabs": tabs(state_counts(managed)),
-        "sorts": SORTS,
-        "bulk_key": uuid4().hex,
-    }
-    templates = {"list": "manage/parts/vms.html", "tabs": "vms/parts/tabs_of_states.html"}
-    return render(request, templates.get(request.GET.get("part", ""), "manage/vms.html"), context)
+    part = request.GET.get("part", "")
+    context = listing_context(request, vms_managed_by(caller(request)))
+    if part in _VM_PARTS:
+        return render(request, _VM_PARTS[part], context)
+    return render(request, "manage/vms.html", {**context, **manage_context(request, "vms"), "bulk_key": uuid4().hex})
 
 
 @staff_required
@@ -154,7 +158,6 @@ def drift(request: HttpRequest) -> HttpResponse:
     conflicts = list(found.conflicts[:PAGE])
     owners = rightful_vms(found.conflicts) if conflicts else {}
     context = {
-        **manage_context(request, "drift"),
         "drift": found,
         "changed": entries_of(found.changed[:PAGE]),
         "missing": entries_of(found.missing[:PAGE]),
@@ -164,7 +167,7 @@ def drift(request: HttpRequest) -> HttpResponse:
         "conflicts": [(row, owners.get(row.uuid)) for row in conflicts],
         "all_projects": list(projects_known_to(caller(request))),
     }
-    return render(request, "manage/parts/drift.html" if _is_part(request) else "manage/drift.html", context)
+    return manage_response(request, "drift", context, page="manage/drift.html", live_part="manage/parts/drift.html")
 
 
 @staff_required
@@ -222,20 +225,10 @@ def _decide(request: HttpRequest, vm_id: UUID, decision: Callable[..., object], 
 @require_safe
 def operations(request: HttpRequest) -> HttpResponse:
     """What is under way and how things ended."""
-    found = operations_for(caller(request))
-    state = request.GET.get("state", "")
-    if state in OperationState.values:
-        found = found.filter(state=state)
-    if text := search_text(request):
-        found = found.filter(Q(target_label__icontains=text) | Q(requested_by__email__icontains=text))
-    context = {
-        **manage_context(request, "operations"),
-        "page_obj": Paginator(found, PAGE).get_page(request.GET.get("page")),
-        "states": OperationState.choices,
-        "state": state,
-        "search": text,
-    }
-    return render(request, "manage/parts/operations.html" if _is_part(request) else "manage/operations.html", context)
+    context = list_context(request, operations_for(caller(request)), OPERATIONS)
+    return manage_response(
+        request, "operations", context, page="manage/operations.html", live_part="manage/parts/operations.html"
+    )
 
 
 def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
@@ -247,10 +240,6 @@ def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
     messages.success(request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project})
     for warning in [*display_warnings(vm.name, vm.facts), *overdraft_words(project)]:
         messages.warning(request, warning)
-
-
-def _is_part(request: HttpRequest) -> bool:
-    return request.GET.get("part") == "1"
 
 
 def _managed_or_404(request: HttpRequest, vm_id: UUID) -> Vm:

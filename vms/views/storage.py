@@ -18,14 +18,16 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_visible_to
 from common.errors import EveError
+from common.lists import list_context
 from common.sentences import gettext as _
 from vms.image_forms import ImageTakeForm, QuotaForm, SizeForm
+from vms.lists import QUOTAS
 from vms.models import Quota, Size
-from vms.quotas import shares_of
+from vms.quotas import shares_of, shares_of_each
 from vms.services import image_take, quota_set, size_create, size_delete, size_update
 from vms.storage import PoolOfHost, pool_for, pools_for, volumes_in
 
-from .frames import manage_context, search_text
+from .frames import manage_context
 
 PAGE = 25
 
@@ -139,14 +141,13 @@ def size_end(request: HttpRequest, size_id: UUID) -> HttpResponse:
 def quotas(request: HttpRequest) -> HttpResponse:
     """What projects may use and use."""
     _require_unlimited(request)
-    search = search_text(request)
-    projects = projects_visible_to(caller(request)).filter(is_active=True, name__icontains=search)
-    page = Paginator(projects.select_related("quota").order_by("name", "id"), PAGE).get_page(request.GET.get("page"))
+    projects = projects_visible_to(caller(request)).filter(is_active=True)
+    listed = list_context(request, projects, QUOTAS, page_size=PAGE)
+    shares = shares_of_each(listed["page_obj"])
     context = {
         **manage_context(request, "quotas"),
-        "page_obj": page,
-        "rows": [(project, shares_of(project)) for project in page],
-        "search": search,
+        **listed,
+        "rows": [(project, shares[project.pk]) for project in listed["page_obj"]],
     }
     return render(request, "manage/quotas.html", context)
 

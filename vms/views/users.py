@@ -25,13 +25,14 @@ from accounts.selectors import (
 )
 from accounts.services import password_link, second_factor_reset, user_create, user_update
 from common.errors import EveError
+from common.lists import list_context
 from common.sentences import gettext as _
 from vms.cards import cards_for
 from vms.models import Vm
-from vms.people import USER_GROUPS, USER_SORTS, memberships_of, users_found
+from vms.people import USERS, memberships_of, users_counted
 from vms.people_forms import UserForm
 
-from .frames import directory_context, manage_context
+from .frames import manage_context
 
 VMS = 20
 EVENTS = 8
@@ -42,7 +43,7 @@ EVENTS = 8
 @require_safe
 def users(request: HttpRequest) -> HttpResponse:
     """Everybody who signs in."""
-    context = directory_context(request, "users", users_found, USER_GROUPS, USER_SORTS)
+    context = {**manage_context(request, "users"), **list_context(request, users_counted(caller(request)), USERS)}
     return render(request, "manage/users.html", context)
 
 

@@ -1,0 +1,77 @@
+"""How lists about virtual machines can be searched, narrowed and sorted. That of the machines themselves is :mod:`vms.listing`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db.models import F, Q
+from eve_agent.wire.domain import StateAction
+
+from accounts.models import AuditOutcome
+from common.lists import Choices
+from common.sentences import gettext_lazy as _
+from operations.models import OperationState
+
+from .models import ImageKind
+from .states import kind_of
+
+ACTIVITY: Final = Choices(
+    placeholder=_("Virtual machine or who"),
+    find=lambda text: Q(target_label__icontains=text) | Q(actor__name__icontains=text) | Q(actor_label__icontains=text),
+    groups={
+        "power": (_("Starts and stops"), Q(action__in=[kind_of(action) for action in StateAction])),
+        "consoles": (_("Consoles"), Q(action__startswith="console.")),
+        "failed": (_("What did not work"), ~Q(outcome=AuditOutcome.SUCCESS)),
+    },
+    sorts={"new": (_("Newest first"), ("-at", "id")), "old": (_("Oldest first"), ("at", "id"))},
+)
+AUDIT: Final = Choices(
+    placeholder=_("Who, action, target or request"),
+    find=lambda text: (
+        Q(action__istartswith=text)
+        | Q(actor_label__icontains=text)
+        | Q(target_label__icontains=text)
+        | Q(request_id=text)
+    ),
+    group_name="outcome",
+    groups={value: (label, Q(outcome=value)) for value, label in AuditOutcome.choices},
+    sorts={
+        "new": (_("Newest first"), ("-at", "id")),
+        "old": (_("Oldest first"), ("at", "id")),
+        "who": (_("By who"), ("actor_label", "-at", "id")),
+        "action": (_("By action"), ("action", "-at", "id")),
+    },
+)
+IMAGES: Final = Choices(
+    placeholder=_("Name or remarks"),
+    find=lambda text: Q(name__icontains=text) | Q(remarks__icontains=text),
+    group_name="kind",
+    groups={value: (label, Q(kind=value)) for value, label in ImageKind.choices},
+    sorts={
+        "name": (_("By name"), ("name", "id")),
+        "new": (_("Newest first"), ("-created_at", "id")),
+        "large": (_("Largest first"), ("-size_bytes", "name", "id")),
+        "site": (_("By site"), ("site__name", "name", "id")),
+    },
+)
+OPERATIONS: Final = Choices(
+    placeholder=_("Target or e-mail address"),
+    find=lambda text: Q(target_label__icontains=text) | Q(requested_by__email__icontains=text),
+    group_name="state",
+    groups={value: (label, Q(state=value)) for value, label in OperationState.choices},
+    sorts={
+        "new": (_("Newest first"), ("-created_at", "id")),
+        "old": (_("Oldest first"), ("created_at", "id")),
+        "ended": (_("Latest end first"), (F("finished_at").desc(nulls_last=True), "id")),
+        "target": (_("By target"), ("target_label", "-created_at", "id")),
+    },
+)
+QUOTAS: Final = Choices(
+    placeholder=_("Project"),
+    find=lambda text: Q(name__icontains=text),
+    groups={
+        "own": (_("With limits of their own"), Q(quota__isnull=False)),
+        "default": (_("With the limits of all"), Q(quota=None)),
+    },
+    sorts={"name": (_("By name"), ("name", "id")), "new": (_("Newest first"), ("-created_at", "id"))},
+)
