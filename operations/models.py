@@ -96,6 +96,11 @@ class Operation(models.Model):
         return f"{self.kind} · {self.target_label}"
 
     @property
+    def api_path(self) -> str:
+        """Where the API tells how it goes."""
+        return f"/api/v1/operations/{self.pk}"
+
+    @property
     def is_active(self) -> bool:
         """Whether it is not over."""
         return self.state in ACTIVE_STATES

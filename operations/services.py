@@ -73,7 +73,7 @@ def operation_create(
         raise OperationRunning(
             _("Another change of %(name)s is under way. Wait until it has ended, then try again.")
             % {"name": operation.target_label},
-            **({"operation": f"/api/v1/operations/{active.pk}"} if active else {}),
+            **({"operation": active.api_path} if active else {}),
         ) from None
     transaction.on_commit(wakeup.wake)
     announce(operation)

@@ -59,6 +59,6 @@ class VmsStateView(APIView):
 def _plain(outcome: Outcome) -> dict[str, Any]:
     return {
         "vm": str(outcome.vm_id),
-        "operation": f"/api/v1/operations/{outcome.operation.pk}" if outcome.operation else None,
+        "operation": outcome.operation.api_path if outcome.operation else None,
         "problem": from_error(outcome.error) if outcome.error else None,
     }

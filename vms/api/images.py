@@ -89,7 +89,7 @@ class ImageListView(generics.ListAPIView[Image]):
             digest=request_digest("image.create", request.data),
             make=partial(_make, wanted, data, user),
         )
-        address = f"/api/v1/operations/{operation.pk}"
+        address = operation.api_path
         image = images_for(user).get(pk=operation.target_id)
         return Response(
             ImageCreatedSerializer({"image": image, "operation": address}).data,

@@ -114,7 +114,7 @@ class VmStateSerializer(serializers.Serializer[Any]):
 
     def get_operation(self, card: Any) -> str | None:
         """The operation's address."""
-        return f"/api/v1/operations/{card.active.pk}" if card.active else None
+        return card.active.api_path if card.active else None
 
 
 class VmSerializer(serializers.Serializer[Any]):
@@ -145,7 +145,7 @@ class VmSerializer(serializers.Serializer[Any]):
 
     def get_operation(self, card: Any) -> str | None:
         """The operation's address."""
-        return f"/api/v1/operations/{card.active.pk}" if card.active else None
+        return card.active.api_path if card.active else None
 
 
 class StrictSerializer(serializers.Serializer[Any]):

@@ -259,14 +259,14 @@ def created(operation: Operation) -> Response:
     answer = {
         "id": str(operation.target_id),
         "vm": f"/api/v1/vms/{operation.target_id}",
-        "operation": f"/api/v1/operations/{operation.pk}",
+        "operation": operation.api_path,
     }
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["operation"]})
 
 
 def accepted(operation: Operation) -> Response:
     """202 with the address at which the operation is followed."""
-    address = f"/api/v1/operations/{operation.pk}"
+    address = operation.api_path
     return Response({"operation": address}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
