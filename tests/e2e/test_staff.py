@@ -9,6 +9,9 @@ from playwright.sync_api import Page, expect
 from .conftest import World
 from .house import ADMIN, PASSWORD
 
+LIVE_MS = 5000
+"""A page follows within a second; these share their cores with a guest, two browsers and Eve."""
+
 
 def test_chosen_machines_are_paused_and_resumed_by_one_request(
     world: World,
@@ -81,3 +84,42 @@ def test_a_new_user_gets_a_link_and_signs_in(
     staff.locator("#confirm [data-yes]").click()
     expect(staff.locator("main")).to_contain_text("is shut out, everywhere")
     nora.wait_for_url("**/login/**", timeout=20_000)
+
+
+def test_the_overview_and_the_administration_are_kept_true(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
+) -> None:
+    overview, administration = browse(ADMIN), browse(ADMIN)
+    overview.goto(f"{world.house.url}/manage/")
+    administration.goto(f"{world.house.url}/admin/hypervisors/hypervisor/")
+    state = administration.locator('[id^="host-state-"]')
+    expect(overview.locator("#fleet .phead")).to_contain_text("1 host,")
+    expect(state).to_have_text("Healthy")
+    expect(overview.locator("#side-operations")).to_be_hidden()
+    token = world.house.token()
+    site = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["site"]
+    second = {"name": "hv-second", "site": site, "address": "127.0.0.1:1"}
+    made = world.house.api("POST", "/hypervisors", token=token, json=second).json()
+    expect(overview.locator("#fleet .phead")).to_contain_text("2 hosts", timeout=LIVE_MS)
+    world.house.api("DELETE", f"/hypervisors/{made['id']}", token=token)
+    expect(overview.locator("#fleet .phead")).to_contain_text("1 host,", timeout=LIVE_MS)
+    world.house.stop_agent()
+    try:
+        expect(state).to_contain_text("Away", timeout=20_000)
+        expect(overview.locator("#fleet")).to_contain_text("does not answer", timeout=LIVE_MS)
+        picture(administration, "admin-hypervisors-away-light")
+    finally:
+        world.house.start_agent()
+    expect(state).to_have_text("Healthy", timeout=30_000)
+    expect(overview.locator("#fleet")).not_to_contain_text("does not answer", timeout=LIVE_MS)
+
+
+def test_a_menus_question_names_its_machine(world: World, browse: Callable[..., Page]) -> None:
+    page = browse("olivia@acme.example")
+    row = page.locator(f"#vm-{world.vm_id}")
+    row.locator("summary").click()
+    row.get_by_role("button", name="Stop…").click()
+    expect(page.locator("#confirm")).to_contain_text(f"Pull the plug on {world.vm_name}?")
+    expect(page.locator("#confirm [data-yes]")).to_have_text(f"Stop {world.vm_name}")
+    page.locator("#confirm [data-no]").click()
+    expect(row.locator(".st")).to_have_text("Running")
