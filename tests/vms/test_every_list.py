@@ -85,9 +85,9 @@ def consoles_make(cast: Cast, count: int) -> None:
         ConsoleSession(
             vm=cast.acme_vm,
             vm_uuid=cast.acme_vm.pk,
-            vm_name=f"thing-{number:03}",
+            vm_name=cast.acme_vm.name,
             user=(cast.owner, cast.operator, cast.viewer)[number % PEOPLE],
-            user_label=f"user{number % PEOPLE}@acme.example",
+            user_label=f"thing-{number:03}",
             mode=(ConsoleMode.CONTROL, ConsoleMode.VIEW)[number % 2],
             started_at=_before(number),
             bytes_to_viewer=number,
@@ -120,7 +120,7 @@ def users_make(cast: Cast, count: int) -> None:
 
 def projects_make(cast: Cast, count: int) -> None:
     made = Project.objects.bulk_create(
-        Project(name=f"thing-{number:03}", created_at=_before(number)) for number in range(count)
+        Project(name=f"thing-{number:03}", created_at=_before(200 - number)) for number in range(count)
     )
     Quota.objects.bulk_create(Quota(project=project, vms=3) for project in made[::2])
 
@@ -160,7 +160,7 @@ def _browser(cast: Cast, address: str) -> tuple[Choices, Callable[..., str]]:
 
 def _things(html: str) -> list[str]:
     """What is listed, in its order; once each."""
-    return list(dict.fromkeys(re.findall(r"thing-\d{3}", html)))
+    return list(dict.fromkeys(re.findall(r"thing-\d{3}", re.sub(r"<input[^>]*>", "", html))))
 
 
 @every_list
