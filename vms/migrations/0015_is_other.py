@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0005_invitations'),
         ('hypervisors', '0003_clock_offset'),
-        ('vms', '0013_open_networks'),
+        ('vms', '0014_places'),
     ]
 
     operations = [
