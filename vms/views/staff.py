@@ -77,9 +77,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 @staff_required
 @never_cache
 @require_safe
-def side_count(request: HttpRequest, name: str) -> HttpResponse:
-    """One of the numbers at the side."""
-    counted = side_counts(caller(request)).get(name)
+def side_count(request: HttpRequest) -> HttpResponse:
+    """One of the numbers at the side, by its name in ``?part=``."""
+    counted = side_counts(caller(request)).get(request.GET.get("part", ""))
     if counted is None:
         raise Http404
     return render(request, "manage/parts/side_count.html", {"counted": counted})
