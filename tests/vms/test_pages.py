@@ -298,13 +298,21 @@ def test_remarks_are_kept_and_shown_as_they_are(cast):
 
 
 @pytest.mark.parametrize(
-    ("part", "status"), [("owner", 404), ("operator", 404), ("viewer", 404), ("outsider", 404), ("staff_here", 302)]
+    ("part", "status"),
+    [
+        ("owner", 404),
+        ("operator", 404),
+        ("viewer", 404),
+        ("outsider", 404),
+        ("staff_here", 404),  # nothing of that project is at their site
+        ("staff_everywhere", 302),
+    ],
 )
 def test_only_who_may_gives_it_to_another_project(cast, part, status):
     browser = cast.pages(getattr(cast, part))
     answer = browser.post(f"/vms/{cast.acme_vm.pk}/project/", {"project": str(cast.ottos.pk)})
     assert answer.status_code == status
-    assert (Vm.objects.get(pk=cast.acme_vm.pk).project == cast.ottos) == (part == "staff_here")
+    assert (Vm.objects.get(pk=cast.acme_vm.pk).project == cast.ottos) == (part == "staff_everywhere")
 
 
 def test_an_owner_moves_it_to_another_project_of_theirs(cast):
