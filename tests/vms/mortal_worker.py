@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,8 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, is_undone: bool) -> None:
-    """Does it, with the test's database and CA, up to there."""
-    connections["default"].settings_dict.update(database)
-    settings.CA_DIR = ca_dir
-    border = Countdown(borders, has_begun=not is_undone, say=say)
+def instrument(border: Callable[[str], None], put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Calls `border` with its name at each; what it wraps for that is put in its place by `put`."""
 
     def around(cls: Any, name: str) -> None:
         method = getattr(cls, name)
@@ -56,7 +54,7 @@ def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, i
             border(f"after {name} {arguments[:2]}")
             return result
 
-        setattr(cls, name, call)
+        put(cls, name, call)
 
     around(Requests, "_send")
     around(OperationRun, "step")
@@ -66,7 +64,16 @@ def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, i
         border("before the end is written")
         return end(**arguments)
 
-    worker.operation_end = operation_end
+    put(worker, "operation_end", operation_end)
+
+
+def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, is_undone: bool) -> None:
+    """Does it, with the test's database and CA, up to there."""
+    connections["default"].settings_dict.update(database)
+    settings.CA_DIR = ca_dir
+    border = Countdown(borders, has_begun=not is_undone, say=say)
+
+    instrument(border)
     handle, begin_undo = worker._handle, worker.operation_begin_undo
 
     def fail(run: OperationRun) -> Any:

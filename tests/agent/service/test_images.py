@@ -217,6 +217,7 @@ class Source:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.ranges: list[str] = []
+        self.redirects = 0
         self.break_after = 0
         self.trickles = False
         self.etag = '"one"'
@@ -240,6 +241,7 @@ class Source:
         return response
 
     async def away(self, request: web.Request) -> web.StreamResponse:
+        self.redirects += 1
         raise web.HTTPFound(request.query["to"])
 
 
@@ -347,6 +349,10 @@ async def test_redirects_are_checked_like_addresses(
     for to in ("file:///etc/passwd", "ftp://127.0.0.1/", "http://user:secret@127.0.0.1/"):
         job = await fetched(shop, wish(server.make_url("/away").with_query(to=to)))
         assert (job.state, job.problem.code) == (JobState.FAILED, ErrorCode.ADDRESS_REFUSED)
+    made.redirects = 0
+    twice = server.make_url("/away").with_query(to=str(away))
+    assert (await fetched(shop, wish(twice, allow_private=False))).problem.code is ErrorCode.ADDRESS_REFUSED
+    assert (made.redirects, made.ranges) == (2, []), "it was followed to where it leads inside, and no further"
     endless = await fetched(shop, wish(server.make_url("/away").with_query(to="/away?to=/away")))
     assert endless.state is JobState.FAILED
     assert (
