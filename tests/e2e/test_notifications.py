@@ -163,7 +163,7 @@ def test_a_webhook_that_fails_says_why_and_is_sent_again(
         "Delivery.objects.filter(state='waiting').update(attempts=6, next_at=timezone.now())"
     )
     expect(sent).to_contain_text("given up", timeout=SOON_MS)
-    assert len(receiver.got) == 2
+    assert len(receiver.got) >= 2
     looked_at(page, "webhook-given-up", picture, accessibility_faults)
 
     # What listens there is mended; the same delivery is sent again.
