@@ -63,6 +63,7 @@ for domain, (kind, name) in zip(found, names.items()):
     for user in User.objects.all():
         Notice.objects.create(event=event, user=user)
     made[kind] = {"vm": str(vm.pk), "acme": str(project.pk), "image": str(image.pk), "webhook": str(hook.pk), "snapshot": name}
+Vm.objects.update(state_since=timezone.now() - dt.timedelta(minutes=59))  # "59 minutes ago" is as wide as it gets
 print(json.dumps({"made": made, "host": str(host.pk), "size": str(Size.objects.order_by("-name").first().pk), "user": str(owner.pk)}))
 """
 MORE = {
@@ -94,7 +95,8 @@ def pages_of(email: str) -> dict[str, str]:
 
 
 @pytest.mark.timeout(600)  # forty pages and their pictures
-@pytest.mark.parametrize(("kind", "look"), [(kind, "phone") for kind in NAMES])
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("look", ["phone", "light"])
 def test_no_name_makes_a_page_wider(
     made_up_home: House,
     named: dict[str, Any],
