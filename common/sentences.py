@@ -1,7 +1,7 @@
 """Sentences with somebody's words in them: names that are written from right to left do not mix up the rest.
 
 Whoever translates imports these in place of Django's functions, which they call. What is filled into a sentence by ``%`` is isolated (UAX #9, 3.1:
-FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE), as ``{% blocktranslate %}`` isolates what is filled into it (common/templatetags/eve.py), and ``<bdi>`` a name that stands alone on a
+FIRST STRONG ISOLATE to POP DIRECTIONAL ISOLATE), as ``{% blocktranslate %}`` isolates what is filled into it (common/templatetags/sentences.py), and ``<bdi>`` a name that stands alone on a
 page. A text that is written in the direction of its sentence, as most are, stays the very same.
 """
 

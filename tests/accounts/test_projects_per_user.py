@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import close_old_connections, connection
 
 from accounts.errors import TooManyProjects
 from accounts.models import Membership, Project, Role
@@ -15,6 +14,7 @@ from accounts.selectors import projects_owned_by
 from accounts.services import project_create
 from tests.cast import Cast
 from tests.factories import make_member, make_project
+from tests.together import at_once
 
 URL = "/api/v1/projects"
 
@@ -92,18 +92,11 @@ def test_of_many_at_once_no_more_are_made(cast: Cast) -> None:
     refused: list[Exception] = []
 
     def create(number: int) -> None:
-        close_old_connections()
         try:
             project_create(name=f"p{number}", owner=cast.outsider, by=cast.outsider)
         except (TooManyProjects, ValidationError) as error:
             refused.append(error)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(create, number) for number in range(8)))
     assert projects_owned_by(cast.outsider).count() == 3
     assert [type(error) for error in refused] == [TooManyProjects] * 6

@@ -12,6 +12,7 @@ from accounts.factors.totp import STEP_SECONDS, totp_code
 from tests.services.mail import Mails, mail_server
 
 from .house import ADMIN, PASSWORD, House
+from .test_pages import WIDER
 
 LOOKS = {"light": 1280, "dark": 1280, "phone": 390}
 AUTHENTICATOR = {
@@ -26,7 +27,6 @@ from accounts.services import password_set, user_create
 user = user_create(email="olivia@acme.example", name="Olivia Owner")
 password_set(user=user, password=%(password)r, by=None)
 """
-WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.services.libvirt import libvirt_sandbox
 
-from .conftest import World
+from .conftest import World, type_sign_in
 from .house import ADMIN, PASSWORD, free_port
 from .screen import press_line, type_line, wait_for_screen
 
@@ -52,15 +52,6 @@ def stranger(browser: Browser) -> Iterator[Callable[[], Page]]:
         context.close()
 
 
-def sign_in(page: Page, world: World, email: str) -> None:
-    """By the form, from wherever the page is."""
-    page.goto(f"{world.house.url}/login/")
-    page.fill("input[name=email]", email)
-    page.fill("input[name=password]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url(f"{world.house.url}/")
-
-
 def sure(page: Page) -> None:
     """Says yes to the question that is asked."""
     page.locator("#confirm [data-yes]").click()
@@ -82,7 +73,7 @@ def test_a_customer(world: World, stranger: Callable[[], Page]) -> None:
     page.fill("#id_password", PASSWORD)
     page.fill("#id_again", PASSWORD)
     page.get_by_role("button", name="Set password").click()
-    sign_in(page, world, "cleo@new.example")
+    type_sign_in(page, world.house, "cleo@new.example")
     expect(page.get_by_text("No virtual machines yet")).to_be_visible()
 
     page.goto(f"{world.house.url}/profile/")
@@ -261,7 +252,7 @@ def test_a_superuser(world: World, browse: Browse, stranger: Callable[[], Page],
     colleague.fill("#id_password", PASSWORD)
     colleague.fill("#id_again", PASSWORD)
     colleague.get_by_role("button", name="Set password").click()
-    sign_in(colleague, world, "sami@eve.example")
+    type_sign_in(colleague, world.house, "sami@eve.example")
     colleague.goto(f"{world.house.url}/manage/")
     expect(colleague.locator("main")).not_to_contain_text("hv1")  # of no site yet
     page.goto(f"{world.house.url}/manage/audit/?q=sami")

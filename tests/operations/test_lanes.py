@@ -8,7 +8,6 @@ import threading
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from accounts.models import Project
@@ -20,6 +19,7 @@ from operations.services import operation_cancel, operation_create
 from operations.worker import SLOTS, Worker
 from tests.cast import Cast
 from tests.factories import make_vm
+from tests.together import at_once
 
 from .test_worker import until
 
@@ -100,19 +100,11 @@ def test_of_many_workers_at_once_no_more_begin(cast: Cast, lanes: None, settings
     begun: list[Operation] = []
 
     def claim() -> None:
-        close_old_connections()
-        try:
-            found = operation_claim(worker=threading.current_thread().name)
-            if found is not None:
-                begun.append(found)
-        finally:
-            connection.close()
+        found = operation_claim(worker=threading.current_thread().name)
+        if found is not None:
+            begun.append(found)
 
-    threads = [threading.Thread(target=claim) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[claim] * 8)
     assert len(begun) == Operation.objects.filter(state=OperationState.RUNNING).count() == 2
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.cast import Cast
+from tests.together import at_once
 from vms.models import Quota, Vm
 from vms.quotas import usage_of
 
 from .changing_host import ChangingHost
-from .images.test_who_may import at_once
 from .test_changing import ask, host, work
 
 __all__ = ["host"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import close_old_connections, connection
 
 from operations.models import Operation
 from tests.cast import Cast
+from tests.together import at_once
 from vms import placement
 from vms.errors import NoRoom
 from vms.models import Snapshot, Vm
@@ -106,18 +106,11 @@ def test_of_many_that_grow_at_once_no_more_do_than_fit(cast: Cast, host: Any, vm
     refused: list[NoRoom] = []
 
     def grow(each: Vm) -> None:
-        close_old_connections()
         try:
             vm_resize(vm=each, user=cast.owner, vcpus=1, memory_bytes=3 * GIB)
         except NoRoom as error:
             refused.append(error)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=grow, args=(each,)) for each in vms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(grow, each) for each in vms))
     assert Operation.objects.filter(kind="vm.resize").count() == 4 - len(refused) == 2
     assert left(cast) >= 0

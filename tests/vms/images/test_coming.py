@@ -9,12 +9,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import close_old_connections, connection
 from eve_agent.wire.storage import ImageState as HostState
 from eve_agent.wire.storage import ImageStatus
 
@@ -24,6 +24,7 @@ from operations.services import operation_cancel
 from operations.worker import operation_run
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
+from tests.together import at_once
 from vms import image_work
 from vms.errors import QuotaExceeded
 from vms.models import Image, ImageCopy, ImageState
@@ -242,20 +243,13 @@ def test_of_many_that_are_whole_at_the_same_moment(cast: Cast, settings):
     refused: list[QuotaExceeded] = []
 
     def come(copy: ImageCopy) -> None:
-        close_old_connections()
         status = ImageStatus(image_uuid=copy.image_id, state=HostState.READY, size_bytes=10 * MIB)
         try:
             image_work.image_came(copy, status)
         except QuotaExceeded as error:
             refused.append(error)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=come, args=(copy,)) for copy in copies]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(come, copy) for copy in copies))
     assert len(refused) == 6
     assert usage_of(cast.acme).disk_bytes == 20 * MIB
 

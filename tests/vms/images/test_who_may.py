@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts.models import AuditEvent
 from operations.models import Operation
 from tests.cast import Cast
+from tests.together import at_once
 from tests.vms.stub_host import GIB, equip
 from vms.errors import ImageInUse
 from vms.models import Disk, Image, ImageState, Size
@@ -275,21 +273,3 @@ def test_each_limit_can_be_set(hosts: Cast, name: str):
     answer = hosts.api(hosts.superuser).patch(path, {name: 3}, format="json")
     assert answer.status_code == 200, answer.content
     assert {row["name"]: row["limit"] for row in answer.json()}[name] == 3
-
-
-def at_once(*what: Callable[[], Any]) -> None:
-    """Each in a thread, begun together."""
-    begin = threading.Barrier(len(what))
-
-    def run(one: Callable[[], Any]) -> None:
-        begin.wait(10)
-        try:
-            one()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(one,)) for one in what]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
