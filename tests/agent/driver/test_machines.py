@@ -25,7 +25,7 @@ from eve_agent.errors import (
     VolumeNotFound,
 )
 from eve_agent.wire import codec
-from eve_agent.wire.domain import Domain, DomainState, StateAction
+from eve_agent.wire.domain import Disk, Domain, DomainState, StateAction
 from eve_agent.wire.jobs import JobState
 from eve_agent.wire.spec import DiskBus, DiskSlot, DomainDelete, Firmware, NicModel, PoolDisk, ResourcesChange
 from eve_agent.wire.storage import DiskSpec, ImageCopy, ImageFormat, VolumeKind
@@ -367,6 +367,11 @@ async def test_a_seed_is_ejected_with_its_deletion(shop: Shop, rig: Rig):
     assert (await rig.driver.change_state(wanted.uuid, StateAction.START)).state is DomainState.RUNNING
 
 
+def disks_of(machine: Domain) -> list[Disk]:
+    """But for their capacities, which are learnt some time after the machine began to run."""
+    return [dataclasses.replace(disk, capacity_bytes=0) for disk in machine.disks]
+
+
 async def test_a_seed_is_exchanged_under_a_running_guest(shop: Shop, rig: Rig):
     first, later = (dataclasses.replace(SEED, user_data=f"#cloud-config\n# {text}\n") for text in ("secret", "later"))
     wanted = spec(seed_pool=POOL)
@@ -381,11 +386,11 @@ async def test_a_seed_is_exchanged_under_a_running_guest(shop: Shop, rig: Rig):
         assert "later" in found
         assert "secret" not in found
 
-    assert (await rig.driver.domain(wanted.uuid)).disks == before.disks
+    assert disks_of(await rig.driver.domain(wanted.uuid)) == disks_of(before)
     await rig.driver.change_state(wanted.uuid, StateAction.STOP)
     await rig.driver.make_seed(POOL, wanted.uuid, first)
     again = await rig.driver.change_state(wanted.uuid, StateAction.START)
-    assert again.disks == before.disks
+    assert disks_of(again) == disks_of(before)
     assert "secret" in await rig.seeds_of(again)
 
 
@@ -403,7 +408,7 @@ async def test_an_exchange_that_was_cut_off_is_ended_by_the_next(libvirt_rig: Li
     )
 
     assert "later" in await libvirt_rig.seeds_of(before)
-    assert (await libvirt_rig.driver.domain(wanted.uuid)).disks == before.disks
+    assert disks_of(await libvirt_rig.driver.domain(wanted.uuid)) == disks_of(before)
 
 
 async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):

@@ -44,6 +44,7 @@ CHECKED: dict[str, st.SearchStrategy[Any]] = {
     "format": FORMATS,
     "image_format": FORMATS,
     "max_bytes": IMAGE_SIZES,
+    "least_bytes_per_second": st.just(0) | IMAGE_SIZES,
     "vcpus": st.integers(1, 64),
     "vcpus_max": st.just(0) | st.integers(64, 512),
     "memory_max_bytes": st.just(0) | st.just(2**44),
