@@ -15,6 +15,11 @@ export function csrfToken() {
   return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
 }
 
+/** Signed out, or what the page shows is gone: loaded anew, the page itself says so. Whoever has something to lose by that prevents it. */
+export function accessEnded() {
+  if (document.dispatchEvent(new CustomEvent("eve:access-ended", { cancelable: true }))) location.reload();
+}
+
 /** Tells screen readers, politely. */
 export function announce(text) {
   const live = document.getElementById("announce");
@@ -339,7 +344,7 @@ document.addEventListener("htmx:after:request", (event) => {
   if (isPart || raw.ok && !raw.redirected) return;
   event.preventDefault();
   if (raw.redirected || status === 404) {
-    location.reload(); // signed out, or it is gone: the page itself says so
+    accessEnded();
     return;
   }
   if (!isByHand(ctx)) return;

@@ -4,7 +4,7 @@
 // comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
-import { announce, reachWideTables, toast } from "./eve.js";
+import { accessEnded, announce, reachWideTables, toast } from "./eve.js";
 import { changeOf, focusAt, placeIn } from "./focus.js";
 
 const LIVE_URL = "/ws/live";
@@ -98,7 +98,7 @@ async function fetchPart(element) {
   fetching.add(id);
   try {
     const response = await fetch(element.dataset.part, { headers: { "X-Eve-Part": "1" }, redirect: "manual", cache: "no-store" });
-    if (response.type === "opaqueredirect") location.reload(); // signed out: the page itself asks to sign in
+    if (response.type === "opaqueredirect") accessEnded();
     else if (response.status === 404) gone(element);
     else if (response.ok) swap(document.getElementById(id), await response.text());
   } catch {
@@ -242,7 +242,7 @@ function connect() {
     heard[message?.type]?.(message);
   });
   socket.addEventListener("close", ({ code }) => {
-    if (code === ACCESS_ENDED) location.reload(); // signed out, or access ended: the page itself says so
+    if (code === ACCESS_ENDED) accessEnded();
     else if (code === TOO_MANY) waitForRoom();
     else retryLater();
   });

@@ -16,6 +16,11 @@ function written(form) {
   });
 }
 
+/** Whether a form changes something, by a page's own request: others search, or send themselves. */
+function isSent(form) {
+  return form.method === "post" && !form.matches("[hx-post], [data-passkey], [data-upload] form");
+}
+
 /** Whether Eve would take a form now: "yes", "signed-out" or "away". */
 async function wouldTake() {
   try {
@@ -28,17 +33,30 @@ async function wouldTake() {
 }
 
 function tell(state) {
-  const { signedOut, notSent, signIn, login } = place.dataset;
-  const action = state === "signed-out" ? { label: signIn, run: () => open(login, "_blank", "noopener") } : null;
-  toast(state === "signed-out" ? signedOut : notSent, { kind: "bad", id: "not-sent", action });
+  if (state === "signed-out") tellSignedOut(place.dataset.signedOut);
+  else toast(place.dataset.notSent, { kind: "bad", id: "not-sent" });
 }
+
+function tellSignedOut(text) {
+  const { signIn, login } = place.dataset;
+  const action = { label: signIn, run: () => open(login, "_blank", "noopener") };
+  toast(text, { kind: "bad", id: "not-sent", action });
+}
+
+// A page that loads itself anew would take what is being typed along.
+document.addEventListener("eve:access-ended", (event) => {
+  const isTyped = [...document.forms].some((form) => isSent(form) && written(form).length);
+  if (!isTyped) return;
+  event.preventDefault();
+  if (!document.querySelector('[data-id="not-sent"]')) tellSignedOut(place.dataset.ended);
+});
 
 // In the capture phase and before what asks first: nothing is asked that cannot be done.
 addEventListener(
   "submit",
   async (event) => {
     const { submitter, target: form } = event;
-    if (form.method !== "post" || form.matches("[hx-post], [data-passkey], [data-upload] form")) return;
+    if (!isSent(form)) return;
     const token = form.elements.namedItem("csrfmiddlewaretoken");
     if (token) token.value = csrfToken() || token.value; // another one since somebody signed in in another tab
     if (passed.delete(form)) return;

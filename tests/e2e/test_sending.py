@@ -58,6 +58,17 @@ def test_signed_out_meanwhile_nothing_is_lost(made_up_home: House, open_as: Call
     expect(page.get_by_text("Night watch is there.")).to_be_visible()
 
 
+def test_a_page_that_hears_of_its_end_keeps_what_is_typed(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    page = open_as(ADMIN)
+    fill_in(page, made_up_home, "Dog watch")
+    other = page.context.new_page()
+    other.goto(f"{made_up_home.url}/")
+    other.locator("summary", has_text=": your menu").click()
+    other.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("alert")).to_contain_text("You were signed out meanwhile")
+    expect(page.locator("#id_name")).to_have_value("Dog watch")
+
+
 def test_while_eve_is_away_nothing_is_lost(made_up_home: House, open_as: Callable[..., Page]) -> None:
     page = open_as(ADMIN)
     fill_in(page, made_up_home, "Day watch")
