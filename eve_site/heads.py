@@ -1,4 +1,7 @@
-"""How long a request's head may be, and how long it may take: uvicorn's httptools takes any head, and waits for ever."""
+"""How long a request's head may be, and how long it may take: uvicorn's httptools takes any head, and waits for ever.
+
+And what becomes of a connection when the server stops: uvicorn closes it under a request that is on its way.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ MAX_OVERHEAD_BYTES = 64 * 1024
 waiting for answers, those that are read at once count together."""
 HEAD_SECONDS = 20.0
 """From the connection, or a head's first byte, to the head's end. Between two requests uvicorn's own limit holds."""
+LAST_REQUEST_SECONDS = 0.3
+"""How long a connection without a request may bring one more when the server stops. Well below systemd's and the server's own patience."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_STOPPING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -26,6 +32,7 @@ class BoundedHttp(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _tail = b""
     """The last four bytes."""
+    _is_stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """As asyncio."""
@@ -56,6 +63,8 @@ class BoundedHttp(HttpToolsProtocol):
         """As httptools."""
         self._head_came()
         super().on_headers_complete()
+        if self._is_stopping and self.cycle is not None:  # none of a websocket
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """As httptools."""
@@ -65,12 +74,25 @@ class BoundedHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """As uvicorn, which would drop without a word what was sent behind the handshake."""
-        if self._tail == b"\r\n\r\n":
+        if self._is_stopping:
+            # One that has been used before may be closed at any time, and a proxy then opens another, which waits for the next Eve.
+            if self.cycle is None:
+                self.transport.write(_STOPPING)
+            self.transport.close()
+        elif self._tail == b"\r\n\r\n":
             super().handle_websocket_upgrade()
             self.parser = None  # type: ignore[assignment] # which holds this, and would until the collector comes; it parses nothing more
         else:
             self._head_came()
             self._refuse("more than a handshake")
+
+    def shutdown(self) -> None:
+        """As uvicorn, but late enough for a request that whoever is before Eve has sent already: it could not be sent again if it changes something."""
+        self._is_stopping = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_REQUEST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def _await_head(self) -> None:
         self._head_came()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+import structlog
 import uvicorn
 from django.conf import settings
+from uvicorn.config import STARTUP_FAILURE
 
 from .handover import HandoverWebsocket
 from .heads import BoundedHttp
+
+log = structlog.get_logger(__name__)
 
 MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024
 GRACEFUL_SHUTDOWN_SECONDS = 5
@@ -17,10 +24,10 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 """A page that renders gives way to a console's echo after half a millisecond."""
 
 
-def serve(*, host: str, port: int, **options: Any) -> None:
-    """Serves until SIGTERM or SIGINT."""
+def serve(*, host: str, port: int, sockets: Sequence[socket.socket] = (), **options: Any) -> None:
+    """Serves until SIGTERM or SIGINT, on `sockets` that listen already, or else on `host` and `port`."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    uvicorn.run(
+    config = uvicorn.Config(
         settings.ASGI_APPLICATION.replace(".application", ":application"),
         host=host,
         port=port,
@@ -39,3 +46,10 @@ def serve(*, host: str, port: int, **options: Any) -> None:
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         **options,
     )
+    server = uvicorn.Server(config)
+    if sockets:
+        log.info("listening on passed sockets", addresses=[sock.getsockname() for sock in sockets])
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=list(sockets) or None)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)

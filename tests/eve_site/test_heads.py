@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from eve_site import heads
+from eve_site.handover import HandoverWebsocket
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 LINE = b"X-Filler: " + b"x" * 1000 + b"\r\n"
@@ -29,8 +30,14 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def served() -> AsyncIterator[Connect]:
+    async with serving() as (connect, _server):
+        yield connect
+
+
+@contextlib.asynccontextmanager
+async def serving(ws: Any = "none") -> AsyncIterator[tuple[Connect, uvicorn.Server]]:
     config = uvicorn.Config(
-        echo, port=0, http=heads.BoundedHttp, ws="none", lifespan="off", log_config=None, timeout_keep_alive=30
+        echo, port=0, http=heads.BoundedHttp, ws=ws, lifespan="off", log_config=None, timeout_keep_alive=30
     )
     server = uvicorn.Server(config)
     config.load()
@@ -39,7 +46,7 @@ async def served() -> AsyncIterator[Connect]:
     running = asyncio.create_task(server.main_loop())
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
+        yield lambda: asyncio.open_connection("127.0.0.1", port), server
     finally:
         server.should_exit = server.force_exit = True
         await running
@@ -102,4 +109,55 @@ async def test_a_head_that_does_not_come_ends_the_connection(opening: bytes, mon
         writer.write(opening)
         with contextlib.suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("requests_before", [0, 1], ids=["new", "kept"])
+async def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered(requests_before: int) -> None:
+    async with serving() as (connect, server):
+        reader, writer = await connect()
+        for _ in range(requests_before):
+            writer.write(HEAD + b"Content-Length: 1\r\n\r\nb")
+            await reader.readuntil(b"\r\n\r\n1")
+        while not server.server_state.connections:  # noqa: ASYNC110 - it is accepted at any time
+            await asyncio.sleep(0.01)
+        stopping = asyncio.create_task(server.shutdown())
+        await asyncio.sleep(0.05)
+        writer.write(HEAD + b"Content-Length: 2\r\n\r\nbb")
+        answer = (await asyncio.wait_for(reader.read(), 5)).lower()
+        assert answer.startswith(b"http/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in answer, "whoever keeps connections would use it again"
+        await asyncio.wait_for(stopping, 5)
+        writer.close()
+
+
+async def test_connections_without_a_request_do_not_hold_a_stop_up() -> None:
+    async with serving() as (connect, server):
+        reader, writer = await connect()
+        while not server.server_state.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(server.shutdown(), heads.LAST_REQUEST_SECONDS + 1)
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(("requests_before", "answer"), [(0, b"HTTP/1.1 503 "), (1, b"")], ids=["new", "kept"])
+async def test_a_websocket_that_comes_while_the_server_stops_is_told_to_come_again(
+    requests_before: int, answer: bytes
+) -> None:
+    async with serving(HandoverWebsocket) as (connect, server):
+        reader, writer = await connect()
+        for _ in range(requests_before):
+            writer.write(HEAD + b"Content-Length: 1\r\n\r\nb")
+            await reader.readuntil(b"\r\n\r\n1")
+        while not server.server_state.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stopping = asyncio.create_task(server.shutdown())
+        await asyncio.sleep(0.05)
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: eve\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert (await asyncio.wait_for(reader.read(), 5))[:13] == answer
+        await asyncio.wait_for(stopping, 5)
         writer.close()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from common.sentences import gettext as _
+from eve_site.activation import passed_sockets
 from eve_site.server import serve
 
 
@@ -38,4 +39,4 @@ class Command(BaseCommand):
         if options["web_only"]:
             os.environ["EVE_EMBEDDED"] = "false"
             settings.EMBEDDED = False
-        serve(host=options["bind"], port=options["port"])
+        serve(host=options["bind"], port=options["port"], sockets=passed_sockets())
