@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "eve-test-"
+FOLDER = Path(os.environ.get("TMPDIR", "/var/tmp"))
+"""On a disk: disks of machines are in there, and in Debian 13 /tmp is memory."""
 LOCK_NAME = "in-use"
 SMALL = "small"
 """In the folder of a libvirt: a link to a small file system of its own, which is mounted elsewhere."""
@@ -41,7 +43,7 @@ def as_root() -> list[str]:
 def service_root_create(name: str) -> ServiceRoot:
     """A fresh folder for the service ``name``. Folders of crashed runs are removed on the way."""
     sweep()
-    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-"))
+    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-", dir=FOLDER))
     path.chmod(0o711)
     lock_fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock_fd, fcntl.LOCK_EX)
@@ -51,7 +53,7 @@ def service_root_create(name: str) -> ServiceRoot:
 def sweep() -> list[Path]:
     """Remove folders that no live process holds, and say which."""
     removed: list[Path] = []
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in FOLDER.glob(f"{PREFIX}*"):
         try:
             lock_fd = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
