@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import json
 import re
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eve_agent.errors import (
@@ -399,8 +402,10 @@ async def test_an_exchange_that_was_cut_off_is_ended_by_the_next(libvirt_rig: Li
     wanted = spec(seed_pool=POOL)
     await libvirt_rig.driver.make_seed(POOL, wanted.uuid, SEED)
     await libvirt_rig.driver.define_domain(wanted)
-    before = await libvirt_rig.driver.change_state(wanted.uuid, StateAction.START)
+    await libvirt_rig.virsh("start", str(wanted.uuid), "--paused")  # a firmware that begins would close the tray
+    before = await libvirt_rig.driver.domain(wanted.uuid)
     await libvirt_rig.virsh("change-media", str(wanted.uuid), "sdb", "--eject", "--live")
+    await libvirt_rig.virsh("resume", str(wanted.uuid))
     assert await libvirt_rig.seeds_of(before) == ""
 
     await libvirt_rig.driver.make_seed(
@@ -409,6 +414,42 @@ async def test_an_exchange_that_was_cut_off_is_ended_by_the_next(libvirt_rig: Li
 
     assert "later" in await libvirt_rig.seeds_of(before)
     assert disks_of(await libvirt_rig.driver.domain(wanted.uuid)) == disks_of(before)
+
+
+async def test_a_tray_that_was_closed_unnoticed_is_opened_again(libvirt_rig: LibvirtRig):
+    """The reset with which a firmware begins comes between libvirt's opening a tray and its taking out the disc."""
+    shop, later = Shop(libvirt_rig.driver), dataclasses.replace(SEED, user_data="#cloud-config\n# later\n")
+    image = await shop.image(bytes(2 * MIB), declared=ImageFormat.RAW)
+    wanted = spec(seed_pool=POOL, cdrom=disc(image))
+    name = str(wanted.uuid)
+    await libvirt_rig.driver.make_seed(POOL, wanted.uuid, SEED)
+    await libvirt_rig.driver.define_domain(wanted)
+    await libvirt_rig.virsh("start", name, "--paused")
+    for drive in await trays_of(libvirt_rig, name):
+        await monitor(libvirt_rig, name, "blockdev-open-tray", id=drive)
+    await libvirt_rig.virsh("resume", name)
+    async with asyncio.timeout(30):
+        while any((await trays_of(libvirt_rig, name)).values()):  # noqa: ASYNC110  (of the world outside, which tells nobody)
+            await asyncio.sleep(0.1)
+    assert (await libvirt_rig.virsh("dumpxml", name)).count("tray='open'") == 2
+
+    without = await libvirt_rig.driver.change_cdrom(wanted.uuid, disc(None))
+    await libvirt_rig.driver.make_seed(POOL, wanted.uuid, later)
+
+    assert [found.uuid for found in without.disks] == [None, None]
+    assert "later" in await libvirt_rig.seeds_of(without)
+    assert not any((await trays_of(libvirt_rig, name)).values())
+
+
+async def trays_of(rig: LibvirtRig, domain: str) -> dict[str, bool]:
+    """Whether QEMU has the tray of each drive open."""
+    return {block["qdev"]: block["tray_open"] for block in await monitor(rig, domain, "query-block")}
+
+
+async def monitor(rig: LibvirtRig, domain: str, command: str, **arguments: str) -> Any:
+    """What QEMU returns to a command of its own."""
+    text = json.dumps({"execute": command, "arguments": arguments})
+    return json.loads(await rig.virsh("qemu-monitor-command", domain, text))["return"]
 
 
 async def test_boot_order_title_and_autostart(shop: Shop, rig: Rig):

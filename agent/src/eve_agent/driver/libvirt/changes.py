@@ -18,6 +18,7 @@ from eve_agent.wire.spec import CdromSlot, DiskSlot, NicSlot, ResourcesChange, R
 from .binding import Code, Flag, LibvirtError, words_of
 from .calls import translating
 from .machines import MachineCalls
+from .trays import drive_update
 
 DETACH_SECONDS = 10.0
 """How long a guest may take to let go of a device."""
@@ -117,7 +118,7 @@ class ChangeCalls(MachineCalls):
                 raise DeviceNotFound(f"“{domain.name()}” has no CD drive.")
             if drive.path == path:
                 continue
-            self._update_drive(domain, document.drive_with(path), flag)
+            drive_update(domain, document.drive_with(path), flag)
 
     @translating
     def set_boot_order(self, domain_uuid: uuid.UUID, devices: tuple[str, ...]) -> None:

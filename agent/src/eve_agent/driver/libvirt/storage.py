@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -31,11 +30,9 @@ from eve_agent.wire.storage import (
 
 from .binding import Code, Flag, LibvirtError
 from .calls import Calls, listed, translating
+from .trays import drive_update
 
 DIR = "dir"
-TRAY_ATTEMPTS = 10
-TRAY_SECONDS = 0.5
-"""Between attempts to open a guest's tray."""
 
 
 class StorageCalls(Calls):
@@ -193,7 +190,7 @@ class StorageCalls(Calls):
                 continue
             device = DomainDocument(domain.XMLDesc(affects)).disk_at(path)
             if device is not None:
-                self._update_drive(domain, with_disc(device.xml, ""), flags)
+                drive_update(domain, with_disc(device.xml, ""), flags)
 
     def _reinsert(self, domain: Any, path: str) -> None:
         """Has a running QEMU open the file of a drive anew: until then it has the one that was there before, though that has no name any more."""
@@ -201,21 +198,8 @@ class StorageCalls(Calls):
         if device is None or not domain.isActive():
             return
         if DomainDocument(domain.XMLDesc(0)).disk_at(path) is not None:
-            self._update_drive(domain, with_disc(device.xml, ""), Flag.LIVE)
-        self._update_drive(domain, with_disc(device.xml, path), Flag.LIVE)
-
-    def _update_drive(self, domain: Any, text: str, flag: int) -> None:
-        """A guest may have locked its tray, or be about to open or close it: then it is opened by force, a moment later."""
-        for attempt in range(TRAY_ATTEMPTS):
-            try:
-                domain.updateDeviceFlags(text, flag | (Flag.FORCE if attempt else 0))
-            except LibvirtError as error:
-                waits = error.get_error_code() in (Code.OPERATION_FAILED, Code.INTERNAL_ERROR)
-                if not waits or not self.is_alive() or attempt == TRAY_ATTEMPTS - 1:
-                    raise
-                time.sleep(TRAY_SECONDS)
-            else:
-                return
+            drive_update(domain, with_disc(device.xml, ""), Flag.LIVE)
+        drive_update(domain, with_disc(device.xml, path), Flag.LIVE)
 
     def _users_of(self, path: str, *, running_only: bool = False) -> list[str]:
         """Names of domains that have the file as a disk, in a drive, or beneath a disk: now, or at their next start."""
