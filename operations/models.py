@@ -105,6 +105,12 @@ class Operation(models.Model):
         """Whether it is not over."""
         return self.state in ACTIVE_STATES
 
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether somebody who may could ask for its end now."""
+        is_wanted = self.is_active and self.state != OperationState.CANCELLING and not self.is_undoing
+        return is_wanted and self.can_cancel
+
 
 class IdempotencyKey(models.Model):
     """A caller's name for one request, so that a retry gets the operation that the first try made.

@@ -105,7 +105,7 @@ def operation_cancel(*, operation: Operation, user: User) -> Operation:
         operation = Operation.objects.select_for_update().get(pk=operation.pk)
         if operation.state == OperationState.CANCELLING:
             return operation
-        if not (operation.is_active and operation.can_cancel) or operation.is_undoing:
+        if not operation.is_cancellable:
             raise CannotCancel(_("It is over already, or too far to stop. Look at how it ended."))
         audit_record(
             action="operation.cancel",

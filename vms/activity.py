@@ -1,4 +1,4 @@
-"""What happened, in sentences: audit events of a project's VMs, as its members may read them."""
+"""What happened, in sentences: audit events of a project's VMs, images and kept disks, as its members may read them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from django.db.models import QuerySet
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,9 +19,9 @@ from common.sentences import gettext as _
 from common.sentences import gettext_lazy
 
 from .models import Vm
+from .operation_lines import DISK, IMAGE, VM, urls_of
 from .selectors import vms_managed_by
 
-VM = "vm"
 GUEST = "guest: "
 """How the label of who has no account begins."""
 
@@ -229,29 +229,67 @@ _WORDS: Final[dict[str, tuple[str, Promise, Promise]]] = {
         gettext_lazy("{who} ended a console of {vm}"),
         gettext_lazy("{who} could not end a console of {vm}"),
     ),
+    "image.create": (
+        "photo",
+        gettext_lazy("{who} began to send the image {image}"),
+        gettext_lazy("{who} may not add the image {image}"),
+    ),
+    "image.fetch": (
+        "photo",
+        gettext_lazy("{who} had the image {image} fetched"),
+        gettext_lazy("{who} could not have the image {image} fetched"),
+    ),
+    "image.check": (
+        "photo",
+        gettext_lazy("{who} sent the image {image}"),
+        gettext_lazy("The image {image}, which {who} sent, was not accepted"),
+    ),
+    "image.take": (
+        "photo",
+        gettext_lazy("{who} made the image {image} from a file of a pool"),
+        gettext_lazy("{who} could not make the image {image} from a file of a pool"),
+    ),
+    "image.update": (
+        "edit",
+        gettext_lazy("{who} changed name or remarks of the image {image}"),
+        gettext_lazy("{who} may not change the image {image}"),
+    ),
+    "image.delete": (
+        "trash",
+        gettext_lazy("{who} deleted the image {image}"),
+        gettext_lazy("{who} could not delete the image {image}"),
+    ),
+    "disk.delete": (
+        "trash",
+        gettext_lazy("{who} deleted a kept disk"),
+        gettext_lazy("{who} could not delete a kept disk"),
+    ),
 }
 
 
 def events_for(user: User) -> QuerySet[AuditEvent]:
-    """What happened to the VMs of the user's projects, the newest first."""
+    """What happened in the user's projects, the newest first."""
     return _told().filter(project__in=projects_for(user))
 
 
 def events_of(user: User, vm: Vm) -> QuerySet[AuditEvent]:
     """What happened to that VM, as far as the user may know: since it came to its project; all for who manages its host."""
-    events = _told().filter(target_id=str(vm.pk))
+    events = _told().filter(target_type=VM, target_id=str(vm.pk))
     if user.is_staff and vms_managed_by(user).filter(pk=vm.pk).exists():
         return events
     return events.filter(project=vm.project)
 
 
-def entries(events: Iterable[AuditEvent], *, link: bool = True) -> list[Entry]:
-    """These events in sentences. With `link`, the VM's name leads to its page."""
-    return [_entry(event, link=link) for event in events]
+def entries(events: Iterable[AuditEvent], *, reader: User | None = None) -> list[Entry]:
+    """These events in sentences. The names of VMs and images that still exist for `reader` lead to their pages."""
+    rows = list(events)
+    urls = urls_of(reader, ((row.target_type, UUID(row.target_id)) for row in rows)) if reader else {}
+    return [_entry(row, urls.get(UUID(row.target_id), "")) for row in rows]
 
 
 def _told() -> QuerySet[AuditEvent]:
-    return AuditEvent.objects.filter(target_type=VM, action__in=_WORDS).select_related("actor").order_by("-at", "id")
+    told = AuditEvent.objects.filter(target_type__in=(VM, IMAGE, DISK), action__in=_WORDS)
+    return told.select_related("actor").order_by("-at", "id")
 
 
 def _of_old(label: str) -> str:
@@ -259,12 +297,13 @@ def _of_old(label: str) -> str:
     return label if "@" in label or label.startswith(GUEST) else _("Eve")
 
 
-def _entry(event: AuditEvent, *, link: bool) -> Entry:
+def _entry(event: AuditEvent, url: str) -> Entry:
     icon, told, failed = _WORDS[event.action]
     is_bad = event.outcome != AuditOutcome.SUCCESS
     who = event.actor.name if event.actor else _of_old(event.actor_label)
-    vm = format_html("<bdi>{}</bdi>", event.target_label)
-    if link and event.action != "vm.forget":
-        vm = format_html('<a href="{}">{}</a>', reverse("vm-detail", args=[event.target_id]), vm)
-    text = format_html(str(failed if is_bad else told), who=format_html("<b><bdi>{}</bdi></b>", who), vm=vm)
+    name = format_html("<bdi>{}</bdi>", event.target_label)
+    if url:
+        name = format_html('<a href="{}">{}</a>', url, name)
+    words = str(failed if is_bad else told)
+    text = format_html(words, who=format_html("<b><bdi>{}</bdi></b>", who), vm=name, image=name)
     return Entry(icon="alert-triangle" if is_bad else icon, text=text, at=event.at, is_bad=is_bad)

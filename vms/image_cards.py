@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from django.utils.functional import Promise
 
@@ -15,7 +16,7 @@ from operations.selectors import recent_operations
 from .images import images_managed_by
 from .models import Image, ImageState
 
-_DOING: dict[str, tuple[Promise, Promise]] = {
+DOING: Final[dict[str, tuple[Promise, Promise]]] = {
     # kind: while it runs, when it is done
     "image.fetch": (_("Fetching"), _("Fetched and checked")),
     "image.check": (_("Checking"), _("Checked")),
@@ -55,7 +56,7 @@ class ImageCard:
         return self._words(1)
 
     def _words(self, which: int) -> str:
-        return str(_DOING[self.operation.kind][which]) if self.operation and self.operation.kind in _DOING else ""
+        return str(DOING[self.operation.kind][which]) if self.operation and self.operation.kind in DOING else ""
 
 
 def image_cards(user: User, images: Iterable[Image]) -> list[ImageCard]:

@@ -13,14 +13,16 @@ from common.sentences import gettext_lazy as _
 from operations.models import OperationState
 
 from .models import ImageKind
+from .operation_lines import DISK, IMAGE
 from .states import kind_of
 
 ACTIVITY: Final = Choices(
-    placeholder=_("Virtual machine or who"),
+    placeholder=_("Virtual machine, image or who"),
     find=lambda text: Q(target_label__icontains=text) | Q(actor__name__icontains=text) | Q(actor_label__icontains=text),
     groups={
         "power": (_("Starts and stops"), Q(action__in=[kind_of(action) for action in StateAction])),
         "consoles": (_("Consoles"), Q(action__startswith="console.")),
+        "images": (_("Images and kept disks"), Q(target_type__in=[IMAGE, DISK])),
         "failed": (_("What did not work"), ~Q(outcome=AuditOutcome.SUCCESS)),
     },
     sorts={"new": (_("Newest first"), ("-at", "id")), "old": (_("Oldest first"), ("at", "id"))},
@@ -65,6 +67,13 @@ OPERATIONS: Final = Choices(
         "ended": (_("Latest end first"), (F("finished_at").desc(nulls_last=True), "id")),
         "target": (_("By target"), ("target_label", "-created_at", "id")),
     },
+)
+VM_OPERATIONS: Final = Choices(
+    placeholder=_("Who"),
+    find=lambda text: Q(requested_by__name__icontains=text) | Q(requested_by__email__icontains=text),
+    group_name=OPERATIONS.group_name,
+    groups=OPERATIONS.groups,
+    sorts={key: OPERATIONS.sorts[key] for key in ("new", "old", "ended")},
 )
 QUOTAS: Final = Choices(
     placeholder=_("Project"),

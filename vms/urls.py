@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .views import (
+    activities,
     auditing,
     bulk,
     changes,
@@ -23,13 +24,15 @@ from .views import (
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
-    path("activity/", customers.activity, name="activity"),
+    path("activity/", activities.activity, name="activity"),
     path("vms/", customers.vm_list, name="vm-list"),
     path("vms/new/", creating.vm_new, name="vm-new"),
     path("vms/new/quota/", creating.vm_new_quota, name="vm-new-quota"),
     path("vms/<uuid:vm_id>/", customers.vm_detail, name="vm-detail"),
     path("vms/<uuid:vm_id>/part/", customers.vm_part, name="vm-card"),
     path("vms/<uuid:vm_id>/power/", customers.vm_power, name="vm-power"),
+    path("vms/<uuid:vm_id>/activity/", activities.vm_activity, name="vm-activity"),
+    path("vms/<uuid:vm_id>/operations/", activities.vm_operations, name="vm-operations"),
     path("vms/<uuid:vm_id>/hardware/", changes.vm_hardware, name="vm-hardware"),
     path("vms/<uuid:vm_id>/snapshots/", changes.vm_snapshots, name="vm-snapshots"),
     path("vms/<uuid:vm_id>/change/<slug:what>/", changes.vm_change, name="vm-change"),

@@ -23,6 +23,8 @@ PAGES = {
     "vm-snapshots": ("olivia@acme.example", "/vms/{vm}/snapshots/"),
     "vm-time-line": ("olivia@acme.example", "/vms/{vm}/screenshots/"),
     "vm-links": ("olivia@acme.example", "/vms/{vm}/links/"),
+    "vm-activity": ("olivia@acme.example", "/vms/{vm}/activity/"),
+    "vm-operations": ("olivia@acme.example", "/vms/{vm}/operations/"),
     "vm-settings": ("olivia@acme.example", "/vms/{vm}/settings/"),
     "disks": ("olivia@acme.example", "/disks/"),
     "activity": ("olivia@acme.example", "/activity/"),

@@ -20,7 +20,7 @@ from notifications.models import Event, Kind, Notice
 from notifications.selectors import NOTICES
 from operations.models import Operation, OperationState
 from tests.cast import Cast
-from vms.lists import ACTIVITY, AUDIT, IMAGES, OPERATIONS, QUOTAS
+from vms.lists import ACTIVITY, AUDIT, IMAGES, OPERATIONS, QUOTAS, VM_OPERATIONS
 from vms.models import Image, ImageKind, ImageState, Quota
 from vms.people import PROJECTS, USERS
 
@@ -45,6 +45,27 @@ def operations_make(cast: Cast, count: int) -> None:
             finished_at=_before(number),
         )
         for number in range(count)
+    )
+
+
+def vm_operations_make(cast: Cast, count: int) -> None:
+    people = User.objects.bulk_create(
+        User(email=f"{uuid4().hex}@acme.example", name=f"thing-{number:03}") for number in range(count)
+    )
+    states = (OperationState.SUCCEEDED, OperationState.FAILED)
+    Operation.objects.bulk_create(
+        Operation(
+            kind="vm.start",
+            target_type="vm",
+            target_id=cast.acme_vm.pk,
+            target_label=cast.acme_vm.name,
+            project=cast.acme,
+            requested_by=person,
+            state=states[number % 2],
+            created_at=_before(number),
+            finished_at=_before(number),
+        )
+        for number, person in enumerate(people)
     )
 
 
@@ -132,6 +153,8 @@ LISTS: dict[str, tuple[Choices, str, Make]] = {
     "/images/": (IMAGES, "owner", images_make),
     "/manage/audit/": (AUDIT, "superuser", events_make),
     "/activity/": (ACTIVITY, "owner", events_make),
+    "/vms/{vm}/activity/": (ACTIVITY, "viewer", events_make),
+    "/vms/{vm}/operations/": (VM_OPERATIONS, "viewer", vm_operations_make),
     "/manage/consoles/": (CONSOLES, "superuser", consoles_make),
     "/notifications/": (NOTICES, "owner", notices_make),
     "/manage/users/": (USERS, "superuser", users_make),
@@ -139,6 +162,10 @@ LISTS: dict[str, tuple[Choices, str, Make]] = {
     "/manage/quotas/": (QUOTAS, "superuser", projects_make),
 }
 every_list = pytest.mark.parametrize("address", LISTS)
+
+
+def _at(cast: Cast, address: str) -> str:
+    return address.format(vm=cast.acme_vm.pk)
 
 
 def _before(number: int) -> dt.datetime:
@@ -151,7 +178,7 @@ def _browser(cast: Cast, address: str) -> tuple[Choices, Callable[..., str]]:
     browser = cast.pages(getattr(cast, who))
 
     def page(**query: object) -> str:
-        answer = browser.get(address, query)
+        answer = browser.get(_at(cast, address), query)
         assert answer.status_code == 200
         return answer.content.decode()
 
@@ -173,9 +200,9 @@ def test_queries_do_not_grow(cast: Cast, address: str) -> None:
     def costs() -> list[int]:
         found = []
         for query in queries:
-            browser.get(address, query)
+            browser.get(_at(cast, address), query)
             with CaptureQueriesContext(connection) as caught:
-                assert browser.get(address, query).status_code == 200
+                assert browser.get(_at(cast, address), query).status_code == 200
             found.append(len(caught))
         return found
 
@@ -220,7 +247,7 @@ def test_every_group_leaves_something_out(cast: Cast, address: str) -> None:
     nothing = page(q="no such thing")
     assert not _things(nothing)
     assert "Show all" in nothing
-    assert f'href="{address}"' in nothing
+    assert f'href="{_at(cast, address)}"' in nothing
 
 
 @every_list

@@ -1,4 +1,4 @@
-"""Customers' pages: dashboard, list, one VM, activity."""
+"""Customers' pages: dashboard, list, one VM."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
-from common.lists import list_context
 from common.pages import back_address
 from hypervisors.selectors import hypervisors_for
 from vms.activity import entries, events_for, events_of
 from vms.cards import card_for
 from vms.listing import Listing
-from vms.lists import ACTIVITY
 from vms.models import Vm
 from vms.selectors import vms_for
 from vms.services import vm_change_state
@@ -70,7 +68,7 @@ def vm_detail(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         **page_context(request, nav="vms"),
         "vm": vm,
         "card": card_for(user, vm),
-        "events": entries(events_of(user, vm)[:EVENTS], link=False),
+        "events": entries(events_of(user, vm)[:EVENTS]),
         "is_manager": hypervisors_for(user).filter(pk=vm.hypervisor_id).exists(),
     }
     return render(request, "vms/detail.html", context)
@@ -101,23 +99,14 @@ def vm_power(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     return redirect(back_address(request) or vm_url(vm))
 
 
-@login_required
-@never_cache
-@require_safe
-def activity(request: HttpRequest) -> HttpResponse:
-    """What happened in one's projects."""
-    listed = list_context(request, events_for(caller(request)), ACTIVITY)
-    context = {**page_context(request, nav="activity"), **listed, "events": entries(listed["page_obj"])}
-    return render(request, "vms/activity.html", context)
-
-
 def vm_url(vm: Vm) -> str:
     """The address of its page."""
     return reverse("vm-detail", args=[vm.pk])
 
 
 def _feed(request: HttpRequest) -> dict[str, Any]:
-    return {"events": entries(events_for(caller(request))[:FEED])}
+    user = caller(request)
+    return {"events": entries(events_for(user)[:FEED], reader=user)}
 
 
 def _frame(request: HttpRequest, nav: str) -> dict[str, Any]:

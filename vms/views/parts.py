@@ -71,7 +71,7 @@ def part_context(request: HttpRequest, card: VmCard, *, shape: str) -> dict[str,
     """What that part's template needs."""
     context: dict[str, Any] = {"card": card, "vm": card.vm, "shape": shape}
     if shape == "activity":
-        context["events"] = entries(events_of(caller(request), card.vm)[:EVENTS], link=False)
+        context["events"] = entries(events_of(caller(request), card.vm)[:EVENTS])
     return context
 
 

@@ -32,6 +32,7 @@ from vms.hosts import host_for, hosts_for, total_of
 from vms.lists import OPERATIONS
 from vms.models import Vm, VmState
 from vms.networks import networks_of
+from vms.operation_lines import operation_lines
 from vms.quotas import overdraft_words
 from vms.selectors import discovered_for, projects_known_to, state_counts, vms_managed_by
 from vms.services import network_set_open, vm_accept_drift, vm_adopt, vm_forget, vm_restore
@@ -42,6 +43,8 @@ from .parts import COUNTED_PARTS, listing_context
 
 PAGE = 50
 EVENTS = 8
+ACTIVE = 5
+FAILED = 3
 _VM_PARTS: Final = {**COUNTED_PARTS, "list": "manage/parts/vms.html"}
 
 
@@ -66,8 +69,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         "vm_running": counts.get(VmState.RUNNING, 0),
         "vm_crashed": counts.get(VmState.CRASHED, 0),
         "vm_unknown": counts.get(VmState.UNKNOWN, 0),
-        "active": list(operations_for(user).filter(state__in=ACTIVE_STATES)[:5]),
-        "failed": list(operations_for(user).filter(state=OperationState.FAILED)[:3]),
+        "operations": operation_lines(
+            user,
+            [
+                *operations_for(user).filter(state__in=ACTIVE_STATES)[:ACTIVE],
+                *operations_for(user).filter(state=OperationState.FAILED)[:FAILED],
+            ],
+        ),
     }
     return manage_response(
         request, "overview", context, page="manage/overview.html", live_part="manage/parts/fleet.html"
@@ -225,9 +233,11 @@ def _decide(request: HttpRequest, vm_id: UUID, decision: Callable[..., object], 
 @require_safe
 def operations(request: HttpRequest) -> HttpResponse:
     """What is under way and how things ended."""
-    context = list_context(request, operations_for(caller(request)), OPERATIONS)
+    user = caller(request)
+    context = {**list_context(request, operations_for(user), OPERATIONS), "shows_target": True}
+    context["lines"] = operation_lines(user, context["page_obj"])
     return manage_response(
-        request, "operations", context, page="manage/operations.html", live_part="manage/parts/operations.html"
+        request, "operations", context, page="manage/operations.html", live_part="vms/parts/operations.html"
     )
 
 

@@ -1,0 +1,72 @@
+"""Pages of what happened, and is under way: in one's projects, and to one VM."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.callers import caller
+from common.lists import list_context
+from operations.selectors import operations_for
+from vms.activity import entries, events_for, events_of
+from vms.cards import card_for
+from vms.lists import ACTIVITY, VM_OPERATIONS
+from vms.operation_lines import VM, operation_lines
+
+from .parts import page_context, vm_or_404
+
+
+@login_required
+@never_cache
+@require_safe
+def activity(request: HttpRequest) -> HttpResponse:
+    """What happened in one's projects."""
+    user = caller(request)
+    context = list_context(request, events_for(user), ACTIVITY)
+    context["events"] = entries(context["page_obj"], reader=user)
+    if _is_part(request):
+        return render(request, "vms/parts/events.html", context)
+    return render(request, "vms/activity.html", {**page_context(request, nav="activity"), **context})
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_activity(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """What happened to one VM."""
+    vm = vm_or_404(request, vm_id)
+    context = list_context(request, events_of(caller(request), vm), ACTIVITY)
+    context["events"] = entries(context["page_obj"])
+    return _of_vm(request, vm_id, context, listed="events")
+
+
+@login_required
+@never_cache
+@require_safe
+def vm_operations(request: HttpRequest, vm_id: UUID) -> HttpResponse:
+    """What was and is done with one VM, how far, and how it ended."""
+    user, vm = caller(request), vm_or_404(request, vm_id)
+    operations = operations_for(user).filter(target_type=VM, target_id=vm.pk)
+    context = list_context(request, operations, VM_OPERATIONS)
+    context["lines"] = operation_lines(user, context["page_obj"])
+    return _of_vm(request, vm_id, context, listed="operations")
+
+
+def _of_vm(request: HttpRequest, vm_id: UUID, context: dict[str, Any], *, listed: str) -> HttpResponse:
+    """That tab of a VM's page, or only its list."""
+    context["shows_target"] = False
+    if _is_part(request):
+        return render(request, f"vms/parts/{listed}.html", context)
+    vm = vm_or_404(request, vm_id)
+    frame = {**page_context(request, nav="vms"), "vm": vm, "card": card_for(caller(request), vm), "listed": listed}
+    return render(request, "vms/vm_activity.html", {**frame, **context})
+
+
+def _is_part(request: HttpRequest) -> bool:
+    return request.GET.get("part") == "1"
