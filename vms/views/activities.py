@@ -17,6 +17,7 @@ from operations.selectors import operations_for
 from vms.activity import entries, events_for, events_of
 from vms.cards import card_for
 from vms.lists import ACTIVITY, VM_OPERATIONS
+from vms.models import Vm
 from vms.operation_lines import VM, operation_lines
 
 from .parts import page_context, vm_or_404
@@ -43,7 +44,7 @@ def vm_activity(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     vm = vm_or_404(request, vm_id)
     context = list_context(request, events_of(caller(request), vm), ACTIVITY)
     context["events"] = entries(context["page_obj"])
-    return _of_vm(request, vm_id, context, listed="events")
+    return _of_vm(request, vm, context, listed="events")
 
 
 @login_required
@@ -55,15 +56,14 @@ def vm_operations(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     operations = operations_for(user).filter(target_type=VM, target_id=vm.pk)
     context = list_context(request, operations, VM_OPERATIONS)
     context["lines"] = operation_lines(user, context["page_obj"])
-    return _of_vm(request, vm_id, context, listed="operations")
+    return _of_vm(request, vm, context, listed="operations")
 
 
-def _of_vm(request: HttpRequest, vm_id: UUID, context: dict[str, Any], *, listed: str) -> HttpResponse:
+def _of_vm(request: HttpRequest, vm: Vm, context: dict[str, Any], *, listed: str) -> HttpResponse:
     """That tab of a VM's page, or only its list."""
     context["shows_target"] = False
     if _is_part(request):
         return render(request, f"vms/parts/{listed}.html", context)
-    vm = vm_or_404(request, vm_id)
     frame = {**page_context(request, nav="vms"), "vm": vm, "card": card_for(caller(request), vm), "listed": listed}
     return render(request, "vms/vm_activity.html", {**frame, **context})
 
