@@ -11,3 +11,8 @@ def back_address(request: HttpRequest) -> str:
     address = request.POST.get("next", "")
     hosts = {request.get_host()}
     return address if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()) else ""
+
+
+def is_part(request: HttpRequest) -> bool:
+    """Whether only the part of a page is asked for that is fetched again when something changed (``?part=1``)."""
+    return request.GET.get("part") == "1"

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.pages import is_part
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.models import Vm
@@ -38,8 +39,7 @@ def time_line(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
         "most": settings.SCREENSHOTS_PER_VM,
         "most_bytes": settings.SCREENSHOT_BYTES_PER_VM,
     }
-    is_part = request.GET.get("part") == "1"
-    return render(request, "consoles/parts/time_line.html" if is_part else "consoles/time_line.html", context)
+    return render(request, "consoles/parts/time_line.html" if is_part(request) else "consoles/time_line.html", context)
 
 
 @require_safe

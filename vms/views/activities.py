@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.callers import caller
 from common.lists import list_context
+from common.pages import is_part
 from operations.selectors import operations_for
 from vms.activity import entries, events_for, events_of
 from vms.cards import card_for
@@ -31,7 +32,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     user = caller(request)
     context = list_context(request, events_for(user), ACTIVITY)
     context["events"] = entries(context["page_obj"], reader=user)
-    if _is_part(request):
+    if is_part(request):
         return render(request, "vms/parts/events.html", context)
     return render(request, "vms/activity.html", {**page_context(request, nav="activity"), **context})
 
@@ -62,11 +63,7 @@ def vm_operations(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 def _of_vm(request: HttpRequest, vm: Vm, context: dict[str, Any], *, listed: str) -> HttpResponse:
     """That tab of a VM's page, or only its list."""
     context["shows_target"] = False
-    if _is_part(request):
+    if is_part(request):
         return render(request, f"vms/parts/{listed}.html", context)
     frame = {**page_context(request, nav="vms"), "vm": vm, "card": card_for(caller(request), vm), "listed": listed}
     return render(request, "vms/vm_activity.html", {**frame, **context})
-
-
-def _is_part(request: HttpRequest) -> bool:
-    return request.GET.get("part") == "1"

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.callers import caller
 from accounts.models import User
 from common.errors import EveError
+from common.pages import is_part
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.disks import attachable_disks
@@ -70,7 +71,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "isos": discs_for(user, vm),
         "has_snapshots": vm.snapshots.exists(),
     }
-    return render(request, "vms/parts/hardware.html" if _is_part(request) else "vms/hardware.html", context)
+    return render(request, "vms/parts/hardware.html" if is_part(request) else "vms/hardware.html", context)
 
 
 @login_required
@@ -87,7 +88,7 @@ def vm_snapshots(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "tree": tree_of(vm.snapshots.select_related("created_by")),
         "share": next(share for share in shares_of(vm.project) if share.name == "snapshots"),
     }
-    return render(request, "vms/parts/snapshots.html" if _is_part(request) else "vms/snapshots.html", context)
+    return render(request, "vms/parts/snapshots.html" if is_part(request) else "vms/snapshots.html", context)
 
 
 @login_required
@@ -105,10 +106,6 @@ def vm_change(request: HttpRequest, vm_id: UUID, what: str) -> HttpResponse:
     except _NoNumber:
         messages.error(request, _("Nothing was changed. Give a number."))
     return redirect("vm-snapshots" if what.startswith("snapshot") else "vm-hardware", vm_id=vm_id)
-
-
-def _is_part(request: HttpRequest) -> bool:
-    return request.GET.get("part") == "1"
 
 
 class _NoNumber(Exception):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
-from common.pages import back_address
+from common.pages import back_address, is_part
 from vms.disks import disk_cards, kept_disks_for
 from vms.forms import project_of
 from vms.services import disk_delete
@@ -42,7 +42,7 @@ def disks(request: HttpRequest) -> HttpResponse:
         "is_moving": any(card.is_ending for card in cards),
         "project": next((project for project in context["projects"] if project.pk == wanted), None),
     }
-    return render(request, "vms/parts/disks.html" if request.GET.get("part") == "1" else "vms/disks.html", context)
+    return render(request, "vms/parts/disks.html" if is_part(request) else "vms/disks.html", context)
 
 
 @login_required

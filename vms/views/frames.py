@@ -12,6 +12,7 @@ from django.shortcuts import render
 from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
+from common.pages import is_part
 from operations.models import ACTIVE_STATES
 from operations.selectors import operations_for
 from vms.drift import Drift
@@ -48,6 +49,6 @@ def manage_response(
     request: HttpRequest, part: str, context: Mapping[str, Any], *, page: str, live_part: str
 ) -> HttpResponse:
     """The page with the template `page`; for ``?part=1`` only `live_part`, which is fetched again when something changed."""
-    if request.GET.get("part") == "1":
+    if is_part(request):
         return render(request, live_part, dict(context))
     return render(request, page, {**manage_context(request, part), **context})

@@ -19,6 +19,7 @@ from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_for
 from common.errors import EveError
 from common.lists import list_context
+from common.pages import is_part
 from common.pieces import PIECE_BYTES
 from common.sentences import gettext as _
 from hypervisors.selectors import sites_for
@@ -101,8 +102,7 @@ def detail(request: HttpRequest, image_id: UUID) -> HttpResponse:
         "form": ImageChangeForm(initial=initial) if card.is_managed else None,
         "piece_bytes": PIECE_BYTES,
     }
-    is_part = request.GET.get("part") == "1"
-    return render(request, "vms/images/state.html" if is_part else "vms/images/detail.html", context)
+    return render(request, "vms/images/state.html" if is_part(request) else "vms/images/detail.html", context)
 
 
 @login_required
@@ -140,7 +140,7 @@ def _list(request: HttpRequest, rows: QuerySet[Image], template: str, context: d
     context |= list_context(request, rows, IMAGES)
     cards = image_cards(caller(request), context["page_obj"])
     context |= {"cards": cards, "is_moving": any(card.is_moving for card in cards)}
-    return render(request, "vms/images/table.html" if request.GET.get("part") == "1" else template, context)
+    return render(request, "vms/images/table.html" if is_part(request) else template, context)
 
 
 def _usable_by(user: User) -> Q:

@@ -17,6 +17,7 @@ from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import ssh_keys_for
 from common.errors import EveError
+from common.pages import is_part
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.facts import CDROM
@@ -60,8 +61,7 @@ def vm_settings(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "bootables": bootables,
         "boot_places": _boot_places(vm, min(BOOT_PLACES, len(bootables))),
     }
-    is_part = request.GET.get("part") == "1"
-    return render(request, "vms/parts/settings.html" if is_part else "vms/settings.html", context)
+    return render(request, "vms/parts/settings.html" if is_part(request) else "vms/settings.html", context)
 
 
 @login_required
