@@ -14,19 +14,19 @@ class VmsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listens to what the apps below announce, and registers how VMs' operations are done."""
-        from . import (  # noqa: F401, PLC0415  (after the apps are loaded)
-            configuring,
+        from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)
+        from .handlers import (  # noqa: F401, PLC0415
             copying,
+            creating,
+            deleting,
+            disks,
+            drift,
             hardware,
-            image_work,
-            keeping,
-            making,
+            images,
             power,
-            receivers,
-            reinstalling,
-            removing,
-            rescuing,
-            restoring,
-            seeding,
-            snapshotting,
+            reinstall,
+            rescue,
+            seeds,
+            settings,
+            snapshots,
         )

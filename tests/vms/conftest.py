@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic
 
-from vms import power
+from vms.handlers import power
 from vms.models import Vm
 
 GIB = 1024**3

@@ -133,7 +133,7 @@ def test_what_virsh_changed_is_shown(cast: Cast, host: ChangingHost, vm: Vm) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_delete_and_start_at_once(cast: Cast, host: ChangingHost, vm: Vm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vms.power.AgentClient", host.client)
+    monkeypatch.setattr("vms.handlers.power.AgentClient", host.client)
     host._put(vm.pk, state=DomainState.OFF)
     Vm.objects.filter(pk=vm.pk).update(state="off")
     gate, answers = threading.Barrier(8), []

@@ -13,8 +13,8 @@ from operations.claims import operation_claim
 from operations.models import Operation
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import keeping, making, on_host, removing, seeding
 from vms.drift import Drift
+from vms.handlers import creating, deleting, disks, on_host, seeds
 from vms.models import Disk, Image, ImageState, Nic, OpenNetwork, Quota, Snapshot, Vm, VmState
 
 from .changing_host import ChangingHost, refusal
@@ -26,7 +26,7 @@ def host(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> ChangingHost:
     """Site "here" has a host with storage."""
     equip(cast.hypervisor_here)
     stub = ChangingHost()
-    for module in (making, removing, on_host, keeping, seeding):
+    for module in (creating, deleting, on_host, disks, seeds):
         monkeypatch.setattr(module, "AgentClient", stub.client)
     return stub
 

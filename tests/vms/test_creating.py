@@ -20,7 +20,7 @@ from operations.models import Operation, OperationState
 from operations.services import operation_cancel
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import making, removing
+from vms.handlers import creating, deleting
 from vms.inventory import inventory_apply
 from vms.models import Disk, Image, ImageState, Lifecycle, Nic, Quota, Seed, Size, Vm, VmState
 
@@ -35,8 +35,8 @@ def host(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> StubHost:
     """Site "here" has a host with storage."""
     equip(cast.hypervisor_here)
     stub = StubHost()
-    monkeypatch.setattr(making, "AgentClient", stub.client)
-    monkeypatch.setattr(removing, "AgentClient", stub.client)
+    monkeypatch.setattr(creating, "AgentClient", stub.client)
+    monkeypatch.setattr(deleting, "AgentClient", stub.client)
     return stub
 
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 from operations.claims import operation_claim
 from operations.worker import operation_run
 from tests.cast import Cast
-from vms import making
+from vms.handlers import creating
 from vms.models import Image, ImageState, Seed, Vm
 
 from .stub_host import GIB, StubHost, equip
@@ -38,7 +38,7 @@ def test_it_is_told_to_nobody(
 ) -> None:
     equip(cast.hypervisor_here)
     host = StubHost()
-    monkeypatch.setattr(making, "AgentClient", host.client)
+    monkeypatch.setattr(creating, "AgentClient", host.client)
     image = Image.objects.create(name="Debian", site=cast.here, state=ImageState.READY, virtual_bytes=GIB)
     host.has_image(image.pk)
     told = {

@@ -1,4 +1,4 @@
-"""Copies of whole machines, and of their disks as images: asked for here, made on the host by :mod:`vms.copying`."""
+"""Copies of whole machines, and of their disks as images: asked for here, made on the host by :mod:`vms.handlers.copying`."""
 
 from __future__ import annotations
 

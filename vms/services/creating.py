@@ -1,4 +1,4 @@
-"""Making a virtual machine: checked and written down here, done on its host by :mod:`vms.making`."""
+"""Making a virtual machine: checked and written down here, done on its host by :mod:`vms.handlers.creating`."""
 
 from __future__ import annotations
 

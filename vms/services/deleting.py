@@ -1,4 +1,4 @@
-"""Deleting a virtual machine: asked for here, done on its host by :mod:`vms.removing`."""
+"""Deleting a virtual machine: asked for here, done on its host by :mod:`vms.handlers.deleting`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disks that come and go without being made or deleted: asked for here, done on their host by :mod:`vms.keeping`."""
+"""Disks that come and go without being made or deleted: asked for here, done on their host by :mod:`vms.handlers.disks`."""
 
 from __future__ import annotations
 

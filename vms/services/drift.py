@@ -1,4 +1,4 @@
-"""What differs between Eve and libvirt: staff accept it, or have it restored by :mod:`vms.restoring`. Nothing is mended by itself."""
+"""What differs between Eve and libvirt: staff accept it, or have it restored by :mod:`vms.handlers.drift`. Nothing is mended by itself."""
 
 from __future__ import annotations
 

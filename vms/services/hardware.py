@@ -1,4 +1,4 @@
-"""What a machine is made of: asked for here, changed on its host by :mod:`vms.hardware`."""
+"""What a machine is made of: asked for here, changed on its host by :mod:`vms.handlers.hardware`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images: announced, checked, changed and deleted here; what is done on hosts for it is in :mod:`vms.image_work`."""
+"""Images: announced, checked, changed and deleted here; what is done on hosts for it is in :mod:`vms.handlers.images`."""
 
 from __future__ import annotations
 

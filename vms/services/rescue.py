@@ -1,4 +1,4 @@
-"""Systems on a machine's disks that need help, or are to be another: asked for here, done by :mod:`vms.rescuing` and :mod:`vms.reinstalling`."""
+"""Systems on a machine's disks that need help, or are to be another: asked for here, done by :mod:`vms.handlers.rescue` and :mod:`vms.handlers.reinstall`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds of machines: written down here, put on their hosts by :mod:`vms.seeding`."""
+"""Seeds of machines: written down here, put on their hosts by :mod:`vms.handlers.seeds`."""
 
 from __future__ import annotations
 

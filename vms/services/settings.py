@@ -1,4 +1,4 @@
-"""What a machine is called, whether it starts with its host, and what it boots from: asked for here, done on its host by :mod:`vms.configuring`."""
+"""What a machine is called, whether it starts with its host, and what it boots from: asked for here, done on its host by :mod:`vms.handlers.settings`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots: asked for here, done on the VM's host by :mod:`vms.snapshotting`."""
+"""Snapshots: asked for here, done on the VM's host by :mod:`vms.handlers.snapshots`."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from operations.worker import operation_run
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
 from tests.together import at_once
-from vms import image_work
 from vms.errors import QuotaExceeded
+from vms.handlers import images
 from vms.models import Image, ImageCopy, ImageState
 from vms.quotas import usage_of
 
@@ -101,7 +101,7 @@ def test_what_is_no_image_is_not_taken(cast: Cast, agent: RealAgent, work: Work)
 def test_the_end_of_an_upload_with_its_host_away_can_be_asked_for_again(
     cast: Cast, agent: RealAgent, work: Work, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(image_work, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(images, "AWAY_SECONDS", 0.0)
     path = begin(cast)
     send(cast, path, 0, len(DATA))
     agent.stop()
@@ -223,9 +223,9 @@ def test_of_images_that_come_at_once_no_more_stay_than_the_quota_allows(
     status = ImageStatus(image_uuid=second.pk, state=HostState.READY, size_bytes=len(DATA), sha256=SHA256)
     assert work().state == OperationState.SUCCEEDED
     with pytest.raises(QuotaExceeded):
-        image_work.image_came(other, status)
+        images.image_came(other, status)
     first.refresh_from_db()
-    image_work.image_came(first.copies.get(), status)  # a worker that takes over finds it done
+    images.image_came(first.copies.get(), status)  # a worker that takes over finds it done
     second.refresh_from_db()
     assert (second.state, second.size_bytes) == (ImageState.COMING, 0)
 
@@ -245,7 +245,7 @@ def test_of_many_that_are_whole_at_the_same_moment(cast: Cast, settings):
     def come(copy: ImageCopy) -> None:
         status = ImageStatus(image_uuid=copy.image_id, state=HostState.READY, size_bytes=10 * MIB)
         try:
-            image_work.image_came(copy, status)
+            images.image_came(copy, status)
         except QuotaExceeded as error:
             refused.append(error)
 
@@ -276,8 +276,8 @@ def test_how_fast_a_server_has_to_be_is_told_to_the_host(
     settings.IMAGE_FETCH_LEAST_BYTES = 7
     asked = []
     with pytest.MonkeyPatch.context() as patch:
-        real = image_work.AgentClient.image_fetch
-        patch.setattr(image_work.AgentClient, "image_fetch", lambda *given: (asked.append(given[-1]), real(*given))[1])
+        real = images.AgentClient.image_fetch
+        patch.setattr(images.AgentClient, "image_fetch", lambda *given: (asked.append(given[-1]), real(*given))[1])
         announce(cast, url=f"{files}/image")
         work()
     assert asked[0].least_bytes_per_second == 7
@@ -297,10 +297,10 @@ def test_a_worker_that_was_killed_is_followed_by_another(
     announce(cast, url=f"{files}/image")
     operation = Operation.objects.get()
     copy = ImageCopy.objects.get()
-    with image_work.AgentClient(agent.hypervisor) as client:
-        wanted = image_work.ImageFetch(
+    with images.AgentClient(agent.hypervisor) as client:
+        wanted = images.ImageFetch(
             url=f"{files}/image",
-            format=image_work.ImageFormat.RAW,
+            format=images.ImageFormat.RAW,
             operation_id=operation.pk,
             allow_private=True,
         )
@@ -337,7 +337,7 @@ def test_a_file_that_vanished_is_said_when_it_is_needed(cast: Cast, agent: RealA
     cast.api(cast.owner).post(path)
     work()
     image, copy = Image.objects.get(), ImageCopy.objects.get()
-    with image_work.AgentClient(agent.hypervisor) as client:
+    with images.AgentClient(agent.hypervisor) as client:
         client.image_delete(copy.pool, image.pk)
     body = {"name": "web", "vcpus": 1, "memory_bytes": 512 * MIB, "image": str(image.pk), "project": str(cast.acme.pk)}
     assert cast.api(cast.owner).post("/api/v1/vms", body, format="json").status_code == 202

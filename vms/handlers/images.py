@@ -29,14 +29,14 @@ from hypervisors.refusals import refusal_words
 from operations.errors import OperationCancelled
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.errors import ImageInUse, ImageNotFound, ImageRefused
+from vms.imaging import POLL_SECONDS
+from vms.models import Image, ImageCopy, ImageState
+from vms.quotas import Amounts, quota_of, usage_of
+from vms.services.images import CHECK, DELETE, FETCH, TAKE
+from vms.services.quotas import quota_reserve
 
-from .errors import ImageInUse, ImageNotFound, ImageRefused
-from .imaging import POLL_SECONDS
-from .models import Image, ImageCopy, ImageState
-from .quotas import Amounts, quota_of, usage_of
 from .rights import require_image_still_managed
-from .services.images import CHECK, DELETE, FETCH, TAKE
-from .services.quotas import quota_reserve
 
 AWAY_SECONDS = 120.0
 """So long a host may be away in the middle before the work fails."""

@@ -6,11 +6,11 @@ from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun
+from vms.models import Lifecycle, Vm
+from vms.services.deleting import KIND, vm_gone
 
 from . import specs
-from .models import Lifecycle, Vm
 from .rights import require_still_allowed
-from .services.deleting import KIND, vm_gone
 
 
 @register(KIND, is_idempotent=True)

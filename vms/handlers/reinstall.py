@@ -16,13 +16,13 @@ from common.errors import EveError
 from common.sentences import gettext_lazy as _
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.imaging import image_ensure
+from vms.models import Disk, Image, ImageKind, Lifecycle, Seed, Vm
+from vms.services.rescue import REINSTALL
 
 from . import specs
-from .imaging import image_ensure
-from .models import Disk, Image, ImageKind, Lifecycle, Seed, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
-from .seeding import seed_settle, seed_write, seed_write_later
-from .services.rescue import REINSTALL
+from .seeds import seed_settle, seed_write, seed_write_later
 
 
 def unreinstall(run: OperationRun) -> None:

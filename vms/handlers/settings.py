@@ -11,10 +11,10 @@ from eve_agent.wire.spec import AutostartChange, BootOrder, TitleChange
 from common.sentences import gettext_lazy as _
 from operations.handlers import register
 from operations.run import OperationRun
+from vms.models import Disk, Vm
+from vms.services.settings import BOOT, SETTINGS
 
-from .models import Disk, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
-from .services.settings import BOOT, SETTINGS
 
 
 def unconfigure(run: OperationRun) -> None:

@@ -15,14 +15,14 @@ from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.imaging import POLL_SECONDS
+from vms.models import Disk, Image, ImageCopy, Vm
+from vms.services.copying import CLONE, TEMPLATE
 
-from .image_work import image_carry_out, image_take_back, job_end, refused
-from .imaging import POLL_SECONDS
-from .making import vm_finish, vm_found, vm_unmake
-from .models import Disk, Image, ImageCopy, Vm
+from .creating import vm_finish, vm_found, vm_unmake
+from .images import image_carry_out, image_take_back, job_end, refused
 from .on_host import on_host, passing_over
 from .rights import require_image_still_managed, require_still_allowed
-from .services.copying import CLONE, TEMPLATE
 
 
 def vm_unclone(run: OperationRun) -> None:

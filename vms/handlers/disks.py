@@ -10,13 +10,13 @@ from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun
+from vms.disks import disks_keep
+from vms.models import Disk
+from vms.services.disks import ATTACH, DELETE, DETACH
 
 from . import specs
-from .disks import disks_keep
-from .models import Disk
 from .on_host import OnHost, on_host, passing_over, undone_on_host
 from .rights import require_disk_still_allowed
-from .services.disks import ATTACH, DELETE, DETACH
 
 
 @register(DETACH, is_idempotent=True)

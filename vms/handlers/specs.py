@@ -21,8 +21,8 @@ from eve_agent.wire.spec import (
 )
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 
-from .models import Disk, ImageKind, Nic, Seed, Vm
-from .placement import pool_of
+from vms.models import Disk, ImageKind, Nic, Seed, Vm
+from vms.placement import pool_of
 
 _CD_FIRST = 1
 

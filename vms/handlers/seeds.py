@@ -11,10 +11,9 @@ from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun
-
-from .cloudinit import meta_data
-from .models import Seed
-from .services.seeds import END
+from vms.cloudinit import meta_data
+from vms.models import Seed
+from vms.services.seeds import END
 
 
 def seed_write(agent: AgentClient, seed: Seed, *, operation_id: UUID) -> None:

@@ -11,13 +11,13 @@ from eve_agent.wire.spec import BootOrder, CdromSlot
 from common.sentences import gettext_lazy as _
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.facts import CDROM
+from vms.imaging import image_ensure
+from vms.models import Image, Vm
+from vms.placement import pool_of
+from vms.services.rescue import RESCUE, RESCUE_END
 
-from .facts import CDROM
-from .imaging import image_ensure
-from .models import Image, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
-from .placement import pool_of
-from .services.rescue import RESCUE, RESCUE_END
 
 
 def unrescue(run: OperationRun) -> None:

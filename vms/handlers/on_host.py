@@ -12,10 +12,10 @@ from eve_agent.wire.errors import ErrorCode
 from hypervisors.client import AgentClient
 from hypervisors.errors import AgentRefused
 from operations.run import OperationRun
+from vms.errors import VmNotFound
+from vms.inventory import domain_apply
+from vms.models import Vm
 
-from .errors import VmNotFound
-from .inventory import domain_apply
-from .models import Vm
 from .rights import require_still_allowed, require_still_managed
 
 

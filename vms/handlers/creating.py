@@ -10,17 +10,17 @@ from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.errors import VmNotFound
+from vms.imaging import image_ensure
+from vms.inventory import domain_apply
+from vms.models import Lifecycle, Seed, Vm
+from vms.placement import pool_of
+from vms.services.creating import KIND
+from vms.services.deleting import vm_gone
 
 from . import specs
-from .errors import VmNotFound
-from .imaging import image_ensure
-from .inventory import domain_apply
-from .models import Lifecycle, Seed, Vm
-from .placement import pool_of
 from .rights import require_still_allowed
-from .seeding import seed_settle, seed_write
-from .services.creating import KIND
-from .services.deleting import vm_gone
+from .seeds import seed_settle, seed_write
 
 
 def vm_unmake(run: OperationRun) -> None:

@@ -7,12 +7,11 @@ from accounts.selectors import role_allows
 from common.sentences import gettext as _
 from hypervisors.selectors import hypervisors_for
 from operations.models import Operation
-
-from .disks import may_change_disk
-from .errors import ActionNotAllowed
-from .images import may_manage_image
-from .models import Disk, Image, Vm
-from .selectors import role_on
+from vms.disks import may_change_disk
+from vms.errors import ActionNotAllowed
+from vms.images import may_manage_image
+from vms.models import Disk, Image, Vm
+from vms.selectors import role_on
 
 
 def require_still_allowed(operation: Operation, vm: Vm) -> None:

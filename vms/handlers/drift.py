@@ -14,18 +14,18 @@ from common.sentences import ngettext
 from hypervisors.errors import AgentRefused
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.comparing import Difference, DifferenceKind, compared
+from vms.drift import RESTORE
+from vms.errors import NotRestored
+from vms.facts import domain_of
+from vms.imaging import image_ensure
+from vms.models import Disk, Nic, Seed, Vm
+from vms.placement import pool_of
 
 from . import specs
-from .comparing import Difference, DifferenceKind, compared
-from .drift import RESTORE
-from .errors import NotRestored
-from .facts import domain_of
-from .imaging import image_ensure
-from .models import Disk, Nic, Seed, Vm
 from .on_host import OnHost, on_host
-from .placement import pool_of
-from .seeding import seed_write_later
-from .snapshotting import snapshots_look
+from .seeds import seed_write_later
+from .snapshots import snapshots_look
 
 
 @register(RESTORE, is_idempotent=True, lane=Lane.MAKING)

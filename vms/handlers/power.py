@@ -10,12 +10,12 @@ from eve_agent.wire.domain import StateAction
 from hypervisors.client import AgentClient
 from operations.handlers import register
 from operations.run import OperationRun
+from vms.errors import VmNotFound
+from vms.inventory import domain_apply
+from vms.models import Vm
+from vms.states import REPEATABLE, kind_of
 
-from .errors import VmNotFound
-from .inventory import domain_apply
-from .models import Vm
 from .rights import require_still_allowed
-from .states import REPEATABLE, kind_of
 
 
 def power_action(run: OperationRun, *, action: StateAction) -> None:

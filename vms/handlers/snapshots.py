@@ -12,10 +12,10 @@ from eve_agent.wire.errors import ErrorCode
 from common.sentences import gettext_lazy as _
 from operations.handlers import Lane, register
 from operations.run import OperationRun
+from vms.models import Nic, NicKind, NicModel, Snapshot, SnapshotState, Vm
+from vms.services.snapshots import DELETE, MAKE, REVERT
 
-from .models import Nic, NicKind, NicModel, Snapshot, SnapshotState, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
-from .services.snapshots import DELETE, MAKE, REVERT
 
 
 def snapshot_unmake(run: OperationRun) -> None:

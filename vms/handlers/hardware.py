@@ -13,14 +13,14 @@ from common.sentences import gettext_lazy as _
 from hypervisors.errors import AgentRefused
 from operations.handlers import register
 from operations.run import OperationRun
+from vms.disks import disks_keep
+from vms.imaging import image_ensure
+from vms.models import Disk, Image, Nic, Vm
+from vms.placement import pool_of
+from vms.services.hardware import CD, DISK_ADD, DISK_GROW, DISK_REMOVE, NIC_ADD, NIC_REMOVE, RESIZE
 
 from . import specs
-from .disks import disks_keep
-from .imaging import image_ensure
-from .models import Disk, Image, Nic, Vm
 from .on_host import OnHost, on_host, passing_over, undone_on_host
-from .placement import pool_of
-from .services.hardware import CD, DISK_ADD, DISK_GROW, DISK_REMOVE, NIC_ADD, NIC_REMOVE, RESIZE
 
 
 def unresize(run: OperationRun) -> None:
