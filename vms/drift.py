@@ -132,8 +132,6 @@ def entries_of(vms: Iterable[Vm]) -> list[Entry]:
     return [Entry(vm, operations.get(vm.pk)) for vm in rows]
 
 
-def rightful_vms(conflicts: QuerySet[DiscoveredDomain]) -> dict[UUID, Vm]:
-    """The VMs that those domains' UUIDs belong to."""
-    return {
-        vm.pk: vm for vm in Vm.objects.filter(pk__in=conflicts.values("uuid")).select_related("hypervisor", "project")
-    }
+def rightful_vms(uuids: Iterable[UUID]) -> dict[UUID, Vm]:
+    """The VMs that these UUIDs belong to."""
+    return {vm.pk: vm for vm in Vm.objects.filter(pk__in=uuids).select_related("hypervisor", "project")}

@@ -16,6 +16,15 @@ from .models import ImageKind
 from .operation_lines import DISK, IMAGE
 from .states import kind_of
 
+ADOPTING_PROJECTS: Final = Choices(
+    placeholder=_("Name or e-mail address"),
+    find=lambda text: Q(name__icontains=text) | Q(personal_owner__email__icontains=text),
+    groups={
+        "shared": (_("Shared"), Q(personal_owner=None)),
+        "personal": (_("Personal"), Q(personal_owner__isnull=False)),
+    },
+    sorts={"name": (_("By name"), ("name", "id")), "new": (_("Newest first"), ("-created_at", "id"))},
+)
 ACTIVITY: Final = Choices(
     placeholder=_("Virtual machine, image or who"),
     find=lambda text: Q(target_label__icontains=text) | Q(actor__name__icontains=text) | Q(actor_label__icontains=text),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from .drift_lists import DRIFT_KINDS
 from .views import (
     activities,
     auditing,
@@ -12,6 +13,7 @@ from .views import (
     creating,
     customers,
     disks,
+    drifting,
     guests,
     images,
     projects,
@@ -92,11 +94,15 @@ urlpatterns = [
     path("manage/hypervisors/<uuid:hypervisor_id>/networks/", staff.network_open, name="manage-network"),
     path("manage/vms/", staff.vms, name="manage-vms"),
     path("manage/vms/power/", bulk.vms_power, name="manage-vms-power"),
-    path("manage/drift/", staff.drift, name="manage-drift"),
-    path("manage/drift/adopt/<int:discovered_id>/", staff.adopt, name="manage-adopt"),
-    path("manage/drift/accept/<uuid:vm_id>/", staff.accept, name="manage-accept"),
-    path("manage/drift/restore/<uuid:vm_id>/", staff.restore, name="manage-restore"),
-    path("manage/drift/forget/<uuid:vm_id>/", staff.forget, name="manage-forget"),
+    path("manage/drift/", drifting.drift, name="manage-drift"),
+    path("manage/drift/adopt/", drifting.adopt, name="manage-adopt"),
+    path("manage/drift/accept/<uuid:vm_id>/", drifting.accept, name="manage-accept"),
+    path("manage/drift/restore/<uuid:vm_id>/", drifting.restore, name="manage-restore"),
+    path("manage/drift/forget/<uuid:vm_id>/", drifting.forget, name="manage-forget"),
+    *(
+        path(f"manage/drift/{name}/", drifting.drift_kind, {"name": name}, f"manage-drift-{name}")
+        for name in DRIFT_KINDS
+    ),
     path("manage/operations/", staff.operations, name="manage-operations"),
     path("manage/audit/", auditing.audit, name="manage-audit"),
     path("manage/audit/export/", auditing.audit_export, name="manage-audit-export"),

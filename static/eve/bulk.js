@@ -1,10 +1,10 @@
-// The boxes of a table whose machines a form acts on: counts them, chooses all, and offers nothing while none is chosen.
+// The boxes of a table whose rows a form acts on: counts them, chooses all, and offers nothing while none is chosen.
 
 const form = document.getElementById("bulk");
 const count = form?.querySelector("[data-count]");
 
 function boxes() {
-  return [...document.querySelectorAll('input[form="bulk"][name="vm"]')];
+  return [...document.querySelectorAll('input[form="bulk"]')];
 }
 
 function show() {

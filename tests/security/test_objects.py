@@ -56,7 +56,7 @@ FACTS = HostFacts(
     pools=(HostPool(name=f"{PREFIX}-pool", kind="dir", is_active=True),),
     time=dt.datetime.now(dt.UTC),
 )
-SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "passkey-remove", "profile-session-end", "manage-adopt"}
+SECOND_CLICKS = {"profile-token-end", "profile-ssh-key-remove", "passkey-remove", "profile-session-end"}
 """What tells somebody that there is nothing (any more) by sending them to where they came from."""
 FILTERS = ("project", "vm", "target", "target_id", "hypervisor", "site", "search", "q")
 

@@ -33,7 +33,7 @@ def test_staff_of_a_site_know_what_has_something_there(cast: Cast) -> None:
 
 
 def test_pages_name_no_other(cast: Cast, found: DiscoveredDomain) -> None:
-    for address in ("/manage/drift/", f"/vms/{cast.acme_vm.pk}/settings/"):
+    for address in (f"/manage/drift/adopt/?domain={found.pk}", f"/vms/{cast.acme_vm.pk}/settings/"):
         html = cast.pages(cast.staff_here).get(address).content.decode()
         assert "Acme" in html
         assert "Ottos" not in html, address
@@ -45,7 +45,7 @@ def test_nothing_is_given_to_another(cast: Cast, found: DiscoveredDomain) -> Non
     body = {"project": str(cast.ottos.pk)}
     answer = api.post(f"/api/v1/discovered-domains/{found.pk}/adopt", body, format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["project"])
-    page.post(f"/manage/drift/adopt/{found.pk}/", body)
+    page.post("/manage/drift/adopt/", {"domain": found.pk, **body})
     assert api.put(f"/api/v1/vms/{cast.acme_vm.pk}/project", body, format="json").status_code == 400
     assert not Vm.objects.filter(name="old").exists()
     assert Vm.objects.get(pk=cast.acme_vm.pk).project == cast.acme
@@ -64,6 +64,6 @@ def test_an_adoption_beyond_the_quota_is_said(cast: Cast, found: DiscoveredDomai
 
 def test_and_on_the_page(cast: Cast, found: DiscoveredDomain) -> None:
     Quota.objects.create(project=cast.acme, vms=1)
-    body = {"project": str(cast.acme.pk)}
-    answer = cast.pages(cast.staff_here).post(f"/manage/drift/adopt/{found.pk}/", body, follow=True)
+    body = {"domain": found.pk, "project": str(cast.acme.pk)}
+    answer = cast.pages(cast.staff_here).post("/manage/drift/adopt/", body, follow=True)
     assert "Acme is over its quota now (virtual machines: 2 of 1)." in answer.content.decode()

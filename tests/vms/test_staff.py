@@ -22,6 +22,7 @@ from vms.services import vm_change_state
 
 GIB = 1024**3
 LISTS = ("/manage/", "/manage/vms/", "/manage/drift/", "/manage/operations/", "/manage/audit/")
+ADOPT = "/manage/drift/adopt/"
 STAFF = ("staff_here", "staff_there", "staff_everywhere", "superuser")
 
 
@@ -227,19 +228,17 @@ def test_adopting_is_one_click_into_a_chosen_project(cast):
     discovered = discover(cast.hypervisor_here, "legacy-dns")
     assert "legacy-dns" in page(cast, cast.staff_here, "/manage/drift/")
     browser = cast.pages(cast.staff_here)
-    answer = browser.post(f"/manage/drift/adopt/{discovered.pk}/", {"project": str(cast.acme.pk)}, follow=True)
+    answer = browser.post(ADOPT, {"domain": discovered.pk, "project": str(cast.acme.pk)}, follow=True)
     assert "legacy-dns belongs to project Acme now." in words(answer.content.decode())
     assert Vm.objects.get(pk=discovered.uuid).project == cast.acme
-    again = browser.post(f"/manage/drift/adopt/{discovered.pk}/", {"project": str(cast.acme.pk)}, follow=True)
-    assert "not waiting any more" in words(again.content.decode())
+    again = browser.post(ADOPT, {"domain": discovered.pk, "project": str(cast.acme.pk)}, follow=True)
+    assert "Nothing waits there" in words(again.content.decode())
 
 
 @pytest.mark.parametrize("project", ["", "nonsense", "7f0c63a4-5f7e-4f5e-9f0e-3c1f0a6f2b11"])
 def test_without_a_project_nothing_is_adopted(cast, project):
     discovered = discover(cast.hypervisor_here, "legacy-dns")
-    answer = cast.pages(cast.staff_here).post(
-        f"/manage/drift/adopt/{discovered.pk}/", {"project": project}, follow=True
-    )
+    answer = cast.pages(cast.staff_here).post(ADOPT, {"domain": discovered.pk, "project": project}, follow=True)
     assert "Choose the project" in words(answer.content.decode())
     assert not Vm.objects.filter(pk=discovered.uuid).exists()
 
@@ -249,7 +248,7 @@ def test_others_change_nothing_here(cast, part):
     discovered = discover(cast.hypervisor_here, "legacy-dns")
     Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.MISSING, seen_vcpus=9)
     browser = cast.pages(getattr(cast, part))
-    browser.post(f"/manage/drift/adopt/{discovered.pk}/", {"project": str(cast.acme.pk)})
+    browser.post(ADOPT, {"domain": discovered.pk, "project": str(cast.acme.pk)})
     assert browser.post(f"/manage/drift/accept/{cast.acme_vm.pk}/").status_code == 404
     assert browser.post(f"/manage/drift/forget/{cast.acme_vm.pk}/").status_code == 404
     assert not Vm.objects.filter(pk=discovered.uuid).exists()
@@ -304,7 +303,7 @@ def test_lists_are_searched(cast):
 def test_forms_of_other_sites_do_nothing(cast):
     discovered = discover(cast.hypervisor_here, "legacy-dns")
     browser = cast.pages(cast.superuser, enforce_csrf_checks=True)
-    answer = browser.post(f"/manage/drift/adopt/{discovered.pk}/", {"project": str(cast.acme.pk)})
+    answer = browser.post(ADOPT, {"domain": discovered.pk, "project": str(cast.acme.pk)})
     assert answer.status_code == 403
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -15,27 +14,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
 from common.lists import list_context
-from common.sentences import gettext as _
 from hypervisors.selectors import hypervisors_for
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
-from vms.drift import Drift, entries_of, rightful_vms
-from vms.facts import display_warnings, domain_of, exposed_displays
+from vms.drift import Drift
 from vms.hosts import host_for, hosts_for, total_of
 from vms.lists import OPERATIONS
-from vms.models import Vm, VmState
+from vms.models import VmState
 from vms.networks import networks_of
 from vms.operation_lines import operation_lines
-from vms.quotas import overdraft_words
-from vms.selectors import discovered_for, projects_known_to, state_counts, vms_managed_by
-from vms.services import network_set_open, vm_accept_drift, vm_adopt, vm_forget, vm_restore
+from vms.selectors import discovered_for, state_counts, vms_managed_by
+from vms.services import network_set_open
 from vms.storage import pools_of
 
 from .frames import manage_context, manage_response, side_counts
@@ -159,78 +154,6 @@ def vms(request: HttpRequest) -> HttpResponse:
 @staff_required
 @never_cache
 @require_safe
-def drift(request: HttpRequest) -> HttpResponse:
-    """Where Eve and libvirt differ, and what to do about it."""
-    found = Drift(caller(request))
-    unknown = Paginator(found.unknown, PAGE).get_page(request.GET.get("page"))
-    conflicts = list(found.conflicts[:PAGE])
-    owners = rightful_vms(found.conflicts) if conflicts else {}
-    context = {
-        "drift": found,
-        "changed": entries_of(found.changed[:PAGE]),
-        "missing": entries_of(found.missing[:PAGE]),
-        "counts": found.counts,
-        "page_obj": unknown,
-        "unknown": [(row, domain_of(row.facts), bool(exposed_displays(domain_of(row.facts)))) for row in unknown],
-        "conflicts": [(row, owners.get(row.uuid)) for row in conflicts],
-        "all_projects": list(projects_known_to(caller(request))),
-    }
-    return manage_response(request, "drift", context, page="manage/drift.html", live_part="manage/parts/drift.html")
-
-
-@staff_required
-@require_POST
-def adopt(request: HttpRequest, discovered_id: int) -> HttpResponse:
-    """Makes a discovered domain a VM of the chosen project's."""
-    discovered = discovered_for(caller(request)).filter(pk=discovered_id).first()
-    project_id = _uuid(request.POST.get("project", ""))
-    project = projects_known_to(caller(request)).filter(pk=project_id).first() if project_id else None
-    if discovered is None:
-        messages.warning(
-            request, _("That domain is not waiting any more: somebody may have adopted it, or it is gone.")
-        )
-    elif project is None:
-        messages.error(request, _("Choose the project that %(name)s shall belong to.") % {"name": discovered.name})
-    else:
-        _try_adopt(request, discovered, project)
-    return redirect("manage-drift")
-
-
-@staff_required
-@require_POST
-def accept(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Agrees to what the host has."""
-    return _decide(request, vm_id, vm_accept_drift, _("What the host has of %(name)s is agreed now."))
-
-
-@staff_required
-@require_POST
-def restore(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Has the host given again what is agreed."""
-    return _decide(request, vm_id, vm_restore, _("%(name)s is being restored on its host."))
-
-
-@staff_required
-@require_POST
-def forget(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Removes a missing VM from Eve."""
-    return _decide(request, vm_id, vm_forget, _("%(name)s is no longer in Eve. libvirt was not touched."))
-
-
-def _decide(request: HttpRequest, vm_id: UUID, decision: Callable[..., object], words: str) -> HttpResponse:
-    """Does what staff chose about a VM that differs, and says so, or why not."""
-    vm = _managed_or_404(request, vm_id)
-    try:
-        decision(vm=vm, user=caller(request))
-        messages.success(request, words % {"name": vm.name})
-    except EveError as error:
-        messages.error(request, str(error.detail))
-    return redirect("manage-drift")
-
-
-@staff_required
-@never_cache
-@require_safe
 def operations(request: HttpRequest) -> HttpResponse:
     """What is under way and how things ended."""
     user = caller(request)
@@ -239,25 +162,3 @@ def operations(request: HttpRequest) -> HttpResponse:
     return manage_response(
         request, "operations", context, page="manage/operations.html", live_part="vms/parts/operations.html"
     )
-
-
-def _try_adopt(request: HttpRequest, discovered: Any, project: Project) -> None:
-    try:
-        vm = vm_adopt(discovered=discovered, project=project, user=caller(request))
-    except EveError as error:
-        messages.error(request, str(error.detail))
-        return
-    messages.success(request, _("%(name)s belongs to project %(project)s now.") % {"name": vm.name, "project": project})
-    for warning in [*display_warnings(vm.name, vm.facts), *overdraft_words(project)]:
-        messages.warning(request, warning)
-
-
-def _managed_or_404(request: HttpRequest, vm_id: UUID) -> Vm:
-    return get_object_or_404(vms_managed_by(caller(request)).select_related("project", "hypervisor__site"), pk=vm_id)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
