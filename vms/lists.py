@@ -26,7 +26,7 @@ ADOPTING_PROJECTS: Final = Choices(
     sorts={"name": (_("By name"), ("name", "id")), "new": (_("Newest first"), ("-created_at", "id"))},
 )
 ACTIVITY: Final = Choices(
-    placeholder=_("Virtual machine, image or who"),
+    placeholder=_("What or who"),
     find=lambda text: Q(target_label__icontains=text) | Q(actor__name__icontains=text) | Q(actor_label__icontains=text),
     groups={
         "power": (_("Starts and stops"), Q(action__in=[kind_of(action) for action in StateAction])),

@@ -366,6 +366,9 @@ if (elsewhere && !isAtHome) {
   pointHome(elsewhere);
 }
 
+// On a narrow screen the tab that is open may lie outside of what is seen of their row.
+document.querySelector(".tabs-x [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 new ResizeObserver(reachWideTables).observe(document.body);
 refreshTimes();
 setInterval(refreshTimes, AGES_EVERY_MS);
