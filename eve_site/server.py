@@ -25,7 +25,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 
 
 def serve(*, host: str, port: int, sockets: Sequence[socket.socket] = (), **options: Any) -> None:
-    """Serves until SIGTERM or SIGINT, on `sockets` that listen already, or else on `host` and `port`."""
+    """Serves until SIGTERM or SIGINT, on `sockets` that listen already, or else on `host` and `port`; ``::`` is every address."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     config = uvicorn.Config(
         settings.ASGI_APPLICATION.replace(".application", ":application"),
@@ -49,7 +49,26 @@ def serve(*, host: str, port: int, sockets: Sequence[socket.socket] = (), **opti
     server = uvicorn.Server(config)
     if sockets:
         log.info("listening on passed sockets", addresses=[sock.getsockname() for sock in sockets])
+    elif host == "::":
+        sockets = _bind_both(port)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=list(sockets) or None)
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def _bind_both(port: int) -> list[socket.socket]:
+    """A socket for each family: one for both would give IPv4 clients and proxies addresses that nobody wrote into a setting."""
+    bound = []
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - every address was asked for
+        try:
+            sock = socket.socket(family)
+            bound.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, port))
+        except OSError as error:
+            log.error("cannot listen", address=host, port=port, why=error.strerror)
+            sys.exit(STARTUP_FAILURE)
+    return bound

@@ -52,16 +52,19 @@ class LocalConfig:
     @property
     def local_url(self) -> str:
         """Where Eve answers on this machine: plain http on loopback."""
-        address = ipaddress.ip_address(self.bind)
-        host = "127.0.0.1" if address.is_unspecified else self.bind
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{_loopback(self.bind)}:{self.port}"
+
+    @property
+    def tunnel(self) -> str:
+        """What ``ssh -L`` takes to bring Eve's port to another machine."""
+        return f"{self.port}:{_loopback(self.bind)}:{self.port}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> LocalConfig:
         """Read and check the variables in docs/run.md. Raises ConfigError."""
         port, bind = _port(environment, "EVE_PORT", 8000), environment.get("EVE_BIND", "127.0.0.1")
         _check_bind(bind)
-        public_url = environment.get("EVE_PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/")
+        public_url = environment.get("EVE_PUBLIC_URL", f"http://{_loopback(bind)}:{port}").rstrip("/")
         if urlsplit(public_url).scheme != "http":
             raise ConfigError(
                 f"EVE_PUBLIC_URL is {public_url}, and `make run` serves plain http. For https put a reverse proxy in front and use the units in deploy/."
@@ -92,6 +95,12 @@ class LocalConfig:
             guest_dir=Path(environment.get("EVE_GUEST_DIR") or "/var/lib/eve-demo").absolute(),
             demo_name=environment.get("EVE_DEMO_NAME") or "eve-demo",
         )
+
+
+def _loopback(bind: str) -> str:
+    """The address of loopback at which Eve answers, as an address of the web has it."""
+    host = "127.0.0.1" if ipaddress.ip_address(bind).is_unspecified else bind
+    return f"[{host}]" if ":" in host else host
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

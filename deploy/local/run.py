@@ -106,7 +106,7 @@ class House:
             f"Eve is ready: {config.public_url}",
             f"  log in as    {config.admin_email}",
             f"  password     {password}    (kept in {config.state_dir / 'admin-password'})",
-            f"  from afar    ssh -L {config.port}:127.0.0.1:{config.port} {getpass.getuser()}@{host}    then open the same address there",
+            f"  from afar    ssh -L {config.tunnel} {getpass.getuser()}@{host}    then open the same address there",
             f"  logs         {config.log_dir}",
             "Ctrl-C stops Eve. Running VMs live on.",
         ]

@@ -21,7 +21,9 @@ def test_nothing_in_the_environment_gives_the_documented_defaults():
     [("::1", "http://[::1]:9000"), ("0.0.0.0", "http://127.0.0.1:9000"), ("::", "http://127.0.0.1:9000")],
 )
 def test_the_agent_enrols_over_loopback_whatever_eve_is_bound_to(bind: str, url: str):
-    assert LocalConfig.from_environment({"EVE_BIND": bind, "EVE_PORT": "9000"}).local_url == url
+    config = LocalConfig.from_environment({"EVE_BIND": bind, "EVE_PORT": "9000"})
+    assert config.local_url == config.public_url == url
+    assert config.tunnel == url.replace("http://", "9000:")
 
 
 @pytest.mark.parametrize(
