@@ -107,7 +107,10 @@ class Libvirt:
             if done.returncode == 0:
                 return f"started {' '.join(units)}"
             errors.append(done.stderr.strip())
-        raise StepError(f"systemd did not start libvirt: {errors[0]}", remedy="Look at `systemctl status libvirtd`")
+        raise StepError(
+            f"systemd did not start libvirt: {errors[0]}",
+            remedy=f"Look at `systemctl status libvirtd`. {WITHOUT_LIBVIRT}",
+        )
 
     def _start_daemons(self, console: Console) -> str:
         hidden = _kvm_is_closed()

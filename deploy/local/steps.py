@@ -120,6 +120,7 @@ def run_logged(
     with log.open("ab") as output:
         output.write(f"\n$ {' '.join(command)}\n".encode())
         output.flush()
+        start = output.tell()
         try:
             process = subprocess.Popen(
                 command,
@@ -138,7 +139,7 @@ def run_logged(
                     code = process.wait(0.5)
                     break
                 except subprocess.TimeoutExpired:
-                    console.progress(last_line(log) or what)
+                    console.progress(last_line(log, after=start) or what)
                     if time.monotonic() > deadline:
                         raise StepError(
                             f"{what} took longer than {timeout_seconds / 60:.0f} minutes", remedy=remedy, log=log
@@ -148,14 +149,14 @@ def run_logged(
                 process.kill()
                 process.wait()
     if code != 0:
-        raise StepError(f"{what} failed: {last_line(log)}", remedy=remedy, log=log)
+        raise StepError(f"{what} failed: {last_line(log, after=start) or f'code {code}'}", remedy=remedy, log=log)
 
 
-def last_line(log: Path) -> str:
-    """The last line of a growing log that says something, at most 200 characters of it."""
+def last_line(log: Path, *, after: int = 0) -> str:
+    """The last line of a growing log that says something, at most 200 characters of it; nothing from before byte `after`."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 4096))
+            file.seek(max(after, log.stat().st_size - 4096))
             lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
     except OSError:
         return ""

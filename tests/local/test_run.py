@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,35 +13,52 @@ from pathlib import Path
 import pytest
 import requests
 
-from deploy.local import hypervisor
 from deploy.local.config import ROOT, LocalConfig
 from deploy.local.hypervisor import Libvirt
-from deploy.local.steps import Console, StepError
+from deploy.local.steps import StepError
 from tests.e2e.house import free_port
+from tests.services.root import as_root
 
 READY_SECONDS = 120
 
 
-def test_where_libvirt_cannot_run_the_fake_hypervisor_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    config = LocalConfig(state_dir=tmp_path, public_url="http://127.0.0.1:8000")
-    config.log_dir.mkdir()
-    libvirt = Libvirt(config)
+WITHOUT_CAPABILITIES = 'mount -t tmpfs none /run && exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"'
+"""What an unprivileged container is to libvirt: root that may do nothing, and a /run of its own, which hides the machine's libvirt."""
 
-    def start(console: Console) -> str:
-        libvirt.log("libvirtd").write_text("error : cannot unshare mount namespace: Operation not permitted\n")
-        libvirt._started.append(("libvirtd", subprocess.Popen(["false"])))
-        return "started"
 
-    monkeypatch.setattr(hypervisor, "socket_state", lambda: "down")
-    monkeypatch.setattr(hypervisor, "_refusal", lambda *, as_root: "no socket")
-    for way in ("_start_daemons", "_start_units"):
-        monkeypatch.setattr(libvirt, way, lambda *_: start(Console()))
+def test_where_libvirt_cannot_run_the_fake_hypervisor_is_offered(tmp_path: Path):
+    (tmp_path / "state" / "log").mkdir(parents=True)
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ["HOME"],
+        "EVE_STATE_DIR": tmp_path / "state",
+        "EVE_PORT": free_port(),
+        "EVE_AGENT_PORT": free_port(),
+    }
+    command = [
+        *(*as_root(), "unshare", "--mount", "--pid", "--fork", "sh", "-c", WITHOUT_CAPABILITIES, "sh"),
+        *("env", "-i", f"--chdir={ROOT}", *(f"{name}={value}" for name, value in variables.items())),
+        *(sys.executable, "-m", "deploy.local", "--prepared", "run"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    why = re.fullmatch(r"Eve cannot start: libvirt: libvirt cannot run here: (?:virtlogd|libvirtd) ended: (.+)", last)
+    assert why is not None, done.stdout + done.stderr
+    assert why[1].endswith(". Run `EVE_DRIVER=fake make run` to see Eve with a made-up hypervisor.")
+    assert len(why[1].partition(". Run")[0]) > 20, "the daemon's own words"
+
+
+def test_where_systemd_does_not_start_libvirt_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho Failed to start $2: Unit is masked. >&2; exit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(StepError) as refusal:
-        libvirt.ensure_up(Console())
+        Libvirt(LocalConfig(state_dir=tmp_path, public_url="http://127.0.0.1:8000"))._start_units()
     assert refusal.value.sentence() == (
-        "libvirt cannot run here: libvirtd ended: error : cannot unshare mount namespace: Operation not permitted. "
-        "Run `EVE_DRIVER=fake make run` to see Eve with a made-up hypervisor."
+        "systemd did not start libvirt: Failed to start libvirtd.socket: Unit is masked. "
+        "Look at `systemctl status libvirtd`. Run `EVE_DRIVER=fake make run` to see Eve with a made-up hypervisor."
     )
 
 

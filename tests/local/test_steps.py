@@ -62,6 +62,16 @@ def test_a_command_that_fails_gives_its_last_line(output: io.StringIO, tmp_path:
     assert "before" in log.read_text()
 
 
+def test_a_command_that_says_nothing_is_called_by_its_name(tmp_path: Path):
+    terminal = Terminal()
+    command = [sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(3)"]
+    with pytest.raises(StepError, match="packing failed: code 3"):
+        run_logged(command, log=tmp_path / "log", console=Console(terminal), what="packing", remedy="Tidy up")
+
+    assert "packing" in terminal.getvalue()
+    assert sys.executable not in terminal.getvalue()
+
+
 def test_a_command_that_is_missing_is_said(output: io.StringIO, tmp_path: Path):
     with pytest.raises(StepError, match=r"packing did not start: .*/none"):
         run_logged(["/none"], log=tmp_path / "log", console=Console(output), what="packing", remedy="Install it")
