@@ -17,9 +17,7 @@ from common.sentences import gettext as _
 class Command(BaseCommand):
     """Makes or re-opens a superuser."""
 
-    help = _(
-        "Makes (or re-activates) a superuser, and prints a one-use link to set the password, or takes it from a file."
-    )
+    help = _("Make (or re-activate) a superuser, and print a one-use link to set the password, or take it from a file.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The command line's options."""

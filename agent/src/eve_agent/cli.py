@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Eve's agent: lets one Eve, and nobody else, look after the virtual machines of this host.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -56,7 +57,9 @@ def enrol_command(
     config: ConfigOption = DEFAULT_CONFIG,
     key_dir: Annotated[
         Path | None,
-        typer.Option("--key-dir", metavar="DIR", help="Folder for key and certificates  [default: /var/lib/eve-agent]"),
+        typer.Option(
+            "--key-dir", metavar="DIR", help="Folder for key and certificates.  [default: /var/lib/eve-agent]"
+        ),
     ] = None,
     ca_file: Annotated[
         Path | None,
@@ -68,7 +71,10 @@ def enrol_command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an enrolment that still works.")] = False,
 ) -> None:
-    """Enrol this host with Eve: make a key, have it certified, write the configuration."""
+    """Enrol this host with Eve.
+
+    It makes a key, has it certified, and writes the configuration.
+    """
     try:
         wish = Enrolment(
             url=url,
@@ -120,7 +126,7 @@ def run_command(
 
 @app.command("check")
 def check_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Look at configuration, key, certificate and libvirt, and say what is wrong."""
+    """Check configuration, key, certificate and libvirt."""
     logging.disable()  # what is wrong is said below, once
     try:
         loaded = Config.load(config)

@@ -15,7 +15,7 @@ from common.sentences import gettext as _
 class Command(BaseCommand):
     """Runs before each start: also after a crash, when nobody wants to wait until all files are compressed again."""
 
-    help = _("Migrates the database, and collects static files if any has changed.")
+    help = _("Migrate the database, and collect static files if any has changed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepares."""

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Serves Eve."""
 
     help = _(
-        "Serves Eve: pages, API, websockets, and in the same process the watcher of agents and the operation worker."
+        "Serve Eve: pages, API, websockets, and in the same process the watcher of agents and the operation worker."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Does operations, and delivers notifications."""
 
     help = _(
-        "Does operations (starts, stops, …) and delivers notifications until SIGTERM or SIGINT. "
+        "Do operations (starts, stops, …) and deliver notifications until SIGTERM or SIGINT. "
         "Start any number; each operation and delivery is done by one."
     )
 

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "serial", metavar="SERIAL", help=_("hexadecimal, as ca_show, ca_verify and the pages show it")
         )
-        parser.add_argument("--reason", default="")
+        parser.add_argument("--reason", default="", help=_("kept with the certificate and in the audit"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

@@ -25,8 +25,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--name", action="append", default=[], help=_("DNS name to certify; may be given repeatedly")
         )
-        parser.add_argument("--usage", choices=["server", "client"], default="server")
-        parser.add_argument("--days", type=int, default=90)
+        parser.add_argument(
+            "--usage", choices=["server", "client"], default="server", help=_("what it is for (%(default)s)")
+        )
+        parser.add_argument("--days", type=int, default=90, help=_("how long it is valid (%(default)s)"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``CERT.pem``"""
-        parser.add_argument("certificate", metavar="CERT.pem")
+        parser.add_argument("certificate", metavar="CERT.pem", help=_("the certificate"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

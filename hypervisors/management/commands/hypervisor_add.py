@@ -28,10 +28,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``NAME --address HOST:PORT --site NAME``"""
-        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("name", metavar="NAME", help=_("what Eve calls it"))
         parser.add_argument("--address", required=True, metavar="HOST:PORT", help=_("where its agent listens"))
         parser.add_argument("--site", required=True, metavar="NAME", help=_("made unless it exists"))
-        parser.add_argument("--remarks", default=None)
+        parser.add_argument(
+            "--remarks", default=None, help=_("for its page; those that it has are kept where this is left out")
+        )
         parser.add_argument("--re-enrol", action="store_true", help=_("give a line although the host is enrolled"))
         parser.add_argument("--json", action="store_true", help=_("print one JSON object"))
 

@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """``NAME --seconds N``"""
-        parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--seconds", type=float, default=30.0)
+        parser.add_argument("name", metavar="NAME", help=_("what Eve calls it"))
+        parser.add_argument("--seconds", type=float, default=30.0, help=_("how long to wait (%(default)s)"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError."""

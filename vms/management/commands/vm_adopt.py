@@ -24,7 +24,7 @@ class Command(BaseCommand):
     """Adopts a domain."""
 
     help = _(
-        "Makes the domain UUID, which a host reports, a virtual machine of a project's. Run again, it changes nothing."
+        "Make the domain UUID, which a host reports, a virtual machine of a project's. Run again, it changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
