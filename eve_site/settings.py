@@ -7,18 +7,18 @@ checks of :mod:`eve_site.checks`. docs/settings.md lists all variables.
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-import structlog
 from csp.constants import NONE, SELF
 
 from common.sentences import gettext_lazy as _
 
+from .channel_redis import channel_connection
 from .environment import Environment
+from .logs import logging_config, logs_configure
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -138,22 +138,10 @@ THREADS_KEEP_CONNECTIONS_SECONDS = 60
 """For threads that live as long as the process (:class:`common.threads.DatabaseThreads`)."""
 
 REDIS_URL = env.redis("REDIS_URL")
-_REDIS_CONNECTION: dict[str, Any] = {"address": REDIS_URL, "socket_timeout": None}
-"""No timeout of the client's own: redis-py's default of 5 s ends the channel layer's waits, which take as long, and on Python 3.11 any
-timeout makes it forget cancellations (asyncio.wait_for), so that a console which has ended would listen on for ever. That Redis' host
-is gone, the kernel notices within half a minute."""
-if not REDIS_URL.startswith("unix:"):
-    _REDIS_CONNECTION["socket_keepalive"] = True
-    _REDIS_CONNECTION["socket_keepalive_options"] = {
-        socket.TCP_KEEPIDLE: 15,
-        socket.TCP_KEEPINTVL: 5,
-        socket.TCP_KEEPCNT: 3,
-        socket.TCP_USER_TIMEOUT: 30_000,
-    }
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [_REDIS_CONNECTION], "capacity": 1000},
+        "CONFIG": {"hosts": [channel_connection(REDIS_URL)], "capacity": 1000},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 1000}}
@@ -400,38 +388,5 @@ SCREENSHOT_BYTES_PER_VM = env.whole("EVE_SCREENSHOTS_MIB_PER_VM", 8, least=4, mo
 
 LOG_LEVEL = env.choice("EVE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = env.choice("EVE_LOG_FORMAT", "json", ("json", "console"))
-_log_processors: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_logger_name,
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
-]
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.dev.ConsoleRenderer(colors=False)
-            if LOG_FORMAT == "console"
-            else structlog.processors.JSONRenderer(),
-            "foreign_pre_chain": _log_processors,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        # uvicorn writes each websocket's address at level INFO, and a console's has a ticket in its query.
-        "uvicorn.error": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-        "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
-        "daphne": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
-structlog.configure(
-    processors=[*_log_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    wrapper_class=structlog.stdlib.BoundLogger,
-    cache_logger_on_first_use=True,
-)
+LOGGING = logging_config(level=LOG_LEVEL, is_json=LOG_FORMAT == "json")
+logs_configure()
