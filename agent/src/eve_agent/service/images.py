@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,7 +18,7 @@ import aiohttp
 import structlog
 
 from eve_agent.driver.base import Driver
-from eve_agent.driver.pools.folder import IMAGE_MODE, PoolFolder, as_pool_error, disk_name, image_name, part_name
+from eve_agent.driver.pools.folder import IMAGE_MODE, PoolFolder, disk_name, image_name, part_name
 from eve_agent.driver.pools.qemu_img import QemuImg
 from eve_agent.errors import (
     ChecksumMismatch,
@@ -33,12 +32,10 @@ from eve_agent.errors import (
 )
 from eve_agent.wire.storage import Deleted, ImageCopy, ImageFetch, ImageFinish, ImageFormat, ImageState, ImageStatus
 
-from . import fetch
-from .jobs import JobCancelled, JobRun, Jobs, Work
+from . import fetch, image_files
+from .jobs import JobRun, Jobs, Work
 from .threads import in_thread
 
-PIECE_BYTES = 2**20
-"""How much is gathered before it is written."""
 FETCH_ATTEMPTS = 5
 RETRY_SECONDS = 1.0
 MAX_READ_BYTES = 16 * 2**20
@@ -95,7 +92,7 @@ class Images:
             descriptor = folder.open(part_name(image_uuid), os.O_RDWR | os.O_CREAT, mode=IMAGE_MODE)
             try:
                 await in_thread(os.ftruncate, descriptor, offset)
-                await _write_all(descriptor, pieces, offset, folder)
+                await image_files.write_all(descriptor, pieces, offset, folder)
             finally:
                 await in_thread(os.close, descriptor)
         return await self.status(pool, image_uuid)
@@ -103,7 +100,7 @@ class Images:
     async def read(self, pool: str, image_uuid: uuid.UUID, *, offset: int, length: int) -> bytes:
         """At most `length` bytes of a whole image from `offset` on. Raises PoolNotFound, PoolUnusable, ImageNotFound."""
         with await self._driver.pool_folder(pool) as folder:
-            return await in_thread(_read, folder, image_uuid, offset, min(length, MAX_READ_BYTES))
+            return await in_thread(image_files.read, folder, image_uuid, offset, min(length, MAX_READ_BYTES))
 
     async def fetch(self, pool: str, image_uuid: uuid.UUID, wanted: ImageFetch) -> ImageStatus:
         """Begins the job of fetching it. Raises PoolNotFound, PoolUnusable, AddressRefused, JobRunning."""
@@ -140,7 +137,7 @@ class Images:
         declared = ImageFormat.QCOW2 if wanted.disk_uuid is not None else wanted.format
 
         async def work(folder: PoolFolder, run: JobRun) -> None:
-            make = _flatten if wanted.disk_uuid is not None else _copy
+            make = image_files.flatten if wanted.disk_uuid is not None else image_files.copy
             await in_thread(make, folder, source, part_name(image_uuid), run)
             await in_thread(self._settle, folder, (pool, image_uuid), declared, "", run)
 
@@ -244,7 +241,7 @@ class Images:
         _, image_uuid = key
         part = part_name(image_uuid)
         try:
-            digest = _hashed(folder, part, run)
+            digest = image_files.hashed(folder, part, run)
             if sha256 and digest != sha256:
                 raise ChecksumMismatch(
                     f"The image's SHA-256 is {digest}, not {sha256}: it is another file, or was damaged."
@@ -269,34 +266,6 @@ def _with_resources(
     return carry_out
 
 
-async def _write_all(descriptor: int, pieces: AsyncIterator[bytes], offset: int, folder: PoolFolder) -> int:
-    """Writes what comes, a MiB at a time, and flushes it; where it ended."""
-    waiting = bytearray()
-    try:
-        async for piece in pieces:
-            waiting += piece
-            if len(waiting) >= PIECE_BYTES:
-                offset += await in_thread(_write, descriptor, bytes(waiting), offset, folder)
-                waiting.clear()
-    finally:
-        # What came before a connection broke is kept as well: the next request goes on there.
-        if waiting:
-            offset += await in_thread(_write, descriptor, bytes(waiting), offset, folder)
-        await in_thread(os.fdatasync, descriptor)
-    return offset
-
-
-def _write(descriptor: int, data: bytes, offset: int, folder: PoolFolder) -> int:
-    folder.require_space(len(data))
-    written = 0
-    while written < len(data):
-        try:
-            written += os.pwrite(descriptor, data[written:], offset + written)
-        except OSError as error:
-            raise as_pool_error(error, "the image") from error
-    return written
-
-
 async def _fetch_once(folder: PoolFolder, descriptor: int, wanted: ImageFetch, source: _Source, run: JobRun) -> None:
     """One request for what is missing yet. Raises FetchFailed where the connection broke before its end."""
     offset = os.fstat(descriptor).st_size
@@ -315,7 +284,7 @@ async def _fetch_once(folder: PoolFolder, descriptor: int, wanted: ImageFetch, s
             raise NoSpace(f"The image has more than the {wanted.max_bytes} bytes that are allowed.")
         if expected is not None:
             folder.require_space(expected)
-        end = await _write_all(descriptor, _counted(response, offset, wanted, run), offset, folder)
+        end = await image_files.write_all(descriptor, _counted(response, offset, wanted, run), offset, folder)
         if total_bytes and end != total_bytes:
             raise FetchFailed(f"The server broke off after {end} of {total_bytes} bytes.")
 
@@ -324,85 +293,13 @@ async def _counted(
     response: aiohttp.ClientResponse, offset: int, wanted: ImageFetch, run: JobRun
 ) -> AsyncIterator[bytes]:
     pace = fetch.Pace(wanted.least_bytes_per_second)
-    async for piece in response.content.iter_chunked(PIECE_BYTES):
+    async for piece in response.content.iter_chunked(image_files.PIECE_BYTES):
         pace.advance(len(piece))
         offset += len(piece)
         if offset > wanted.max_bytes:
             raise NoSpace(f"The image has more than the {wanted.max_bytes} bytes that are allowed.")
         run.advance(offset)
         yield piece
-
-
-def _hashed(folder: PoolFolder, name: str, run: JobRun) -> str:
-    """SHA-256 of the file; hashlib lets other threads run meanwhile."""
-    digest = hashlib.sha256()
-    descriptor = folder.open(name, os.O_RDONLY)
-    try:
-        run.begin("hashing", os.fstat(descriptor).st_size)
-        done = 0
-        while data := os.pread(descriptor, PIECE_BYTES, done):
-            digest.update(data)
-            done += len(data)
-            run.advance(done)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()
-
-
-def _read(folder: PoolFolder, image_uuid: uuid.UUID, offset: int, length: int) -> bytes:
-    try:
-        descriptor = folder.open(image_name(image_uuid), os.O_RDONLY)
-    except FileNotFoundError:
-        raise ImageNotFound("The pool has no such image.") from None
-    try:
-        return os.pread(descriptor, length, offset)
-    finally:
-        os.close(descriptor)
-
-
-def _flatten(folder: PoolFolder, source: str, target: str, run: JobRun) -> None:
-    run.begin("copying")
-    folder.unlink(target)
-    finished = False
-    try:
-        finished = QemuImg(folder.descriptor).flatten(
-            source, target, progress=run.show_percent, is_cancelled=lambda: run.is_cancelled
-        )
-    finally:
-        if not finished:
-            folder.unlink(target)
-    if not finished:
-        raise JobCancelled
-    descriptor = folder.open(target, os.O_RDONLY)
-    try:
-        os.fchmod(descriptor, IMAGE_MODE)
-    finally:
-        os.close(descriptor)
-
-
-def _copy(folder: PoolFolder, source: str, target: str, run: JobRun) -> None:
-    folder.unlink(target)
-    finished = False
-    try:
-        with os.fdopen(folder.open(source, os.O_RDONLY), "rb", buffering=0) as read:
-            size_bytes = os.fstat(read.fileno()).st_size
-            folder.require_space(size_bytes)
-            run.begin("copying", size_bytes)
-            write = folder.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=IMAGE_MODE)
-            try:
-                done = 0
-                while sent := os.sendfile(write, read.fileno(), done, 16 * PIECE_BYTES):
-                    done += sent
-                    run.advance(done)
-            except OSError as error:
-                raise as_pool_error(error, "the image") from error
-            finally:
-                os.close(write)
-        finished = True
-    finally:
-        if not finished:
-            folder.unlink(target)
 
 
 def _size(folder: PoolFolder, image_uuid: uuid.UUID) -> int:

@@ -8,7 +8,8 @@ import structlog
 from aiohttp import web
 
 from eve_agent.driver.base import Driver
-from eve_agent.service.images import MAX_READ_BYTES, PIECE_BYTES, Images
+from eve_agent.service.image_files import PIECE_BYTES
+from eve_agent.service.images import MAX_READ_BYTES, Images
 from eve_agent.service.jobs import Jobs
 from eve_agent.wire.storage import DiskSpec, ImageCopy, ImageFetch, ImageFinish, SeedSpec
 
