@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Protocol, TypeVar
 
 import structlog
 from aiohttp import web
 
 from eve_agent.driver.base import Driver
 from eve_agent.errors import BadRequest
-from eve_agent.wire.guest import FreezeRequest, GuestDone, PasswordChange, ThawRequest
-from eve_agent.wire.snapshots import SnapshotRevert, SnapshotSpec
+from eve_agent.wire.domain import Domain
+from eve_agent.wire.guest import FreezeRequest, FreezeStatus, GuestDone, PasswordChange, ThawRequest
+from eve_agent.wire.snapshots import Snapshot, SnapshotRevert, SnapshotSpec
 from eve_agent.wire.spec import (
     AutostartChange,
     BootOrder,
@@ -22,12 +26,50 @@ from eve_agent.wire.spec import (
     DomainSpec,
     NicSlot,
     ResourcesChange,
+    ResourcesStatus,
     TitleChange,
 )
+from eve_agent.wire.storage import Deleted
 
 from .http import Call, answer
 
 log = structlog.get_logger(__name__)
+
+
+class Wanted(Protocol):
+    """A message that asks for a change."""
+
+    @property
+    def operation_id(self) -> uuid.UUID | None:
+        """Eve's operation that it is for."""
+
+
+H = TypeVar("H")
+W = TypeVar("W", bound=Wanted)
+Changing = Callable[[H, Call, W], Awaitable[object]]
+"""A handler that is given the body decoded, and returns the message that is the answer."""
+Serving = Callable[[H, Call], Awaitable[web.StreamResponse]]
+
+
+def takes(cls: type[W], *, logs: str) -> Callable[[Changing[H, W]], Serving[H]]:
+    """Decodes the body for a handler, encodes what it returns, and logs that the change is made."""
+
+    def decorate(handle: Changing[H, W]) -> Serving[H]:
+        @wraps(handle)
+        async def handler(self: H, call: Call) -> web.StreamResponse:
+            wanted = await call.body(cls)
+            answered = await handle(self, call, wanted)
+            _log(logs, call, wanted.operation_id)
+            return answer(answered)
+
+        return handler
+
+    return decorate
+
+
+def _log(event: str, call: Call, operation_id: uuid.UUID | None) -> None:
+    ids = {"domain" if name == "uuid" else name: str(value) for name, value in call.ids.items()}
+    log.info(event, **ids, **({"operation": str(operation_id)} if operation_id is not None else {}))
 
 
 class MachineHandlers:
@@ -36,92 +78,68 @@ class MachineHandlers:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def define(self, call: Call) -> web.StreamResponse:
+    @takes(DomainSpec, logs="domain_defined")
+    async def define(self, call: Call, wanted: DomainSpec) -> Domain:
         """``PUT /libvirt/domains/{uuid}``"""
-        wanted = await call.body(DomainSpec)
         _require_same("uuid", wanted.uuid, call.ids["uuid"])
-        domain = await self._driver.define_domain(wanted)
-        _log("domain_defined", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.define_domain(wanted)
 
-    async def delete(self, call: Call) -> web.StreamResponse:
+    @takes(DomainDelete, logs="domain_deleted")
+    async def delete(self, call: Call, wanted: DomainDelete) -> Deleted:
         """``DELETE /libvirt/domains/{uuid}``"""
-        wanted = await call.body(DomainDelete)
-        deleted = await self._driver.delete_domain(call.ids["uuid"], wanted)
-        _log("domain_deleted", call, wanted.operation_id)
-        return answer(deleted)
+        return await self._driver.delete_domain(call.ids["uuid"], wanted)
 
-    async def resources(self, call: Call) -> web.StreamResponse:
+    @takes(ResourcesChange, logs="resources_changed")
+    async def resources(self, call: Call, wanted: ResourcesChange) -> ResourcesStatus:
         """``PUT …/resources``"""
-        wanted = await call.body(ResourcesChange)
-        status = await self._driver.change_resources(call.ids["uuid"], wanted)
-        _log("resources_changed", call, wanted.operation_id)
-        return answer(status)
+        return await self._driver.change_resources(call.ids["uuid"], wanted)
 
-    async def attach_disk(self, call: Call) -> web.StreamResponse:
+    @takes(DiskSlot, logs="disk_attached")
+    async def attach_disk(self, call: Call, wanted: DiskSlot) -> Domain:
         """``PUT …/disks/{disk}``"""
-        wanted = await call.body(DiskSlot)
         _require_same("disk_uuid", wanted.disk_uuid, call.ids["disk"])
-        domain = await self._driver.attach_disk(call.ids["uuid"], wanted)
-        _log("disk_attached", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.attach_disk(call.ids["uuid"], wanted)
 
-    async def detach_disk(self, call: Call) -> web.StreamResponse:
+    @takes(DeviceDetach, logs="disk_detached")
+    async def detach_disk(self, call: Call, _: DeviceDetach) -> Domain:
         """``DELETE …/disks/{disk}``"""
-        wanted = await call.body(DeviceDetach)
-        domain = await self._driver.detach_disk(call.ids["uuid"], call.ids["disk"])
-        _log("disk_detached", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.detach_disk(call.ids["uuid"], call.ids["disk"])
 
-    async def grow_disk(self, call: Call) -> web.StreamResponse:
+    @takes(DiskSize, logs="disk_grown")
+    async def grow_disk(self, call: Call, wanted: DiskSize) -> Domain:
         """``PUT …/disks/{disk}/size``"""
-        wanted = await call.body(DiskSize)
-        domain = await self._driver.grow_disk(call.ids["uuid"], call.ids["disk"], wanted.size_bytes)
-        _log("disk_grown", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.grow_disk(call.ids["uuid"], call.ids["disk"], wanted.size_bytes)
 
-    async def attach_nic(self, call: Call) -> web.StreamResponse:
+    @takes(NicSlot, logs="nic_attached")
+    async def attach_nic(self, call: Call, wanted: NicSlot) -> Domain:
         """``PUT …/nics/{mac}``"""
-        wanted = await call.body(NicSlot)
         _require_same("mac", wanted.mac, call.names["mac"])
-        domain = await self._driver.attach_nic(call.ids["uuid"], wanted)
-        _log("nic_attached", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.attach_nic(call.ids["uuid"], wanted)
 
-    async def detach_nic(self, call: Call) -> web.StreamResponse:
+    @takes(DeviceDetach, logs="nic_detached")
+    async def detach_nic(self, call: Call, _: DeviceDetach) -> Domain:
         """``DELETE …/nics/{mac}``"""
-        wanted = await call.body(DeviceDetach)
-        domain = await self._driver.detach_nic(call.ids["uuid"], call.names["mac"])
-        _log("nic_detached", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.detach_nic(call.ids["uuid"], call.names["mac"])
 
-    async def change_cdrom(self, call: Call) -> web.StreamResponse:
+    @takes(CdromSlot, logs="disc_changed")
+    async def change_cdrom(self, call: Call, wanted: CdromSlot) -> Domain:
         """``PUT …/cdrom``"""
-        wanted = await call.body(CdromSlot)
-        domain = await self._driver.change_cdrom(call.ids["uuid"], wanted)
-        _log("disc_changed", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.change_cdrom(call.ids["uuid"], wanted)
 
-    async def set_boot_order(self, call: Call) -> web.StreamResponse:
+    @takes(BootOrder, logs="boot_order_changed")
+    async def set_boot_order(self, call: Call, wanted: BootOrder) -> Domain:
         """``PUT …/boot``"""
-        wanted = await call.body(BootOrder)
-        domain = await self._driver.set_boot_order(call.ids["uuid"], wanted.devices)
-        _log("boot_order_changed", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.set_boot_order(call.ids["uuid"], wanted.devices)
 
-    async def set_title(self, call: Call) -> web.StreamResponse:
+    @takes(TitleChange, logs="title_changed")
+    async def set_title(self, call: Call, wanted: TitleChange) -> Domain:
         """``PUT …/title``"""
-        wanted = await call.body(TitleChange)
-        domain = await self._driver.set_title(call.ids["uuid"], wanted.title)
-        _log("title_changed", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.set_title(call.ids["uuid"], wanted.title)
 
-    async def set_autostart(self, call: Call) -> web.StreamResponse:
+    @takes(AutostartChange, logs="autostart_changed")
+    async def set_autostart(self, call: Call, wanted: AutostartChange) -> Domain:
         """``PUT …/autostart``"""
-        wanted = await call.body(AutostartChange)
-        domain = await self._driver.set_autostart(call.ids["uuid"], is_autostarted=wanted.is_autostarted)
-        _log("autostart_changed", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.set_autostart(call.ids["uuid"], is_autostarted=wanted.is_autostarted)
 
 
 class SnapshotHandlers:
@@ -134,19 +152,15 @@ class SnapshotHandlers:
         """``GET …/snapshots``"""
         return answer(await self._driver.snapshots(call.ids["uuid"]))
 
-    async def make(self, call: Call) -> web.StreamResponse:
+    @takes(SnapshotSpec, logs="snapshot_made")
+    async def make(self, call: Call, wanted: SnapshotSpec) -> Snapshot:
         """``PUT …/snapshots/{snapshot}``"""
-        wanted = await call.body(SnapshotSpec)
-        snapshot = await self._driver.make_snapshot(call.ids["uuid"], call.ids["snapshot"], wanted)
-        _log("snapshot_made", call, wanted.operation_id)
-        return answer(snapshot)
+        return await self._driver.make_snapshot(call.ids["uuid"], call.ids["snapshot"], wanted)
 
-    async def revert(self, call: Call) -> web.StreamResponse:
+    @takes(SnapshotRevert, logs="snapshot_reverted_to")
+    async def revert(self, call: Call, _: SnapshotRevert) -> Domain:
         """``POST …/snapshots/{snapshot}/revert``"""
-        wanted = await call.body(SnapshotRevert)
-        domain = await self._driver.revert_to_snapshot(call.ids["uuid"], call.ids["snapshot"])
-        _log("snapshot_reverted_to", call, wanted.operation_id)
-        return answer(domain)
+        return await self._driver.revert_to_snapshot(call.ids["uuid"], call.ids["snapshot"])
 
     async def delete(self, call: Call) -> web.StreamResponse:
         """``DELETE …/snapshots/{snapshot}``"""
@@ -165,33 +179,23 @@ class GuestHandlers:
         """``GET …/guest``"""
         return answer(await self._driver.guest_info(call.ids["uuid"]))
 
-    async def set_password(self, call: Call) -> web.StreamResponse:
+    @takes(PasswordChange, logs="password_set")
+    async def set_password(self, call: Call, wanted: PasswordChange) -> GuestDone:
         """``PUT …/guest/password``"""
-        wanted = await call.body(PasswordChange)
         await self._driver.set_password(call.ids["uuid"], wanted.user, wanted.password)
-        _log("password_set", call, wanted.operation_id)
-        return answer(GuestDone(domain_uuid=call.ids["uuid"]))
+        return GuestDone(domain_uuid=call.ids["uuid"])
 
-    async def freeze(self, call: Call) -> web.StreamResponse:
+    @takes(FreezeRequest, logs="guest_frozen")
+    async def freeze(self, call: Call, wanted: FreezeRequest) -> FreezeStatus:
         """``POST …/guest/freeze``"""
-        wanted = await call.body(FreezeRequest)
-        status = await self._driver.freeze(call.ids["uuid"], wanted.seconds)
-        _log("guest_frozen", call, wanted.operation_id)
-        return answer(status)
+        return await self._driver.freeze(call.ids["uuid"], wanted.seconds)
 
-    async def thaw(self, call: Call) -> web.StreamResponse:
+    @takes(ThawRequest, logs="guest_thawed")
+    async def thaw(self, call: Call, _: ThawRequest) -> FreezeStatus:
         """``POST …/guest/thaw``"""
-        wanted = await call.body(ThawRequest)
-        status = await self._driver.thaw(call.ids["uuid"])
-        _log("guest_thawed", call, wanted.operation_id)
-        return answer(status)
+        return await self._driver.thaw(call.ids["uuid"])
 
 
 def _require_same(field: str, said: object, named: object) -> None:
     if said != named:
         raise BadRequest(f"{field} in the body is not the one in the path")
-
-
-def _log(event: str, call: Call, operation_id: uuid.UUID | None) -> None:
-    ids = {"domain" if name == "uuid" else name: str(value) for name, value in call.ids.items()}
-    log.info(event, **ids, **({"operation": str(operation_id)} if operation_id is not None else {}))
