@@ -107,6 +107,38 @@ class Hypervisor(models.Model):
         return self.name
 
 
+class Outage(models.Model):
+    """A time in which Eve could not use a host, or did not trust it; a host's newest are kept."""
+
+    hypervisor = models.ForeignKey(
+        Hypervisor, verbose_name=_("hypervisor"), on_delete=models.CASCADE, related_name="outages"
+    )
+    state = models.CharField(_("state"), max_length=15, choices=HypervisorState)
+    """The last that is known of it."""
+    reason = models.CharField(_("why"), max_length=500, blank=True)
+    began_at = models.DateTimeField(_("from"))
+    ended_at = models.DateTimeField(_("until"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("outage")
+        verbose_name_plural = _("outages")
+        ordering = ["-began_at"]
+        indexes = [models.Index(fields=["hypervisor", "began_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hypervisor"], condition=models.Q(ended_at=None), name="outage_one_under_way"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hypervisor_id} {self.began_at}"
+
+    @property
+    def lasting_seconds(self) -> float:
+        """How long it was, or has been so far."""
+        return ((self.ended_at or timezone.now()) - self.began_at).total_seconds()
+
+
 class EnrolmentToken(models.Model):
     """A one-use secret by which a host becomes a hypervisor of Eve's; only its digest is kept."""
 

@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.selectors import is_unlimited_staff
 from common.prepared import Parameter, Prepared
 
-from .models import Certificate, Hypervisor, Site
+from .models import Certificate, Hypervisor, Outage, Site
 
 
 def sites_for(user: User) -> QuerySet[Site]:
@@ -32,6 +32,11 @@ def hypervisors_for(user: User) -> QuerySet[Hypervisor]:
 def hypervisor_for(user: User, hypervisor_id: uuid.UUID) -> Hypervisor | None:
     """That hypervisor with its site, or None where the user does not see it."""
     return hypervisors_for(user).select_related("site").filter(pk=hypervisor_id).first()
+
+
+def outages_of(hypervisor: Hypervisor) -> QuerySet[Outage]:
+    """When that host was away, the newest first."""
+    return Outage.objects.filter(hypervisor=hypervisor).order_by("-began_at", "-id")
 
 
 def certificates_for(user: User) -> QuerySet[Certificate]:

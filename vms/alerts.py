@@ -27,6 +27,8 @@ from .storage import pools_of
 
 CLOCK_SECONDS: Final = int(MAX_SKEW.total_seconds())
 """A host whose clock is further off would not be enrolled either."""
+UNSTEADY: Final = 3
+"""A host that was away so often in a day wants looking at, also while it is back."""
 TONES: Final = ("bad", "away", "warn")
 """The worst first."""
 
@@ -54,7 +56,9 @@ class Alert:
 def alerts_of(hosts: Sequence[Host]) -> list[Alert]:
     """What to mind about these hosts, the worst first."""
     found = [
-        alert for host in hosts for alert in (*_connection(host), *_certificate(host), *_agent(host), *_pools(host))
+        alert
+        for host in hosts
+        for alert in (*_connection(host), *_outages(host), *_certificate(host), *_agent(host), *_pools(host))
     ]
     return sorted(found, key=lambda alert: TONES.index(alert.tone))
 
@@ -121,6 +125,24 @@ def _connection(host: Host) -> Iterable[Alert]:
         label=_("Test the connection"),
         hypervisor_id=row.pk,
         since=row.state_since,
+    )
+
+
+def _outages(host: Host) -> Iterable[Alert]:
+    """A host that comes and goes."""
+    row = host.row
+    if row.outage_count < UNSTEADY:
+        return
+    yield Alert(
+        code="host_unsteady",
+        icon="history",
+        tone="warn",
+        title=_("%(host)s was away %(count)d times in the last 24 hours")
+        % {"host": row.name, "count": row.outage_count},
+        text=_("Its network, its agent or libvirt does not stay up."),
+        url=reverse("manage-outages", args=[row.pk]),
+        label=_("See when"),
+        hypervisor_id=row.pk,
     )
 
 

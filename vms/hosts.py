@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts
 
 from accounts.models import User
-from hypervisors.models import Hypervisor
+from hypervisors.models import Hypervisor, Outage
 from hypervisors.selectors import hypervisors_for
 
 from .models import VmState
 
 CERTIFICATE_DAYS = 14
 """An agent's certificate that ends sooner was not renewed in time."""
+
+RECENT = dt.timedelta(days=1)
+"""Outages of this time say whether a host is steady."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Host:
     """One hypervisor, with its counts."""
 
     row: Any
-    """:class:`hypervisors.models.Hypervisor` with ``vm_count``, ``running_count``, ``vcpus_given`` and ``memory_given``."""
+    """:class:`hypervisors.models.Hypervisor` with ``vm_count``, ``running_count``, ``vcpus_given``,
+    ``memory_given`` and ``outage_count`` (of the last day)."""
 
     @cached_property
     def facts(self) -> HostFacts | None:
@@ -108,10 +114,13 @@ def total_of(shares: Iterable[Share | None]) -> Share | None:
 
 
 def _counted(hypervisors: QuerySet[Hypervisor]) -> QuerySet[Hypervisor]:
+    recent = Outage.objects.filter(hypervisor=OuterRef("pk"), began_at__gte=timezone.now() - RECENT).order_by()
+    outages = recent.values("hypervisor").annotate(count=Count("pk")).values("count")
     return hypervisors.select_related("site").annotate(
         vm_count=Count("vms"),
         running_count=Count("vms", filter=Q(vms__state=VmState.RUNNING)),
         unknown_count=Count("vms", filter=Q(vms__state=VmState.UNKNOWN)),
         vcpus_given=Sum("vms__vcpus"),
         memory_given=Sum("vms__memory_bytes"),
+        outage_count=Coalesce(Subquery(outages, output_field=IntegerField()), 0),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
 from eve_agent.wire.domain import StateAction
 
 from accounts.models import AuditOutcome
 from common.lists import Choices
 from common.sentences import gettext_lazy as _
+from hypervisors.models import HypervisorState
 from operations.models import OperationState
 
 from .models import ImageKind
@@ -83,6 +85,25 @@ VM_OPERATIONS: Final = Choices(
     group_name=OPERATIONS.group_name,
     groups=OPERATIONS.groups,
     sorts={key: OPERATIONS.sorts[key] for key in ("new", "old", "ended")},
+)
+OUTAGES: Final = Choices(
+    placeholder=_("Why"),
+    find=lambda text: Q(reason__icontains=text),
+    group_name="state",
+    groups={
+        state.value: (state.label, Q(state=state))
+        for state in (
+            HypervisorState.OFFLINE,
+            HypervisorState.LIBVIRT_DOWN,
+            HypervisorState.REJECTED,
+            HypervisorState.REVOKED,
+        )
+    },
+    sorts={
+        "new": (_("Newest first"), ("-began_at", "-id")),
+        "old": (_("Oldest first"), ("began_at", "id")),
+        "long": (_("Longest first"), ((Coalesce(F("ended_at"), Now()) - F("began_at")).desc(), "id")),
+    },
 )
 QUOTAS: Final = Choices(
     placeholder=_("Project"),

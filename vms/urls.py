@@ -90,6 +90,7 @@ urlpatterns = [
     path("manage/projects/<uuid:project_id>/transfer/", projects.transfer, name="manage-project-transfer"),
     path("manage/", staff.overview, name="manage-overview"),
     path("manage/hypervisors/<uuid:hypervisor_id>/", staff.hypervisor, name="manage-hypervisor"),
+    path("manage/hypervisors/<uuid:hypervisor_id>/outages/", staff.outages, name="manage-outages"),
     path("manage/side/", staff.side_count, name="manage-side-count"),
     path("manage/hypervisors/<uuid:hypervisor_id>/networks/", staff.network_open, name="manage-network"),
     path("manage/vms/", staff.vms, name="manage-vms"),

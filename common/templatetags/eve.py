@@ -229,6 +229,27 @@ def ago(moment: dt.datetime | None) -> SafeString | str:
     )
 
 
+_LENGTHS = (
+    (86400, ngettext_lazy("%d day", "%d days")),
+    (3600, ngettext_lazy("%d hour", "%d hours")),
+    (60, ngettext_lazy("%d minute", "%d minutes")),
+    (1, ngettext_lazy("%d second", "%d seconds")),
+)
+
+
+@register.filter
+def lasting(seconds: float) -> str:
+    """How long that is, in its two largest units: “2 days 3 hours”."""
+    rest, words = max(int(seconds), 1), []
+    for length, form in _LENGTHS:
+        count, rest = divmod(rest, length)
+        if count:
+            words.append(str(form % count))
+        if words and (not count or len(words) == 2):
+            break
+    return " ".join(words)
+
+
 @register.filter
 def exactly(moment: dt.datetime) -> str:
     """When, with its time zone, for attributes: “27 Nov 2026, 04:12 UTC”."""

@@ -19,6 +19,8 @@ from hypervisors import signals
 from hypervisors.errors import HypervisorInUse
 from hypervisors.models import Certificate, Hypervisor, HypervisorState, Site
 
+from .outages import outage_note
+
 MAX_REASON = 500
 _EDITABLE = ("name", "site", "address", "remarks")
 
@@ -142,12 +144,14 @@ def hypervisor_state_set(*, hypervisor_id: uuid.UUID, state: HypervisorState, re
     reason, since = reason[:MAX_REASON], timezone.now()
     rows = Hypervisor.objects.filter(pk=hypervisor_id).exclude(state=HypervisorState.REVOKED)
     with transaction.atomic():
-        has_changed = rows.exclude(state=state).update(state=state, state_reason=reason, state_since=since) == 1
-        if has_changed:
-            announce_state(hypervisor_id, state, since)
-        else:
+        before = rows.select_for_update().values_list("state", flat=True).first()
+        if before is None or before == state:
             rows.exclude(state_reason=reason).update(state_reason=reason)
-    return has_changed
+            return False
+        rows.update(state=state, state_reason=reason, state_since=since)
+        outage_note(hypervisor_id=hypervisor_id, before=before, state=state, reason=reason, at=since)
+        announce_state(hypervisor_id, state, since)
+    return True
 
 
 def announce_state(hypervisor_id: uuid.UUID, state: HypervisorState, since: Any) -> None:

@@ -16,6 +16,7 @@ from common.templatetags.eve import (
     exactly,
     host_state_badge,
     initials,
+    lasting,
     moment,
     operation_badge,
     state_badge,
@@ -173,3 +174,18 @@ def test_a_button_that_asks_first() -> None:
     assert 'class="btn sm"' in second
     assert "data-confirm-keep" not in second
     assert page.count("a-token") == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "1 second"),
+        (59.9, "59 seconds"),
+        (60, "1 minute"),
+        (3661, "1 hour 1 minute"),
+        (3601, "1 hour"),
+        (2 * 86400 + 3 * 3600 + 59, "2 days 3 hours"),
+    ],
+)
+def test_a_length_of_time_has_its_two_largest_units(seconds: float, words: str) -> None:
+    assert lasting(seconds) == words

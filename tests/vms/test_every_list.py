@@ -16,12 +16,13 @@ from accounts.models import AuditEvent, AuditOutcome, Project, User
 from common.lists import Choices
 from consoles.models import ConsoleMode, ConsoleSession
 from consoles.viewers import CONSOLES
+from hypervisors.models import HypervisorState, Outage
 from notifications.models import Event, Kind, Notice
 from notifications.selectors import NOTICES
 from operations.models import Operation, OperationState
 from tests.cast import Cast
 from vms.drift_lists import DRIFT_KINDS
-from vms.lists import ACTIVITY, AUDIT, IMAGES, OPERATIONS, QUOTAS, VM_OPERATIONS
+from vms.lists import ACTIVITY, AUDIT, IMAGES, OPERATIONS, OUTAGES, QUOTAS, VM_OPERATIONS
 from vms.models import DiscoveredDomain, Image, ImageKind, ImageState, Quota, Vm, VmState
 from vms.people import PROJECTS, USERS
 
@@ -183,6 +184,19 @@ def changed_make(cast: Cast, count: int) -> None:
     _vms_make(cast, count, seen_vcpus=2)
 
 
+def outages_make(cast: Cast, count: int) -> None:
+    Outage.objects.bulk_create(
+        Outage(
+            hypervisor=cast.hypervisor_here,
+            state=(HypervisorState.OFFLINE, HypervisorState.LIBVIRT_DOWN)[number % 2],
+            reason=f"thing-{number:03}",
+            began_at=_before(number + 1 + number % 7),
+            ended_at=_before(number),
+        )
+        for number in range(count)
+    )
+
+
 LISTS: dict[str, tuple[Choices, str, Make]] = {
     # address: what it offers, who looks, what makes rows
     "/manage/operations/": (OPERATIONS, "superuser", operations_make),
@@ -196,6 +210,7 @@ LISTS: dict[str, tuple[Choices, str, Make]] = {
     "/notifications/": (NOTICES, "owner", notices_make),
     "/manage/users/": (USERS, "superuser", users_make),
     "/manage/projects/": (PROJECTS, "superuser", projects_make),
+    "/manage/hypervisors/{host}/outages/": (OUTAGES, "staff_here", outages_make),
     "/manage/drift/unknown/": (DRIFT_KINDS["unknown"].choices, "superuser", domains_make),
     "/manage/drift/missing/": (DRIFT_KINDS["missing"].choices, "staff_here", missing_make),
     "/manage/drift/changed/": (DRIFT_KINDS["changed"].choices, "staff_here", changed_make),
@@ -205,7 +220,7 @@ every_list = pytest.mark.parametrize("address", LISTS)
 
 
 def _at(cast: Cast, address: str) -> str:
-    return address.format(vm=cast.acme_vm.pk)
+    return address.format(vm=cast.acme_vm.pk, host=cast.hypervisor_here.pk)
 
 
 def _before(number: int) -> dt.datetime:

@@ -18,14 +18,14 @@ from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
 from common.lists import list_context
-from hypervisors.selectors import hypervisors_for
+from hypervisors.selectors import hypervisors_for, outages_of
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
 from vms.drift import Drift
 from vms.hosts import host_for, hosts_for, total_of
-from vms.lists import OPERATIONS
+from vms.lists import OPERATIONS, OUTAGES
 from vms.models import VmState
 from vms.networks import networks_of
 from vms.operation_lines import operation_lines
@@ -38,6 +38,7 @@ from .parts import COUNTED_PARTS, listing_context
 
 PAGE = 50
 EVENTS = 8
+OUTAGES_SHOWN = 5
 ACTIVE = 5
 FAILED = 3
 _VM_PARTS: Final = {**COUNTED_PARTS, "list": "manage/parts/vms.html"}
@@ -111,6 +112,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         "alerts": alerts_of([host]),
         "page_obj": page,
         "cards": cards_for(user, page),
+        "outages": list(outages_of(host.row)[:OUTAGES_SHOWN]),
         "pools": pools_of(host.row),
         "networks": networks_of(host.row.site),
         "discovered": list(discovered_for(user).filter(hypervisor=host.row)[:PAGE]),
@@ -123,6 +125,22 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
     return manage_response(
         request, "overview", context, page="manage/hypervisor.html", live_part="manage/parts/host.html"
     )
+
+
+@staff_required
+@never_cache
+@require_safe
+def outages(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
+    """When a host was away, why, and for how long."""
+    host = host_for(caller(request), hypervisor_id)
+    if host is None:
+        raise Http404
+    context = {
+        **manage_context(request, "overview"),
+        **list_context(request, outages_of(host.row), OUTAGES),
+        "host": host,
+    }
+    return render(request, "manage/outages.html", context)
 
 
 @staff_required
