@@ -190,3 +190,9 @@ def test_help_names_every_command():
     result = run("--help")
     for command in ("enrol", "run", "check"):
         assert command in result.stdout
+
+
+def test_help_tells_the_defaults():
+    told = "".join(run("enrol", "--help").stdout.split())  # however its lines are broken
+    assert "Folderforkeyandcertificates.[default:/var/lib/eve-agent]" in told
+    assert "[default:/etc/eve-agent/agent.toml]" in told

@@ -17,6 +17,8 @@ from consoles.errors import BadCredential
 from consoles.models import ConsoleMode, ConsoleSession, ConsoleTicket
 from consoles.services import ticket_redeem
 from tests.cast import Cast
+from tests.factories import make_vm
+from vms.models import Vm
 
 from .conftest import GOOD_ORIGIN, StubLink, websocket
 
@@ -114,6 +116,23 @@ async def test_a_ticket_is_for_one_vm_and_one_login_session(committed_cast: Cast
     ticket = await in_thread(token_ticket)(cast, cast.owner, vm.pk)
     assert not await opens(vm_id=cast.ottos_vm.pk, query=f"ticket={ticket}")
     assert links == []
+
+
+@pytest.mark.parametrize("same", ["name", "id"])
+async def test_a_ticket_is_not_for_a_machine_that_was_made_again(
+    committed_cast: Cast, links: list[StubLink], same: str
+) -> None:
+    cast, vm = committed_cast, committed_cast.acme_vm
+    host, of_before = cast.hypervisor_here, {"id": vm.pk, "name": vm.name}
+    ticket = await in_thread(token_ticket)(cast, cast.owner, vm.pk)
+
+    def made_again() -> Vm:
+        vm.delete()
+        return make_vm(cast.acme, host, **{same: of_before[same]})
+
+    again = await in_thread(made_again)()
+    assert not await opens(vm_id=again.pk, query=f"ticket={ticket}")
+    assert await opens(vm_id=again.pk, query=f"ticket={await in_thread(token_ticket)(cast, cast.owner, again.pk)}")
 
 
 async def test_an_old_ticket_opens_nothing(committed_cast: Cast, links: list[StubLink], settings: Any) -> None:

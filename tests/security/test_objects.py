@@ -230,7 +230,9 @@ def address_of(pattern: URLPattern, route: str, ids: dict[str, Any]) -> Address:
 
     def fill(found: re.Match[str]) -> str:
         name = found[1]
-        return str(ids[model if name == "object_id" and model in ids else "vm_id" if name == "object_id" else name])
+        if name == "object_id":
+            name = "vm_id" if model.startswith("r/") else model  # of whatever kind, and of each model of Django admin
+        return str(ids[name])
 
     path = re.sub(r"<(?:\w+:)?(\w+)>", fill, re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", route)).replace("^", "")
     return Address(pattern.name or "", path.rstrip("$"), has_id="<" in route and "app_label" not in route)

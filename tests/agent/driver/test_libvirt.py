@@ -64,6 +64,29 @@ async def test_the_password_of_a_display_is_not_asked_for(libvirt_rig: LibvirtRi
         assert await rfb_handshake(connection) == b"\x01"
 
 
+async def test_looking_changes_nothing(libvirt_rig: LibvirtRig):
+    guest, off = await libvirt_rig.make("guest"), await libvirt_rig.make("off", running=False)
+
+    async def all_that_virsh_tells() -> list[str]:
+        asked: list[tuple[str, ...]] = [("net-list", "--all"), ("pool-list", "--all"), ("list", "--all")]
+        for each in (guest, off):
+            asked += [("dumpxml", str(each)), ("dumpxml", str(each), "--inactive"), ("domstate", str(each), "--reason")]
+        return [await libvirt_rig.virsh(*words) for words in asked]
+
+    before = await all_that_virsh_tells()
+    await libvirt_rig.driver.host_facts()
+    await libvirt_rig.driver.stats()
+    await libvirt_rig.driver.pools()
+    for domain in await libvirt_rig.driver.domains():
+        await libvirt_rig.driver.domain(domain.uuid)
+        await libvirt_rig.driver.snapshots(domain.uuid)
+    await libvirt_rig.driver.screenshot(guest)
+    with await libvirt_rig.driver.open_console(guest, ConsoleKind.VNC) as connection:
+        await rfb_handshake(connection)
+        assert await all_that_virsh_tells() == before
+    assert await all_that_virsh_tells() == before
+
+
 @pytest.mark.parametrize(
     ("graphics", "listen", "is_exposed"),
     [
