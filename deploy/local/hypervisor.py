@@ -124,8 +124,7 @@ class Libvirt:
                 raise StepError(f"{name} is not installed", remedy=WITHOUT_LIBVIRT)
             command = [str(program)]
             if hidden and name == "libvirtd":
-                # libvirt would probe KVM as root, find it closed to QEMU's user later, and probe again for every call.
-                command = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", _WITHOUT_KVM, str(program)]
+                command = without_device(Path("/dev/kvm"), self._config.state_dir / "no-kvm", *command)
             with self.log(name).open("ab") as output:
                 process = subprocess.Popen(
                     elevated([sys.executable, "-I", str(REAPER), *command]),
@@ -137,7 +136,16 @@ class Libvirt:
         return "started virtlogd and libvirtd"
 
 
-_WITHOUT_KVM = 'mount --bind /dev/null /dev/kvm && exec "$0"'
+def without_device(device: Path, stand_in: Path, *command: str) -> list[str]:
+    """What runs a command, as root, with a device in its place that only root could open, and that does nothing.
+
+    Told of a KVM that QEMU's user may open (such as by /dev/null in its place), or that root only finds to be usable, libvirt probes
+    QEMU again, for seconds, at every definition and start. The stand-in is made where it is missing, and has to stay: libvirt
+    carries what is mounted below /dev over into each guest's own.
+    """
+    hide = 'device=$1 none=$2; shift 2; [ -c "$none" ] || mknod -m 0 "$none" c 1 3; mount --bind "$none" "$device" && exec "$@"'
+    within = ["unshare", "--mount", "--propagation", "slave"]
+    return [*within, "sh", "-c", hide, "sh", str(device), str(stand_in), *command]
 
 
 def _refusal(*, as_root: bool) -> str | None:

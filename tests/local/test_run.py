@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import requests
 
 from deploy.local.config import ROOT, LocalConfig
-from deploy.local.hypervisor import Libvirt
+from deploy.local.hypervisor import Libvirt, without_device
 from deploy.local.steps import StepError
 from tests.e2e.house import free_port
 from tests.services.root import as_root
@@ -60,6 +61,18 @@ def test_where_systemd_does_not_start_libvirt_too(tmp_path: Path, monkeypatch: p
         "systemd did not start libvirt: Failed to start libvirtd.socket: Unit is masked. "
         "Look at `systemctl status libvirtd`. Run `EVE_DRIVER=fake make run` to see Eve with a made-up hypervisor."
     )
+
+
+def test_a_hidden_device_is_closed_to_whom_libvirt_runs_qemu_as():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        device = Path(folder) / "kvm"
+        device.touch()
+        device.chmod(0o666)
+        look = f"test -c {device} && ! test -r {device} && ! test -w {device}"
+        as_nobody = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c", look]
+        subprocess.run([*as_root(), *without_device(device, Path(folder) / "none", *as_nobody)], check=True)
+        assert device.is_file()
 
 
 def test_the_fake_hypervisor_needs_no_libvirt(tmp_path: Path):
