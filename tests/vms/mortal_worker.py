@@ -2,7 +2,8 @@
 
 The borders are found by instrumenting what every handler goes through: before and after each request to an agent, each step's
 beginning, and before the operation's end is written. It says what it would have done next and dies by SIGKILL; with fewer borders it
-comes to its end. To take something back, it does all of the operation, then has it fail, and counts the borders of the undo alone.
+comes to its end. To take something back, it has the operation fail at its end, or as a step begins after which nothing is taken
+back any more, and counts the borders of the undo alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -67,26 +67,41 @@ def instrument(border: Callable[[str], None], put: Callable[[Any, str, Any], Non
     put(worker, "operation_end", operation_end)
 
 
-def work_until(say: Say, borders: int, database: dict[str, str], ca_dir: Path, is_undone: bool) -> None:
-    """Does it, with the test's database and CA, up to there."""
+def work_until(
+    say: Say, borders: int, database: dict[str, str], changed: dict[str, Any], fails_at: str | None = None
+) -> None:
+    """Does it, with the test's database and what it has `changed` of the settings, up to there.
+
+    Args:
+        fails_at: where it is taken back: the name of the step at whose beginning it fails; empty: at its end.
+    """
     connections["default"].settings_dict.update(database)
-    settings.CA_DIR = ca_dir
-    border = Countdown(borders, has_begun=not is_undone, say=say)
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    border = Countdown(borders, has_begun=fails_at is None, say=say)
 
     instrument(border)
-    handle, begin_undo = worker._handle, worker.operation_begin_undo
+    handle, begin_undo, step = worker._handle, worker.operation_begin_undo, OperationRun.step
 
     def fail(run: OperationRun) -> Any:
-        assert handle(run) is None
+        problem = handle(run) or from_error(Conflict("Made to fail."))
+        assert problem["detail"] == "Made to fail.", problem
         border.has_begun = True
-        return from_error(Conflict("Made to fail."))
+        return problem
+
+    def fail_at(run: OperationRun, name: str, *arguments: Any, **named: Any) -> None:
+        if name == fails_at and not run.operation.is_undoing:
+            raise Conflict("Made to fail.")
+        step(run, name, *arguments, **named)
 
     def operation_begin_undo(**arguments: Any) -> bool:
         border("before the undo is written")
         return begin_undo(**arguments)
 
-    if is_undone:
+    if fails_at is not None:
         worker._handle, worker.operation_begin_undo = fail, operation_begin_undo
+        run_class: Any = OperationRun
+        run_class.step = fail_at
     operation = operation_claim(worker="mortal")
     assert operation is not None
     worker.operation_run(operation)

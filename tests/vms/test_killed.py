@@ -1,42 +1,55 @@
-"""A worker that is killed at any border of making or deleting a VM: the next one finishes it, and nothing is there twice or left over."""
+"""A worker that is killed at any border of any change: the next one finishes it, and Eve and the host agree about all that there is."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import LazySettings
 from django.db import connection
 from django.utils import timezone
 
-from hypervisors.client import AgentClient
-from operations.models import Operation, OperationState
+from operations.claims import operation_claim
+from operations.models import ACTIVE_STATES, Operation, OperationState
+from operations.worker import operation_run
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
 from tests.services.mortal import MortalRun
-from vms.models import Disk, Vm, VmState
 
+from .agreement import differences
+from .every_change import CHANGES, Asking, changes, handler_of, kind_of
 from .images.conftest import agent, ca, enrolled, hypervisor, work
+from .images.test_coming import files
 from .mortal_worker import work_until
 
-__all__ = ["agent", "ca", "enrolled", "hypervisor", "work"]
+__all__ = ["agent", "ca", "enrolled", "files", "hypervisor", "work"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
-GIB = 2**30
 MOST_BORDERS = 60
+LEAST_BORDERS = 3
+"""Each asks the host at least once."""
 
 
-def until_it_lives(run: MortalRun, start: Any, *, is_undone: bool = False) -> Iterator[str]:
+@pytest.fixture
+def asking(cast: Cast, agent: RealAgent, work: Callable[[], Operation], files: str) -> Asking:
+    """Who asks for changes. Guests ignore the power button: nobody here tells Eve when they go off."""
+    agent.driver.shutdown_seconds = None
+    return Asking(cast, agent, work, files)
+
+
+def until_it_lives(
+    run: MortalRun, settings: LazySettings, start: Callable[[], Any], *, fails_at: str | None = None
+) -> Iterator[str]:
     """Has `start` make an operation, and kills its worker at the first border, the second, …; yields after each what it died at.
 
-    Where it `is_undone` the operation fails at its end, and the borders are those of taking it back.
+    With `fails_at` the operation fails there, and the borders are those of taking it back.
     """
+    changed = {"CA_DIR": settings.CA_DIR, "IMAGE_ALLOW_PRIVATE": settings.IMAGE_ALLOW_PRIVATE}
     for border in range(MOST_BORDERS):
-        start(border)
-        was_killed, said = run(work_until, border, database(), Path(settings.CA_DIR), is_undone)
+        start()
+        was_killed, said = run(work_until, border, database(), changed, fails_at)
         yield said
         if not was_killed:
             return
@@ -49,49 +62,27 @@ def database() -> dict[str, str]:
     return {name: str(connection.settings_dict.get(name, "")) for name in names}
 
 
-def finish(work: Any) -> None:
-    """What the next worker does once the killed one's lease is over."""
-    if Operation.objects.filter(state=OperationState.RUNNING).exists():
-        Operation.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
-        assert work().state == OperationState.SUCCEEDED
+def taken_over() -> Operation:
+    """The operation, once the killed worker's lease is over and the next one has looked."""
+    last = Operation.objects.order_by("-created_at")[0]
+    if last.state in ACTIVE_STATES:
+        Operation.objects.filter(pk=last.pk).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+        if operation := operation_claim(worker="next"):
+            operation_run(operation)
+        last.refresh_from_db()
+    return last
 
 
-def on_host(agent: RealAgent) -> tuple[set[str], int]:
-    """The domains of Eve's, and how many disks and seeds there are."""
-    with AgentClient(agent.hypervisor) as client:
-        domains = {str(domain.uuid) for domain in client.domains() if domain.is_made_by_eve}
-        return domains, len(client.volumes("default"))
-
-
-def test_making(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun):
-    def ask(border: int) -> None:
-        body = {"name": f"vm-{border}", "vcpus": 1, "memory_bytes": GIB // 4, "disks": [{"size_bytes": GIB}]}
-        answer = cast.api(cast.owner).post("/api/v1/vms", body, format="json")
-        assert answer.status_code == 202, answer.content
-
+@pytest.mark.parametrize("change", changes())
+def test_it_is_finished(asking: Asking, mortal_run: MortalRun, settings: LazySettings, change: str) -> None:
     borders = []
-    for border in until_it_lives(mortal_run, ask):
+    for border in until_it_lives(mortal_run, settings, lambda: asking.ask(*CHANGES[change])):
         borders.append(border)
-        finish(work)
-        assert Vm.objects.get(is_made_by_eve=True, name=f"vm-{len(borders) - 1}").state == VmState.RUNNING
-        domains, disks = on_host(agent)
-        assert (len(domains), disks) == (len(borders), len(borders)), border
-    assert Disk.objects.count() == len(borders)
-    assert len(borders) > 10, borders
-
-
-def test_deleting(cast: Cast, agent: RealAgent, work: Any, mortal_run: MortalRun):
-    def ask(border: int) -> None:
-        body = {"name": f"vm-{border}", "vcpus": 1, "memory_bytes": GIB // 4, "disks": [{"size_bytes": GIB}]}
-        vm_id = cast.api(cast.owner).post("/api/v1/vms", body, format="json").json()["id"]
-        assert work().state == OperationState.SUCCEEDED
-        assert cast.api(cast.owner).delete(f"/api/v1/vms/{vm_id}").status_code == 202
-
-    borders = []
-    for border in until_it_lives(mortal_run, ask):
-        borders.append(border)
-        finish(work)
-        assert not Vm.objects.filter(is_made_by_eve=True).exists()
-        assert not Disk.objects.exists()
-        assert on_host(agent) == (set(), 0), border
-    assert len(borders) > 4, borders
+        operation = taken_over()
+        assert operation.kind == kind_of(change)
+        if handler_of(change).is_idempotent or operation.error is None:
+            assert operation.state == OperationState.SUCCEEDED, (border, operation.error)
+        else:
+            assert operation.error["code"] == "operation_interrupted", border
+        assert differences(asking.agent) == [], border
+    assert len(borders) > LEAST_BORDERS, borders

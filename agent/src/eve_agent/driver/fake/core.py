@@ -76,7 +76,7 @@ class FakeCore:
         self._lines = FakeLines()
         self._console_address = console_address
         self._host_name = host_name
-        self._shutdown_seconds = shutdown_seconds
+        self.shutdown_seconds = shutdown_seconds
         self._feed = EventFeed()
         self._domains: dict[uuid.UUID, Domain] = {}
         self._plugged: set[uuid.UUID] = set()
@@ -164,8 +164,8 @@ class FakeCore:
             return self._enter(before, state, reason)
         if action is StateAction.RESET and is_kept_still(before):
             return self._enter(before, DomainState.RUNNING, "unpaused")
-        if action is StateAction.SHUTDOWN and self._shutdown_seconds is not None:
-            self._schedule_power_off(domain_uuid, self._shutdown_seconds)
+        if action is StateAction.SHUTDOWN and self.shutdown_seconds is not None:
+            self._schedule_power_off(domain_uuid, self.shutdown_seconds)
         return before
 
     async def open_console(
