@@ -33,6 +33,18 @@ _CONFIG, _SCRIPT = "#cloud-config", "#!"
 _LATER = {"preserve_hostname": True}
 _EACH_BOOT = ("growpart", "resize_rootfs")
 """What cloud-init looks at whenever it boots, and what has no secrets: whether the first disk's file system grows with the disk."""
+_JOINED = ("ssh_authorized_keys", "bootcmd")
+"""Lists that hold what Eve says, and then what the customer says."""
+_NEW_MACHINE_ID = """\
+set -- /var/lib/cloud/instances/*/
+[ $# -gt 1 ] && command -v systemd-machine-id-setup >/dev/null || exit 0
+: >/etc/machine-id
+[ ! -d /var/lib/dbus ] || ln -sf /etc/machine-id /var/lib/dbus/machine-id
+systemd-machine-id-setup
+systemctl --no-block try-restart systemd-networkd
+"""
+"""For a disk that was another machine's: an id that two guests have makes a DHCP server take them for one (machine-id(5))."""
+_AT_FIRST = {"bootcmd": [["cloud-init-per", "instance", "machine-id", "sh", "-c", _NEW_MACHINE_ID]]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ def seed_make(
         InvalidSeed: a text is not what it has to be; says which and why.
     """
     keys = keys_check(ssh_keys)
-    config: dict[str, Any] = {"hostname": host_name, "preserve_hostname": False}
+    config: dict[str, Any] = {"hostname": host_name, "preserve_hostname": False, **_AT_FIRST}
     if keys:
         config["ssh_authorized_keys"] = keys
     if password:
@@ -107,10 +119,10 @@ def _joined(config: dict[str, Any], own: str, theirs: dict[str, Any]) -> str:
     if not own:
         return _dump(config)
     if own.startswith(_CONFIG):
-        keys = theirs.get("ssh_authorized_keys")
         merged = {**config, **theirs}
-        if isinstance(keys, list) and "ssh_authorized_keys" in config:
-            merged["ssh_authorized_keys"] = list(dict.fromkeys([*config["ssh_authorized_keys"], *map(str, keys)]))
+        for name in _JOINED:
+            if name in config and isinstance(theirs.get(name), list):
+                merged[name] = config[name] + [each for each in theirs[name] if each not in config[name]]
         try:
             return _dump(merged)
         except ValueError:

@@ -74,6 +74,18 @@ def test_a_copy_is_whole_and_of_its_own(cast: Cast, agent: RealAgent, vm: Vm, wo
     assert Disk.objects.count() == 2
 
 
+def test_a_copy_of_a_copy_finds_out_who_it_is(cast: Cast, agent: RealAgent, vm: Vm, work: Work) -> None:
+    for name in ("web-2", "web-3"):
+        answer = ask(cast, vm, "post", "clone", {"name": name})
+        assert answer.status_code == 202, answer.content
+        assert work().state == OperationState.SUCCEEDED
+        vm = Vm.objects.get(name=name)
+        told = agent.driver.seeds["default", vm.pk]
+        assert f"instance-id: {vm.pk}" in told.meta_data
+        assert f"hostname: {name}" in told.user_data
+    assert (vm.seeds.count(), vm.disks.exclude(image=None).count()) == (1, 0)
+
+
 def test_an_image_of_a_machine_makes_another(cast: Cast, agent: RealAgent, vm: Vm, work: Work) -> None:
     answer = ask(cast, vm, "post", "template", {"name": "Web of May"}, who="owner")
     assert answer.status_code == 202, answer.content

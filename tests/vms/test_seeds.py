@@ -190,6 +190,16 @@ def test_later_boots_keep_what_concerns_each_boot() -> None:
     }
 
 
+def test_what_comes_first_does_not_take_the_place_of_the_customers_own() -> None:
+    own = "#cloud-config\nbootcmd: [[touch, /x], echo]\nssh_authorized_keys: [b]\n"
+    told = yaml.safe_load(seed_make(host_name="web", user_data=own).user_data)
+    assert (told["bootcmd"][0][:3], told["bootcmd"][1:]) == (
+        ["cloud-init-per", "instance", "machine-id"],
+        [["touch", "/x"], "echo"],
+    )
+    assert "machine-id" in seed_make(host_name="web", user_data="#!/bin/sh\n").user_data
+
+
 def test_what_was_made_before_seeds_were_written_down(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     """The rows of machines that were made by an earlier Eve, as the migration makes them."""
     Seed.objects.all().delete()

@@ -15,7 +15,7 @@ from operations.services import operation_create
 from vms import live
 from vms.cloudinit import seed_make
 from vms.errors import WrongState
-from vms.models import Disk, ImageKind, Lifecycle, Nic, Vm, VmState
+from vms.models import Disk, Lifecycle, Nic, Vm, VmState
 from vms.placement import Space, place_find
 from vms.quotas import Amounts
 
@@ -43,7 +43,7 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
     name_check(name)
     nics = list(source.nics.all())
     nics_check_open(source.hypervisor, [(nic.kind, nic.source) for nic in nics], user)
-    disks = list(source.disks.select_related("image"))
+    disks = list(source.disks.all())
     total = sum(disk.size_bytes for disk in disks)
     quota_reserve(project=source.project, amounts=Amounts(1, source.vcpus, source.memory_bytes, total))
     place_find(
@@ -71,7 +71,7 @@ def vm_clone(*, vm: Vm, name: str, user: User, is_started: bool = False) -> Oper
         Nic.objects.create(
             vm=clone, mac=new_mac(), kind=nic.kind, source=nic.source, model=nic.model, position=nic.position
         )
-    if disks[0].image and disks[0].image.kind == ImageKind.CLOUD:
+    if source.seeds.exists():
         seed_create(vm=clone, texts=seed_make(host_name=name), instance=clone.pk, pool=disks[0].pool)
     operation = operation_create(
         kind=CLONE,
