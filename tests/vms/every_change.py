@@ -15,7 +15,7 @@ from operations.models import Operation, OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
 from vms.inventory import domain_apply, domain_remove
-from vms.models import Disk, Image, Quota, Vm, VmState
+from vms.models import Disk, Image, Quota, Vm
 from vms.services import uploads_sweep
 from vms.services.seeds import SILENT, seeds_end
 
@@ -24,6 +24,8 @@ from .images.test_coming import DATA, begin, send
 GIB = 2**30
 ROOM = 1000
 """So many of everything, so that no quota ends a sweep."""
+FAST = "fast"
+"""Another pool than the default one; images come to that one."""
 Work = Callable[[], Operation]
 
 
@@ -39,13 +41,16 @@ class Asking:
     number: int = 0
     vm: Vm = field(default_factory=Vm)
     image: str = ""
-    iso: str = ""
     key: str = ""
     """What requests are called by."""
     again: Callable[[], Any] = field(init=False)
     """Sends the last request once more."""
 
     def __post_init__(self) -> None:
+        host = self.agent.hypervisor
+        self.agent.driver.pool_names.append(FAST)
+        host.facts["pools"].append({**host.facts["pools"][0], "name": FAST, "available_bytes": ROOM * GIB // 10})
+        host.save(update_fields=["facts"])
         Quota.objects.create(project=self.cast.acme, vms=ROOM, vcpus=ROOM, images=ROOM, memory_bytes=ROOM * GIB)
 
     def ask(self, *steps: Step) -> Operation:
@@ -114,16 +119,8 @@ def of_vm(method: str, path: str, body: Any = None, *, who: str = "owner") -> St
 
 
 def ready(kind: str) -> Step:
-    """An image that is there; an ISO is made once."""
-
-    def step(asking: Asking) -> None:
-        if kind == "iso" and asking.iso:
-            return
-        asking.request("post", asking.upload(kind))
-        if kind == "iso":
-            asking.iso = asking.image
-
-    return step
+    """An image that is there."""
+    return lambda asking: asking.request("post", asking.upload(kind))
 
 
 def to_check(asking: Asking) -> None:
@@ -186,9 +183,11 @@ def power(action: str) -> Step:
 DISK, CARD = of_vm("post", "disks", {"size_bytes": GIB}), of_vm("post", "nics", {"network": "default"})
 MACHINE = (new(), DISK, CARD)
 CLOUD = (ready("cloud"), new(image=True))
+ELSEWHERE = (new(disks=[{"size_bytes": GIB, "pool": FAST}]), ready("iso"))
+"""An ISO is in another pool than the machine that is to have it."""
 KEPT = of_vm("delete", "disks/{second}?keep=true")
 SNAPSHOT = of_vm("post", "snapshots", {"name": "before"})
-RESCUE = of_vm("put", "rescue", {"image": "{iso}"})
+RESCUE = of_vm("put", "rescue", {"image": "{image}"})
 CLONE = of_vm("post", "clone", {"name": "copy-{number}", "start": True})
 RESTORE = of_vm("post", "drift/restore", who="staff_here")
 CHANGES: dict[str, Sequence[Step]] = {
@@ -199,6 +198,7 @@ CHANGES: dict[str, Sequence[Step]] = {
     "image.delete given up": [to_give_up],
     "vm.create": [new()],
     "vm.create cloud": CLOUD,
+    "vm.create copied": [ready("cloud"), new(image=True, disks=[{"size_bytes": GIB, "pool": FAST}])],
     "vm.delete": [*MACHINE, of_vm("delete", "")],
     "vm.delete cloud": [*CLOUD, of_vm("delete", "?keep_disks=true")],
     "vm.start": [*MACHINE, power("stop"), power("start")],
@@ -219,8 +219,9 @@ CHANGES: dict[str, Sequence[Step]] = {
     "disk.delete": [*MACHINE, KEPT, to_delete_disk],
     "vm.nic_add": [*MACHINE, CARD],
     "vm.nic_remove": [*MACHINE, of_vm("delete", "nics/{nic}")],
-    "vm.cd": [*MACHINE, ready("iso"), of_vm("put", "cd", {"image": "{iso}"})],
+    "vm.cd": [*MACHINE, ready("iso"), of_vm("put", "cd", {"image": "{image}"})],
     "vm.cd out": [*MACHINE, of_vm("put", "cd", {"image": None})],
+    "vm.cd copied": [*ELSEWHERE, of_vm("put", "cd", {"image": "{image}"})],
     "vm.snapshot": [*MACHINE, SNAPSHOT],
     "vm.snapshot_revert": [*MACHINE, SNAPSHOT, of_vm("post", "snapshots/{snapshot}/revert")],
     "vm.snapshot_delete": [*MACHINE, SNAPSHOT, of_vm("delete", "snapshots/{snapshot}")],
@@ -229,8 +230,10 @@ CHANGES: dict[str, Sequence[Step]] = {
     "vm.template": [*MACHINE, power("stop"), of_vm("post", "template", {"name": "image {number}"})],
     "vm.rescue": [*MACHINE, ready("iso"), RESCUE],
     "vm.rescue_end": [*MACHINE, ready("iso"), RESCUE, of_vm("delete", "rescue")],
-    "vm.reinstall": [*MACHINE, ready("iso"), of_vm("post", "reinstall", {"image": "{iso}"})],
+    "vm.reinstall": [*MACHINE, ready("iso"), of_vm("post", "reinstall", {"image": "{image}"})],
     "vm.reinstall cloud": [*CLOUD, of_vm("post", "reinstall", {"image": "{image}", "password": "a-canary-2"})],
+    "vm.rescue copied": [*ELSEWHERE, of_vm("put", "rescue", {"image": "{image}"})],
+    "vm.reinstall copied": [*ELSEWHERE, of_vm("post", "reinstall", {"image": "{image}"})],
     "vm.restore": [*MACHINE, lost_card, RESTORE],
     "vm.restore domain": [*CLOUD, power("stop"), lost_domain, RESTORE],
     "vm.seed_end": [*CLOUD, to_end_the_first_boot],
@@ -259,7 +262,6 @@ def _ids(asking: Asking) -> dict[str, Any]:
     vm = asking.vm
     return {
         "number": asking.number,
-        "iso": asking.iso,
         "image": asking.image,
         "second": (vm.disks.order_by("position").last() or Disk()).pk,
         "kept": (Disk.objects.filter(vm=None).order_by("kept_since").last() or Disk()).pk,

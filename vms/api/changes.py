@@ -55,7 +55,7 @@ from .change_serializers import (
 )
 from .filters import KeptDiskFilter
 from .serializers import NewDiskSerializer, NewNicSerializer, OperationAddressSerializer
-from .views import IDEMPOTENCY_KEY, accepted, vm_or_404
+from .views import IDEMPOTENCY_KEY, accepted, once_here, vm_or_404
 
 T = TypeVar("T", bound=Model)
 
@@ -114,15 +114,17 @@ class DiskView(APIView):
     @extend_schema(
         operation_id="disk_remove",
         responses=ACCEPTED,
-        parameters=[OpenApiParameter("keep", bool, description="Whether it stays with the project.")],
+        parameters=[
+            OpenApiParameter("keep", bool, description="Whether it stays with the project."),
+            IDEMPOTENCY_KEY,
+        ],
     )
     def delete(self, request: Request, vm_id: UUID, disk_id: UUID) -> Response:
         """Takes it from the machine, and deletes it unless it is kept; the first one stays."""
-        disk = self._disk(request, vm_id, disk_id)
         wanted = DiskRemoveSerializer(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         remove = disk_detach if wanted.validated_data["keep"] else disk_remove
-        return accepted(remove(disk=disk, user=caller(request)))
+        return once_here(request, lambda: remove(disk=self._disk(request, vm_id, disk_id), user=caller(request)))
 
     def _disk(self, request: Request, vm_id: UUID, disk_id: UUID) -> Disk:
         return found(Disk.objects.filter(vm=vm_or_404(request, vm_id), pk=disk_id).select_related("vm__project"))
@@ -149,11 +151,11 @@ class KeptDiskView(APIView):
         """Shows it."""
         return Response(KeptDiskSerializer(found(kept_disks_for(caller(request)).filter(pk=disk_id))).data)
 
-    @extend_schema(operation_id="disk_delete", responses=ACCEPTED)
+    @extend_schema(operation_id="disk_delete", responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def delete(self, request: Request, disk_id: UUID) -> Response:
         """Deletes it, with all that is on it."""
-        disk = found(kept_disks_for(caller(request)).filter(pk=disk_id))
-        return accepted(disk_delete(disk=disk, user=caller(request)))
+        kept = kept_disks_for(caller(request)).filter(pk=disk_id)
+        return once_here(request, lambda: disk_delete(disk=found(kept), user=caller(request)))
 
 
 class NicListView(generics.ListAPIView[Nic]):
@@ -177,11 +179,10 @@ class NicListView(generics.ListAPIView[Nic]):
 class NicView(APIView):
     """One network card of a machine that Eve made."""
 
-    @extend_schema(operation_id="nic_remove", responses=ACCEPTED)
+    @extend_schema(operation_id="nic_remove", responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def delete(self, request: Request, vm_id: UUID, mac: str) -> Response:
         """Takes it away, also while it runs."""
-        nic = found(Nic.objects.filter(vm=vm_or_404(request, vm_id), mac=mac.lower()).select_related("vm__project"))
-        return accepted(nic_remove(nic=nic, user=caller(request)))
+        return once_here(request, lambda: nic_remove(nic=nic_of(vm_or_404(request, vm_id), mac), user=caller(request)))
 
 
 class CdView(APIView):
@@ -242,11 +243,13 @@ class SnapshotListView(generics.ListAPIView[Snapshot]):
 class SnapshotView(APIView):
     """One snapshot."""
 
-    @extend_schema(operation_id="snapshot_delete", responses=ACCEPTED)
+    @extend_schema(operation_id="snapshot_delete", responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def delete(self, request: Request, vm_id: UUID, snapshot_id: UUID) -> Response:
         """Deletes it; the machine and other snapshots stay as they are."""
-        snapshot = snapshot_of(vm_or_404(request, vm_id), snapshot_id)
-        return accepted(snapshot_delete(snapshot=snapshot, user=caller(request)))
+        return once_here(
+            request,
+            lambda: snapshot_delete(snapshot=snapshot_of(vm_or_404(request, vm_id), snapshot_id), user=caller(request)),
+        )
 
 
 class SnapshotRevertView(APIView):
@@ -257,6 +260,11 @@ class SnapshotRevertView(APIView):
         """Makes the machine what it was then. What its disks hold now is lost."""
         snapshot = snapshot_of(vm_or_404(request, vm_id), snapshot_id)
         return once(request, "revert", snapshot, partial(snapshot_revert, snapshot=snapshot, user=caller(request)))
+
+
+def nic_of(vm: Vm, mac: str) -> Nic:
+    """That network card of the VM. Raises Http404."""
+    return found(Nic.objects.filter(vm=vm, mac=mac.lower()).select_related("vm__project"))
 
 
 def snapshot_of(vm: Vm, snapshot_id: UUID) -> Snapshot:

@@ -89,7 +89,10 @@ class ImageChangeSerializer(StrictSerializer):
 class ImageCreatedSerializer(serializers.Serializer[Any]):
     """The new image, and where to go on."""
 
-    image = ImageSerializer()
+    image = ImageSerializer(
+        allow_null=True,
+        help_text="Null where a retry finds that what the first try made is gone, as once it was cancelled.",
+    )
     operation = serializers.CharField(
         allow_null=True, help_text="Where to follow it; null for an upload, which waits for its bytes."
     )

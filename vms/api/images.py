@@ -47,7 +47,7 @@ from .image_serializers import (
     UploadSerializer,
 )
 from .serializers import OperationAddressSerializer
-from .views import IDEMPOTENCY_KEY, accepted
+from .views import IDEMPOTENCY_KEY, once_here
 
 _READ_BYTES = 256 * 1024
 
@@ -90,9 +90,9 @@ class ImageListView(generics.ListAPIView[Image]):
             make=partial(_make, wanted, data, user),
         )
         address = operation.api_path
-        image = images_for(user).get(pk=operation.target_id)
+        made = images_for(user).filter(pk=operation.target_id).first()
         return Response(
-            ImageCreatedSerializer({"image": image, "operation": address}).data,
+            ImageCreatedSerializer({"image": made, "operation": address}).data,
             status=status.HTTP_202_ACCEPTED,
             headers={"Location": address},
         )
@@ -114,10 +114,12 @@ class ImageView(APIView):
         wanted.is_valid(raise_exception=True)
         return Response(ImageSerializer(image_update(image=image, user=caller(request), **wanted.validated_data)).data)
 
-    @extend_schema(operation_id="image_delete", responses={202: OperationAddressSerializer})
+    @extend_schema(
+        operation_id="image_delete", responses={202: OperationAddressSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
     def delete(self, request: Request, image_id: UUID) -> Response:
         """Deletes it from every host, unless virtual machines use it: 202 with the operation's address."""
-        return accepted(image_delete(image=_image(request, image_id), user=caller(request)))
+        return once_here(request, lambda: image_delete(image=_image(request, image_id), user=caller(request)))
 
 
 class ImageDataView(APIView):
@@ -151,10 +153,15 @@ class ImageDataView(APIView):
         )
         return _upload(image, sent)
 
-    @extend_schema(operation_id="image_data_finish", request=None, responses={202: OperationAddressSerializer})
+    @extend_schema(
+        operation_id="image_data_finish",
+        request=None,
+        responses={202: OperationAddressSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
     def post(self, request: Request, image_id: UUID) -> Response:
         """All is sent: the host checks it. 202 with the operation's address."""
-        return accepted(image_check(image=_image(request, image_id), user=caller(request)))
+        return once_here(request, lambda: image_check(image=_image(request, image_id), user=caller(request)))
 
 
 def wanted_of(data: dict[str, Any], user: User) -> NewImage:

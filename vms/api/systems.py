@@ -17,7 +17,7 @@ from vms.services import NewSystem, vm_clone, vm_reinstall, vm_rescue, vm_rescue
 from .changes import ACCEPTED, found, given, once, operation_asked
 from .serializers import VmCreatedSerializer
 from .system_serializers import CloneSerializer, ReinstallSerializer, RescueSerializer, TemplateSerializer
-from .views import IDEMPOTENCY_KEY, accepted, created, vm_or_404
+from .views import IDEMPOTENCY_KEY, created, once_here, vm_or_404
 
 
 class RescueView(APIView):
@@ -30,10 +30,10 @@ class RescueView(APIView):
         image = found(images_for(caller(request)).filter(pk=wanted["image"]))
         return once(request, "rescue", vm, partial(vm_rescue, vm=vm, image=image, user=caller(request)))
 
-    @extend_schema(operation_id="vm_rescue_end", responses=ACCEPTED)
+    @extend_schema(operation_id="vm_rescue_end", responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def delete(self, request: Request, vm_id: UUID) -> Response:
         """Stops it at once and starts it from what it started from before."""
-        return accepted(vm_rescue_end(vm=vm_or_404(request, vm_id), user=caller(request)))
+        return once_here(request, lambda: vm_rescue_end(vm=vm_or_404(request, vm_id), user=caller(request)))
 
 
 class ReinstallView(APIView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
@@ -152,16 +153,21 @@ class VmView(APIView):
 
     @extend_schema(
         operation_id="vm_delete",
-        parameters=[OpenApiParameter("keep_disks", bool, description="Whether its disks stay with the project.")],
+        parameters=[
+            OpenApiParameter("keep_disks", bool, description="Whether its disks stay with the project."),
+            IDEMPOTENCY_KEY,
+        ],
         responses={202: OperationAddressSerializer},
     )
     def delete(self, request: Request, vm_id: UUID) -> Response:
         """Deletes a VM that Eve made, with its disks unless they are kept: 202 with the operation's address."""
-        vm = vm_or_404(request, vm_id)
         wanted = VmDeleteSerializer(data=request.query_params.dict())
         wanted.is_valid(raise_exception=True)
-        operation = vm_delete(vm=vm, user=caller(request), keeps_disks=wanted.validated_data["keep_disks"])
-        return accepted(operation)
+        keeps_disks = wanted.validated_data["keep_disks"]
+        return once_here(
+            request,
+            lambda: vm_delete(vm=vm_or_404(request, vm_id), user=caller(request), keeps_disks=keeps_disks),
+        )
 
 
 class VmStateView(APIView):
@@ -252,6 +258,20 @@ class AdoptView(APIView):
             status=status.HTTP_201_CREATED,
             headers={"Location": f"/api/v1/vms/{vm.pk}"},
         )
+
+
+def once_here(request: Request, make: Callable[[], Operation]) -> Response:
+    """202 with the operation that `make` makes, or that an earlier try with the same key made.
+
+    `make` also looks for what the address names: a retry may find that gone.
+    """
+    operation = operation_once(
+        user=caller(request),
+        key=request.headers.get(HEADER, ""),
+        digest=request_digest(request.method, request.get_full_path()),
+        make=make,
+    )
+    return accepted(operation)
 
 
 def created(operation: Operation) -> Response:
