@@ -34,28 +34,29 @@ class OperationRun:
         """What the operation's `result` will be if it succeeds; plain JSON."""
         self._told_at = float("-inf")
 
-    def step(self, name: str, phase: str | Promise, *, percent: int) -> None:
+    def step(self, name: str, phase: str | Promise, *, percent: int, is_final: bool = False) -> None:
         """A step begins: says so, and that this worker is alive. Between steps the operation may be cancelled.
 
         Args:
             name: stable, for logs and tests, such as ``disks``.
             phase: for a person, such as “Making the disks”.
             percent: how far the operation is, 0 to 100.
+            is_final: whether it cannot be cancelled any more once this step has begun.
 
         Raises:
             OperationCancelled: somebody asked for its end. Not raised while it is being undone.
             OperationLost: another worker has it now.
         """
-        self._tell(progress=percent, phase=str(phase)[:MOST_PHASE])
+        self._tell(progress=percent, phase=str(phase)[:MOST_PHASE], **({"can_cancel": False} if is_final else {}))
 
     def progress(self, percent: int) -> None:
         """How far it is within a step; written down once a second. Raises as :meth:`step`."""
         if time.monotonic() - self._told_at >= PROGRESS_EVERY_SECONDS:
             self._tell(progress=percent)
 
-    def _tell(self, *, progress: int, **fields: Any) -> None:
+    def _tell(self, **fields: Any) -> None:
         self._told_at = time.monotonic()
-        fields["progress"] = max(0, min(100, progress))
+        fields["progress"] = max(0, min(100, fields["progress"]))
         operation = self.operation
         mine = Operation.objects.filter(pk=operation.pk, worker=operation.worker, attempts=operation.attempts)
         with transaction.atomic():

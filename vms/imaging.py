@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from uuid import UUID
 
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageFormat, ImageState, ImageStatus
 
+from common.errors import EveError
 from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
@@ -15,6 +18,7 @@ from hypervisors.client.storage import MAX_PIECE_BYTES
 from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.refusals import refusal_words
+from operations.errors import OperationLost
 from operations.run import OperationRun
 
 from .errors import ImageNotReady
@@ -22,6 +26,8 @@ from .models import Image, ImageCopy
 from .models import ImageState as StoredState
 
 POLL_SECONDS = 0.5
+END_SECONDS = 30.0
+"""So long a job is waited for that was asked to end."""
 _SOMEBODY_ELSE = (ErrorCode.JOB_RUNNING, ErrorCode.OFFSET_MISMATCH)
 """What a host answers while the same image is sent to it for another VM as well."""
 
@@ -29,28 +35,24 @@ _SOMEBODY_ELSE = (ErrorCode.JOB_RUNNING, ErrorCode.OFFSET_MISMATCH)
 def image_ensure(
     run: OperationRun, *, agent: AgentClient, image: Image, hypervisor: Hypervisor, pool: str, until_percent: int
 ) -> None:
-    """The image's bytes are in that pool afterwards; copied from another host of its site where they are not.
+    """The image's bytes are in that pool afterwards; copied from another pool of its site where they are not.
+
+    What was copied of it goes again if it does not become whole.
 
     Raises:
         ImageNotReady: no host that has them can be reached.
         operations.errors.OperationCancelled, and what the agent's client raises.
     """
     copy, _is_new = ImageCopy.objects.get_or_create(image=image, hypervisor=hypervisor, pool=pool)
-    while (status := image_status(agent, pool, image)) is None or status.state is not ImageState.READY:
-        if copy.is_ready:  # somebody removed the file on the host
-            copy.is_ready = False
-            copy.save(update_fields=["is_ready"])
-        if status is not None and status.state is ImageState.WORKING:
-            _pause(run)  # it is checked for another VM, or for an earlier try of this one
-            continue
-        try:
-            _copy(run, agent=agent, copy=copy, sent=status.size_bytes if status else 0, until=until_percent)
-        except AgentRefused as refusal:
-            if refusal.agent_code not in _SOMEBODY_ELSE:
-                raise
-            _pause(run)
+    try:
+        _bring(run, agent=agent, copy=copy, until=until_percent)
+    except OperationLost:
+        raise
+    except EveError:
+        _let_go(run, agent, copy)
+        raise
     if not copy.is_ready:
-        ImageCopy.objects.filter(pk=copy.pk).update(is_ready=True)
+        _is_there(copy)
 
 
 def image_status(agent: AgentClient, pool: str, image: Image) -> ImageStatus | None:
@@ -71,6 +73,49 @@ def job_wait(run: OperationRun, agent: AgentClient, *, since_percent: int, until
             return job
         run.progress(since_percent + (until_percent - since_percent) * job.percent // 100)
         time.sleep(POLL_SECONDS)
+
+
+def job_end(agent: AgentClient, job_id: UUID) -> None:
+    """Ends that job of the agent's, and waits until it has."""
+    deadline = time.monotonic() + END_SECONDS
+    while agent.job_cancel(job_id).state is JobState.RUNNING and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _bring(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, until: int) -> None:
+    """Until it is whole on the host, whoever brings it there."""
+    while (status := image_status(agent, copy.pool, copy.image)) is None or status.state is not ImageState.READY:
+        if copy.is_ready:  # somebody removed the file on the host
+            copy.is_ready = False
+            copy.save(update_fields=["is_ready"])
+        if status is not None and status.state is ImageState.WORKING:
+            _pause(run)  # it is checked for another VM, or for an earlier try of this one
+            continue
+        try:
+            _copy(run, agent=agent, copy=copy, sent=status.size_bytes if status else 0, until=until)
+        except AgentRefused as refusal:
+            if refusal.agent_code not in _SOMEBODY_ELSE:
+                raise
+            _pause(run)
+
+
+def _let_go(run: OperationRun, agent: AgentClient, copy: ImageCopy) -> None:
+    """Deletes what has come of it. Another VM that it is sent for as well begins anew; a host that is away keeps it for the next try."""
+    with suppress(EveError):
+        job_end(agent, run.operation.pk)
+        status = image_status(agent, copy.pool, copy.image)
+        if status is not None and status.state is ImageState.READY:
+            _is_there(copy)
+        elif status is None or status.state is ImageState.PARTIAL:
+            agent.image_delete(copy.pool, copy.image_id)
+            ImageCopy.objects.filter(pk=copy.pk, is_ready=False).delete()
+
+
+def _is_there(copy: ImageCopy) -> None:
+    """Its row may have gone meanwhile, with a try that was given up."""
+    ImageCopy.objects.update_or_create(
+        image_id=copy.image_id, hypervisor_id=copy.hypervisor_id, pool=copy.pool, defaults={"is_ready": True}
+    )
 
 
 def _copy(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, sent: int, until: int) -> None:

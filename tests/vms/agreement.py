@@ -18,15 +18,16 @@ def differences(agent: RealAgent) -> list[tuple[str, Any, Any]]:
     machines = Vm.objects.filter(is_made_by_eve=True)
     with AgentClient(agent.hypervisor) as client:
         domains = {domain.uuid for domain in client.domains() if domain.is_made_by_eve}
-        found = client.volumes("default")
+        found = _volumes(client)
         pairs = [pair for vm in machines if vm.pk in domains for pair in _of_machine(client, vm)]
-    volumes = {volume.name: volume.capacity_bytes for volume in found if volume.name.endswith(".qcow2")}
-    files = {volume.name for volume in found} - set(volumes)
-    images = {f"{copy.image_id}.img" for copy in ImageCopy.objects.filter(is_ready=True)}
+    volumes = {key: size for key, size in found.items() if key[1].endswith(".qcow2")}
+    disks = {(disk.pool, f"{disk.pk}.qcow2"): disk.size_bytes for disk in Disk.objects.all()}
+    images = {(copy.pool, f"{copy.image_id}.img") for copy in ImageCopy.objects.filter(is_ready=True)}
+    seeds = {(seed.pool, f"seed-{seed.vm_id}.iso") for seed in Seed.objects.all()}
     pairs += [
         ("machines", set(machines.values_list("pk", flat=True)), domains),
-        ("volumes", {f"{disk.pk}.qcow2": disk.size_bytes for disk in Disk.objects.all()}, volumes),
-        ("files", images | {f"seed-{key}.iso" for key in Seed.objects.values_list("vm", flat=True)}, files),
+        ("volumes", disks, volumes),
+        ("files", images | seeds, set(found) - set(volumes)),
         ("first boots", Seed.objects.exclude(user_data="").count(), 0),
         ("images on their way", Image.objects.exclude(state__in=_RESTING).count(), 0),
         ("operations on their way", Operation.objects.filter(state__in=ACTIVE_STATES).count(), 0),
@@ -53,11 +54,20 @@ def _of_machine(client: AgentClient, vm: Vm) -> list[tuple[str, Any, Any]]:
     ]
 
 
+def _volumes(client: AgentClient) -> dict[tuple[str, str], int]:
+    """How large what is in pools is, by pool and name."""
+    return {
+        (pool.name, volume.name): volume.capacity_bytes
+        for pool in client.pools()
+        for volume in client.volumes(pool.name)
+    }
+
+
 def all_there_is(agent: RealAgent) -> dict[str, Any]:
-    """By their ids, in Eve and on the host. An image that failed is no more than a word about why."""
+    """By their ids, in Eve and on the host. An image counts once, in however many pools it is; one that failed is but a word about why."""
     with AgentClient(agent.hypervisor) as client:
         domains = {domain.uuid for domain in client.domains()}
-        volumes = {volume.name for volume in client.volumes("default")}
+        volumes = {key for key in _volumes(client) if not key[1].endswith(".img")}
     rows = {model.__name__: set(model.objects.values_list("pk", flat=True)) for model in _ROWS}
     images = set(Image.objects.exclude(state=ImageState.FAILED).values_list("pk", flat=True))
     return {**rows, "images": images, "domains": domains, "volumes": volumes}

@@ -15,12 +15,12 @@ from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import Lane, register
 from operations.run import OperationRun
-from vms.imaging import POLL_SECONDS
+from vms.imaging import POLL_SECONDS, job_end
 from vms.models import Disk, Image, ImageCopy, Vm
 from vms.services.copying import CLONE, TEMPLATE
 
 from .creating import vm_finish, vm_found, vm_unmake
-from .images import image_carry_out, image_take_back, job_end, refused
+from .images import image_carry_out, image_take_back, refused
 from .on_host import on_host, passing_over
 from .rights import require_image_still_managed, require_still_allowed
 
@@ -32,7 +32,7 @@ def vm_unclone(run: OperationRun) -> None:
         return
     with AgentClient(vm.hypervisor) as agent:
         for disk in vm.disks.all():
-            job_end(run, agent, _job_id(run, disk))
+            job_end(agent, _job_id(run, disk))
             agent.image_delete(disk.pool, disk.pk)
     vm_unmake(run)
 

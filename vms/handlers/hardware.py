@@ -121,7 +121,7 @@ def nic_remove(run: OperationRun) -> None:
         _nic_end(at)
 
 
-@register(CD, is_idempotent=True)
+@register(CD, is_idempotent=True, can_cancel=True)
 def cd_change(run: OperationRun) -> None:
     """Another disc in the drive, or none. Eve's row follows once the drive has it: an image in use is not deleted before."""
     with on_host(run) as at:
@@ -131,7 +131,7 @@ def cd_change(run: OperationRun) -> None:
         if image:
             run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
             image_ensure(run, agent=at.agent, image=image, hypervisor=at.vm.hypervisor, pool=pool, until_percent=80)
-        run.step("cd", _("Changing the disc"), percent=85)
+        run.step("cd", _("Changing the disc"), percent=85, is_final=True)
         slot = CdromSlot(pool=pool, image_uuid=image.pk if image else None, operation_id=run.operation.pk)
         domain = at.agent.cdrom_change(at.vm.pk, slot)
         Vm.objects.filter(pk=at.vm.pk).update(cd_image=image)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -30,7 +29,7 @@ from operations.errors import OperationCancelled
 from operations.handlers import Lane, register
 from operations.run import OperationRun
 from vms.errors import ImageInUse, ImageNotFound, ImageRefused
-from vms.imaging import POLL_SECONDS
+from vms.imaging import POLL_SECONDS, job_end
 from vms.models import Image, ImageCopy, ImageState
 from vms.quotas import Amounts, quota_of, usage_of
 from vms.services.images import CHECK, DELETE, FETCH, TAKE
@@ -40,8 +39,6 @@ from .rights import require_image_still_managed
 
 AWAY_SECONDS = 120.0
 """So long a host may be away in the middle before the work fails."""
-END_SECONDS = 30.0
-"""So long a job is waited for that was asked to end."""
 
 
 def image_not_come(run: OperationRun) -> None:
@@ -55,7 +52,7 @@ def image_take_back(run: OperationRun, image: Image) -> None:
     """Ends what the operation has begun of it on hosts. Where it was cancelled the image is gone, else it says why it failed."""
     for copy in image.copies.select_related("hypervisor"):
         with AgentClient(copy.hypervisor) as agent:
-            job_end(run, agent, run.operation.pk)
+            job_end(agent, run.operation.pk)
             agent.image_delete(copy.pool, image.pk)
         copy.delete()
     problem = run.operation.error or {}
@@ -255,11 +252,3 @@ def refused(problem: Problem) -> EveError:
     return ImageRefused(
         refusal_words(problem.code), for_staff=clean_words(problem.message), agent_code=problem.code.value
     )
-
-
-def job_end(run: OperationRun, agent: AgentClient, job_id: UUID) -> None:
-    """Ends that job of the agent's, and waits until it has."""
-    deadline = time.monotonic() + END_SECONDS
-    while agent.job_cancel(job_id).state is JobState.RUNNING and time.monotonic() < deadline:
-        run.progress(run.operation.progress)
-        time.sleep(POLL_SECONDS)

@@ -46,7 +46,7 @@ def unreinstall(run: OperationRun) -> None:
         _keep(at.vm, Seed.objects.filter(vm=at.vm, pk=disk_id))
 
 
-@register(REINSTALL, is_idempotent=True, undo=unreinstall, lane=Lane.MAKING)
+@register(REINSTALL, is_idempotent=True, undo=unreinstall, can_cancel=True, lane=Lane.MAKING)
 def reinstall(run: OperationRun) -> None:
     """Makes it anew from an image."""
     with on_host(run) as at:
@@ -61,7 +61,7 @@ def reinstall(run: OperationRun) -> None:
             at.agent.disk_make(pool, disk_id, specs.disk_spec(new, operation_id=run.operation.pk))
             run.step("exchange", _("Exchanging the disks"), percent=55)
             _exchange(at, new, image)
-            run.step("start", _("Starting it"), percent=80)
+            run.step("start", _("Starting it"), percent=80, is_final=True)
             at.saw(at.agent.change_state(at.vm.pk, StateAction.START, operation_id=str(run.operation.pk)))
             _settle(at.vm, disk_id, former)
         run.step("old", _("Deleting the old disk"), percent=90)

@@ -34,7 +34,7 @@ def unrescue(run: OperationRun) -> None:
         Vm.objects.filter(pk=at.vm.pk).update(rescue={}, cd_image=image)
 
 
-@register(RESCUE, is_idempotent=True, undo=unrescue, lane=Lane.MAKING)
+@register(RESCUE, is_idempotent=True, undo=unrescue, can_cancel=True, lane=Lane.MAKING)
 def rescue(run: OperationRun) -> None:
     """Stops it, and starts it from an ISO."""
     with on_host(run) as at:
@@ -47,11 +47,11 @@ def rescue(run: OperationRun) -> None:
         _power(at, StateAction.STOP)
         run.step("boot", _("Putting the rescue system in front"), percent=75)
         _set(at, image, [CDROM, *disks])
-        run.step("start", _("Starting it"), percent=85)
+        run.step("start", _("Starting it"), percent=85, is_final=True)
         _power(at, StateAction.START)
 
 
-@register(RESCUE_END, is_idempotent=True)
+@register(RESCUE_END, is_idempotent=True, can_cancel=True)
 def rescue_end(run: OperationRun) -> None:
     """Stops it, and starts it from what it started from before. That is forgotten once it is done."""
     with on_host(run) as at:
@@ -63,7 +63,7 @@ def rescue_end(run: OperationRun) -> None:
         if image:
             run.step("image", _("Getting image %(name)s ready on the host") % {"name": image.name}, percent=5)
             image_ensure(run, agent=at.agent, image=image, hypervisor=at.vm.hypervisor, pool=pool, until_percent=60)
-        run.step("stop", _("Stopping it"), percent=65)
+        run.step("stop", _("Stopping it"), percent=65, is_final=True)
         _power(at, StateAction.STOP)
         run.step("boot", _("Putting its own system in front"), percent=75)
         _set(at, image, before["boot_devices"])

@@ -83,7 +83,7 @@ class FakeCore:
         """Domains that were given vCPUs since they started."""
         self._faults: list[AgentError] = []
         self._timers: dict[uuid.UUID, asyncio.TimerHandle] = {}
-        self._pool_names = ["default"]
+        self.pool_names = ["default"]
         self._is_up = False
         self._why_down = "not started yet"
         for number in range(1, domains + 1):
@@ -141,7 +141,7 @@ class FakeCore:
                     capacity_bytes=POOL_BYTES,
                     available_bytes=POOL_BYTES // 2,
                 )
-                for name in self._pool_names
+                for name in self.pool_names
             ),
         )
 

@@ -46,7 +46,7 @@ class FakeStorage(FakeCore):
 
     async def pools(self) -> tuple[Pool, ...]:
         await self._answer()
-        return tuple(self._pool(name) for name in sorted(self._pool_names))
+        return tuple(self._pool(name) for name in sorted(self.pool_names))
 
     async def volumes(self, pool: str) -> tuple[Volume, ...]:
         await self._answer()
@@ -156,7 +156,7 @@ class FakeStorage(FakeCore):
 
     def _folder(self, pool: str) -> PoolFolder:
         """The folder of a pool, made at its first use."""
-        if pool not in self._pool_names:
+        if pool not in self.pool_names:
             raise PoolNotFound(f"This host has no pool “{pool[:60]}”.")
         if pool not in self._folders:
             self._folders[pool] = tempfile.TemporaryDirectory(prefix="eve-agent-fake-")
