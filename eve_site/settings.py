@@ -384,7 +384,10 @@ CONSOLES_PER_USER = env.whole("EVE_CONSOLES_PER_USER", 32, least=1, most=1000)
 SCREENSHOTS_PER_VM = env.whole("EVE_SCREENSHOTS_PER_VM", 30, least=0, most=1000)
 SCREENSHOT_BYTES_PER_VM = env.whole("EVE_SCREENSHOTS_MIB_PER_VM", 8, least=4, most=1024) * 2**20
 
-# ---------------------------------------------------------------------------------------------- Logs
+# ---------------------------------------------------------------------------------------------- Metrics and logs
+
+METRICS_VMS = env.whole("EVE_METRICS_VMS", 1000, least=0, most=100_000)
+"""Of how many machines Prometheus is told at most; each has a series for each figure."""
 
 LOG_LEVEL = env.choice("EVE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = env.choice("EVE_LOG_FORMAT", "json", ("json", "console"))

@@ -13,8 +13,8 @@ class VmsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listens to what the apps below announce, and registers how VMs' operations are done."""
-        from . import receivers  # noqa: F401, PLC0415  (after the apps are loaded)
+        """Listens to what the apps below announce, registers how VMs' operations are done, and tells Prometheus of VMs."""
+        from . import exporting, receivers  # noqa: F401, PLC0415  (after the apps are loaded)
         from .handlers import (  # noqa: F401, PLC0415
             copying,
             creating,
