@@ -41,17 +41,7 @@ def publish(group: str, message: Mapping[str, Any]) -> None:
         if _server_loop is None or not _server_loop.is_running():
             async_to_sync(layer.group_send)(group, dict(message))
             return
-        sending = layer.group_send(group, dict(message))
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
-        if running is _server_loop:
-            task = running.create_task(sending)
-            _pending.add(task)
-            task.add_done_callback(_finished)
-        else:
-            asyncio.run_coroutine_threadsafe(sending, _server_loop).add_done_callback(_finished)
+        _server_loop.call_soon_threadsafe(_send, layer, group, dict(message))
     except LAYER_AWAY as error:
         log.warning("publish failed", group=group, error=str(error))
 
@@ -61,10 +51,17 @@ def publish_on_commit(group: str, message: Mapping[str, Any]) -> None:
     transaction.on_commit(partial(publish, group, message))
 
 
-_pending: set[Any] = set()
+_pending: set[asyncio.Task[None]] = set()
 
 
-def _finished(future: Any) -> None:
-    _pending.discard(future)
-    if not future.cancelled() and (error := future.exception()) is not None:
+def _send(layer: Any, group: str, message: dict[str, Any]) -> None:
+    """On the server's loop."""
+    task = asyncio.create_task(layer.group_send(group, message))
+    _pending.add(task)
+    task.add_done_callback(_finished)
+
+
+def _finished(task: asyncio.Task[None]) -> None:
+    _pending.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
         log.warning("publish failed", error=str(error))

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 
 import structlog
+from django.db import transaction
 
 from common.errors import EveError
 from common.sentences import gettext as _
@@ -42,9 +43,15 @@ def admit(handshake: Handshake, vm_id: uuid.UUID) -> Admission:
     """
     grant = _authorise(handshake, vm_id)
     try:
-        session = session_begin(grant=grant)
+        return _begin(grant)
     except ConsoleRefused as refusal:
         return refusal
+
+
+@transaction.atomic
+def _begin(grant: Grant) -> Admission:
+    """The record, and what its link takes, in one transaction. Raises ConsoleRefused."""
+    session = session_begin(grant=grant)
     try:
         return Admitted(grant, session, agent_tls(grant.vm.hypervisor))
     except EveError as error:

@@ -49,10 +49,31 @@ _LOOK_FIELDS = (
     "vm__project__is_active",
     "vm__hypervisor__certificate_fingerprint",
 )
+_TOLD_FIELDS = (
+    "vm_uuid",
+    "vm_name",
+    "user_label",
+    "link",
+    "end_reason",
+    "bytes_to_viewer",
+    "bytes_from_viewer",
+    "user__email",
+    "vm__name",
+    "vm__project__is_active",
+    "vm__hypervisor__site",
+)
 _SESSION_TO_LOOK_AT = Prepared(
     lambda: (
         ConsoleSession.objects.select_related("user", "token", "vm__hypervisor", "vm__project")
         .only(*_LOOK_FIELDS)
+        .order_by()
+        .filter(pk=Parameter("session_id", UUIDField()))
+    )
+)
+_SESSION_TO_TELL_OF = Prepared(
+    lambda: (
+        ConsoleSession.objects.select_related("user", "vm__hypervisor", "vm__project")
+        .only(*_TOLD_FIELDS)
         .order_by()
         .filter(pk=Parameter("session_id", UUIDField()))
     )
@@ -187,6 +208,11 @@ def sessions_for(user: User) -> QuerySet[ConsoleSession]:
     if is_unlimited_staff(user):
         return ConsoleSession.objects.all()
     return ConsoleSession.objects.filter(Q(user=user) | Q(vm__in=vms_visible_to(user)))
+
+
+def session_to_tell_of(session_id: uuid.UUID) -> ConsoleSession | None:
+    """The session, with its user, VM and host; of each only what the record of its end says."""
+    return _SESSION_TO_TELL_OF.first(session_id=session_id)
 
 
 def reason_to_end(session_id: uuid.UUID, *, request_id: str, session_key: str = "") -> CloseCode | None:

@@ -34,6 +34,7 @@ from .selectors import (
     link_mode,
     may_control,
     open_counts,
+    session_to_tell_of,
     ticket_for,
     vm_for_console,
 )
@@ -172,9 +173,8 @@ def grant_for(
     )
 
 
-@transaction.atomic
 def session_begin(*, grant: Grant) -> ConsoleSession:
-    """Writes down that a console session starts, or goes on after a break. Raises TooManyConsoles.
+    """Writes down that a console session starts, or goes on after a break; within the caller's transaction. Raises TooManyConsoles.
 
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
@@ -243,6 +243,7 @@ def session_meter(*, session_id: uuid.UUID, request_id: str, bytes_to_viewer: in
     )
 
 
+@transaction.atomic
 def session_end(
     *,
     session_id: uuid.UUID,
@@ -262,9 +263,9 @@ def session_end(
         rows = rows.filter(request_id=request_id)
     counts = {} if moved is None else {"bytes_to_viewer": moved[0], "bytes_from_viewer": moved[1]}
     ended = rows.update(ended_at=timezone.now(), close_code=code, end_reason=reason[:200], **counts)
-    if not ended:
+    session = session_to_tell_of(session_id) if ended else None
+    if session is None:
         return False
-    session = ConsoleSession.objects.select_related("user", "vm__project", "vm__hypervisor").get(pk=session_id)
     if session.vm is not None:
         announce(session.vm)
     audit_record(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .chains import Chain
 from .client import Viewer, bulk, close_all, open_viewers
 from .load import draining
-from .processes import cpu_seconds
+from .processes import cpu_seconds, wait_until_idle
 from .report import Finding, medians, percentile
 
 BULK_VIEWERS = (1, 8)
@@ -92,6 +92,7 @@ def _in_turn(
         for chain in chains:
             _progress(f"  {title}: round {number + 1} of {count}, {chain.name}")
             found[chain.name].append(measure(chain, sizes))
+            wait_until_idle(chain.pids)  # its closings are neither its next round's nor the next chain's
     _progress("")
     finding = Finding(f"{title} (median of {count})", columns)
     for name, rounds in found.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.relay.processes import cpu_seconds, family, memory_bytes
+from benchmarks.relay.processes import cpu_seconds, family, memory_bytes, wait_until_idle
 
 BURN = "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass\n"
 PARENT = f"""
@@ -49,6 +49,20 @@ def test_cpu_is_as_exact_as_the_processs_own_clock() -> None:
         pass
     grown = cpu_seconds([os.getpid()]) - before
     assert 0.05 <= grown < 0.05 + 0.05
+
+
+def test_idle_is_who_has_done_what_there_was_to_do(parent: subprocess.Popen[str]) -> None:
+    parent.stdout.readline()
+    wait_until_idle([parent.pid], at_most_seconds=20)
+    assert cpu_seconds([parent.pid]) >= 0.6
+
+
+def test_who_never_is_idle_is_not_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        started = time.monotonic()
+        wait_until_idle([busy.pid], at_most_seconds=0.5)
+        assert 0.5 <= time.monotonic() - started < 5
+        busy.kill()
 
 
 def test_what_has_ended_has_nothing() -> None:

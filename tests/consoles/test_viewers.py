@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import DatabaseError
 from django.utils import timezone
 from eve_agent.wire.console import ConsoleMode as WireMode
 from eve_agent.wire.errors import ErrorCode
@@ -237,3 +238,28 @@ def test_pages_are_told_of_the_end(cast: Cast, told: list[Any]) -> None:
     session_end(session_id=session.pk, code=1000)
     assert [message for _, message in told] == [{"type": "viewers", "id": str(cast.acme_vm.pk)}] * 2
     assert ConsoleMode(session.mode) is ConsoleMode.CONTROL
+
+
+def test_an_end_is_one_short_visit_to_the_database(cast: Cast, django_assert_num_queries: Any) -> None:
+    session = watching(cast.acme_vm, cast.owner)
+    with django_assert_num_queries(5):  # a savepoint here, elsewhere a transaction; update, look, audit
+        assert session_end(session_id=session.pk, code=1000, moved=(7, 5))
+    event = AuditEvent.objects.get(action="console.close")
+    assert (event.actor, event.project, event.target_label) == (cast.owner, cast.acme_vm.project, cast.acme_vm.name)
+    assert event.site_uuid == cast.acme_vm.hypervisor.site_id
+    assert (event.detail["bytes_to_viewer"], event.detail["bytes_from_viewer"]) == (7, 5)
+
+
+def test_an_end_that_cannot_be_audited_is_not_written_either(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = watching(cast.acme_vm, cast.owner)
+    with monkeypatch.context() as broken:
+        broken.setattr(AuditEvent, "save", _no_room)
+        with pytest.raises(DatabaseError):
+            session_end(session_id=session.pk, code=1000)
+    session.refresh_from_db()
+    assert session.ended_at is None
+    assert session_end(session_id=session.pk, code=1000)
+
+
+def _no_room(_event: AuditEvent) -> None:
+    raise DatabaseError("disk full")
