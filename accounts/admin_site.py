@@ -12,7 +12,7 @@ from django.utils.decorators import method_decorator
 
 from common.sentences import gettext_lazy as _
 
-from .views import admin_login, logout_view
+from .views.signing_in import admin_login, logout_view
 
 
 class EveAdminSite(AdminSite):

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import doctor_views, guest_views, link_views, screenshot_views, views
+from .views import consoles, doctor, guests, links, screenshots
 
 urlpatterns = [
-    path("vms/<uuid:vm_id>/console/", views.console, name="vm-console"),
-    path("vms/<uuid:vm_id>/console/serial/", views.serial, name="vm-serial"),
-    path("vms/<uuid:vm_id>/doctor/", doctor_views.doctor, name="vm-doctor"),
-    path("ws/vms/<uuid:vm_id>/doctor", doctor_views.not_upgraded, name="vm-doctor-socket"),
-    path("vms/<uuid:vm_id>/viewers/", views.viewers, name="vm-viewers"),
-    path("vms/<uuid:vm_id>/viewers/<uuid:session_id>/end/", views.viewer_end, name="vm-viewer-end"),
-    path("vms/<uuid:vm_id>/screenshots/", screenshot_views.time_line, name="vm-screenshots"),
-    path("vms/<uuid:vm_id>/screenshots/take/", screenshot_views.take, name="vm-screenshot-take"),
-    path("vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/", screenshot_views.one, name="vm-screenshot"),
-    path(
-        "vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/delete/", screenshot_views.delete, name="vm-screenshot-end"
-    ),
-    path("vms/<uuid:vm_id>/links/", link_views.links, name="vm-links"),
-    path("vms/<uuid:vm_id>/links/<uuid:link_id>/end/", link_views.end, name="vm-link-end"),
-    path("guest/", guest_views.door, name="guest"),
-    path("guest/<uuid:link_id>/", guest_views.console, name="guest-console"),
-    path("guest/<uuid:link_id>/ticket", guest_views.ticket, name="guest-ticket"),
-    path("guest/<uuid:link_id>/state", guest_views.state, name="guest-state"),
-    path("guest/<uuid:link_id>/sessions/<uuid:session_id>", guest_views.session, name="guest-session"),
-    path("manage/consoles/", views.managed, name="manage-consoles"),
+    path("vms/<uuid:vm_id>/console/", consoles.console, name="vm-console"),
+    path("vms/<uuid:vm_id>/console/serial/", consoles.serial, name="vm-serial"),
+    path("vms/<uuid:vm_id>/doctor/", doctor.doctor, name="vm-doctor"),
+    path("ws/vms/<uuid:vm_id>/doctor", doctor.not_upgraded, name="vm-doctor-socket"),
+    path("vms/<uuid:vm_id>/viewers/", consoles.viewers, name="vm-viewers"),
+    path("vms/<uuid:vm_id>/viewers/<uuid:session_id>/end/", consoles.viewer_end, name="vm-viewer-end"),
+    path("vms/<uuid:vm_id>/screenshots/", screenshots.time_line, name="vm-screenshots"),
+    path("vms/<uuid:vm_id>/screenshots/take/", screenshots.take, name="vm-screenshot-take"),
+    path("vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/", screenshots.one, name="vm-screenshot"),
+    path("vms/<uuid:vm_id>/screenshots/<uuid:screenshot_id>/delete/", screenshots.delete, name="vm-screenshot-end"),
+    path("vms/<uuid:vm_id>/links/", links.links, name="vm-links"),
+    path("vms/<uuid:vm_id>/links/<uuid:link_id>/end/", links.end, name="vm-link-end"),
+    path("guest/", guests.door, name="guest"),
+    path("guest/<uuid:link_id>/", guests.console, name="guest-console"),
+    path("guest/<uuid:link_id>/ticket", guests.ticket, name="guest-ticket"),
+    path("guest/<uuid:link_id>/state", guests.state, name="guest-state"),
+    path("guest/<uuid:link_id>/sessions/<uuid:session_id>", guests.session, name="guest-session"),
+    path("manage/consoles/", consoles.managed, name="manage-consoles"),
 ]

@@ -349,7 +349,7 @@ def test_it_is_reached_from_the_console_and_the_vms_page(cast: Cast, kind: str) 
 
 
 def test_the_page_has_words_for_what_it_finds_by_itself() -> None:
-    from consoles.doctor_views import SEEN_BY_THE_PAGE
+    from consoles.views.doctor import SEEN_BY_THE_PAGE
 
     scripts = "".join(
         (django_settings.BASE_DIR / "static" / "eve" / "doctor" / name).read_text() for name in ("main.js", "probes.js")

@@ -20,15 +20,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.sessions import session_digest
 from common.errors import EveError
 from common.problems import CONTENT_TYPE, from_error
-
-from .api.serializers import ConsoleSessionSerializer, TicketRequestSerializer
-from .credentials import Principal
-from .errors import GuestNameMissing, LinkEnded
-from .guests import Guest
-from .links import guest_enter
-from .models import ConsoleKind, ConsoleMode, ConsoleSession
-from .selectors import guest_in
-from .services import ticket_create
+from consoles.api.serializers import ConsoleSessionSerializer, TicketRequestSerializer
+from consoles.credentials import Principal
+from consoles.errors import GuestNameMissing, LinkEnded
+from consoles.guests import Guest
+from consoles.links import guest_enter
+from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
+from consoles.selectors import guest_in
+from consoles.services import ticket_create
 
 P = ParamSpec("P")
 MAX_BODY_BYTES = 1000

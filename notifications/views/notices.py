@@ -17,11 +17,10 @@ from accounts.models import Project
 from accounts.selectors import projects_for
 from common.lists import list_context
 from common.sentences import gettext as _
-
-from .models import HOST_KINDS, Kind, Way
-from .selectors import NOTICES, Chosen, choices_of, notices_for
-from .services import choices_set, notice_mark, notices_mark_all
-from .words import told
+from notifications.models import HOST_KINDS, Kind, Way
+from notifications.selectors import NOTICES, Chosen, choices_of, notices_for
+from notifications.services import choices_set, notice_mark, notices_mark_all
+from notifications.words import told
 
 
 @login_required

@@ -15,15 +15,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.callers import caller
 from common.arrival import Arrival
+from consoles.doctor.echo import SUBPROTOCOL, probe_in
+from consoles.doctor.examples import examples
+from consoles.doctor.findings import FINDINGS
+from consoles.doctor.way_in import NOT_UPGRADED, handshake_note, probe_belongs_to
+from consoles.selectors import vm_for_console
 from hypervisors.selectors import hypervisor_for
 from vms.models import Vm
 from vms.views.parts import page_context
-
-from .doctor.echo import SUBPROTOCOL, probe_in
-from .doctor.examples import examples
-from .doctor.findings import FINDINGS
-from .doctor.way_in import NOT_UPGRADED, handshake_note, probe_belongs_to
-from .selectors import vm_for_console
 
 SEEN_BY_THE_PAGE: Final = (
     "unreachable",

@@ -16,12 +16,11 @@ from accounts.callers import caller
 from common.errors import EveError
 from common.pages import is_part
 from common.sentences import gettext as _
+from consoles.models import Screenshot
+from consoles.timeline import screenshot_delete, screenshot_take, screenshots_of
 from vms.cards import card_for
 from vms.models import Vm
 from vms.views.parts import page_context, vm_or_404
-
-from .models import Screenshot
-from .timeline import screenshot_delete, screenshot_take, screenshots_of
 
 
 @require_safe

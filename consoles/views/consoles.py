@@ -20,16 +20,15 @@ from common.errors import EveError
 from common.lists import list_context
 from common.pages import back_address
 from common.sentences import gettext as _
+from consoles.keyboard import LAYOUTS
+from consoles.models import ConsoleKind, ConsoleMode
+from consoles.selectors import sessions_for, vm_for_console
+from consoles.services import mode_allowed, session_cut
+from consoles.viewers import CONSOLES, sessions_managed_by, viewers_of
 from vms.facts import domain_of
 from vms.models import Vm
 from vms.selectors import vm_for
 from vms.views.frames import manage_response
-
-from .keyboard import LAYOUTS
-from .models import ConsoleKind, ConsoleMode
-from .selectors import sessions_for, vm_for_console
-from .services import mode_allowed, session_cut
-from .viewers import CONSOLES, sessions_managed_by, viewers_of
 
 
 @require_safe

@@ -17,12 +17,18 @@ from accounts.pages import staff_required
 from accounts.selectors import projects_for
 from common.errors import EveError
 from common.sentences import gettext as _
-
-from .forms import WebhookChangeForm, WebhookForm
-from .models import HOST_KINDS, PROJECT_KINDS, DeliveryState, Webhook
-from .selectors import deliveries_of, kinds_of, webhook_is_answered_for, webhooks_owned_by
-from .services import delivery_again, webhook_create, webhook_delete, webhook_renew_secret, webhook_test, webhook_update
-from .words import ERRORS
+from notifications.forms import WebhookChangeForm, WebhookForm
+from notifications.models import HOST_KINDS, PROJECT_KINDS, DeliveryState, Webhook
+from notifications.selectors import deliveries_of, kinds_of, webhook_is_answered_for, webhooks_owned_by
+from notifications.services import (
+    delivery_again,
+    webhook_create,
+    webhook_delete,
+    webhook_renew_secret,
+    webhook_test,
+    webhook_update,
+)
+from notifications.words import ERRORS
 
 SHOWN = 25
 

@@ -11,15 +11,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.callers import caller
+from accounts.forms import TokenForm
+from accounts.second_step import password_recent
+from accounts.selectors import tokens_for
+from accounts.services import token_create, token_revoke, tokens_revoke
 from common.errors import EveError
 from common.sentences import gettext as _
 from common.sentences import ngettext
-
-from .callers import caller
-from .forms import TokenForm
-from .second_step import password_recent
-from .selectors import tokens_for
-from .services import token_create, token_revoke, tokens_revoke
 
 
 @login_required

@@ -18,13 +18,12 @@ from accounts.callers import caller
 from common.errors import EveError
 from common.sentences import gettext as _
 from common.sentences import gettext_lazy
+from consoles.api.links import link_address
+from consoles.links import DEFAULT_SECONDS, link_create, link_revoke
+from consoles.models import ConsoleMode
+from consoles.selectors import links_of, may_control
 from vms.cards import card_for
 from vms.views.parts import page_context, vm_or_404
-
-from .api.links import link_address
-from .links import DEFAULT_SECONDS, link_create, link_revoke
-from .models import ConsoleMode
-from .selectors import links_of, may_control
 
 HOUR, DAY = 3600, 24 * 3600
 LIFETIMES: Final[dict[int, Promise]] = {

@@ -17,15 +17,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common.errors import EveError
-from common.sentences import gettext as _
-
-from .errors import LinkSpent, PasswordTooWeak, TooManyAttempts
-from .forms import InvitedForm, LoginForm, NewPasswordForm, PasswordForgottenForm
-from .models import FactorKind, User
-from .second_step import default_backend, password_typed, pending_begin
-from .selectors import second_factors_of
-from .services import (
+from accounts.errors import LinkSpent, PasswordTooWeak, TooManyAttempts
+from accounts.forms import InvitedForm, LoginForm, NewPasswordForm, PasswordForgottenForm
+from accounts.models import FactorKind, User
+from accounts.second_step import default_backend, password_typed, pending_begin
+from accounts.selectors import second_factors_of
+from accounts.services import (
     invitation_accept,
     invitation_of,
     link_user,
@@ -35,6 +32,8 @@ from .services import (
     password_forgotten,
     password_set_by_link,
 )
+from common.errors import EveError
+from common.sentences import gettext as _
 
 _LINK_IN_SESSION = "password-link"
 _INVITATION_IN_SESSION = "invitation-link"

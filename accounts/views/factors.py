@@ -15,16 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from common.errors import EveError
-from common.sealing import SealBroken, seal, unseal
-from common.sentences import gettext as _
-
-from .callers import caller
-from .factors.passkeys import passkey_ask_begin, passkey_make_begin, passkeys_possible
-from .factors.totp import totp_address, totp_picture, totp_secret_new
-from .forms import CodeForm, PasskeyForm, PasswordForm
-from .models import FactorKind, TotpDevice, User
-from .second_step import (
+from accounts.callers import caller
+from accounts.factors.passkeys import passkey_ask_begin, passkey_make_begin, passkeys_possible
+from accounts.factors.totp import totp_address, totp_picture, totp_secret_new
+from accounts.forms import CodeForm, PasskeyForm, PasswordForm
+from accounts.models import FactorKind, TotpDevice, User
+from accounts.second_step import (
     password_recent,
     password_typed,
     pending_end,
@@ -32,8 +28,8 @@ from .second_step import (
     question_keep,
     question_take,
 )
-from .selectors import passkeys_for, second_factor_is_due, second_factors_of
-from .services import (
+from accounts.selectors import passkeys_for, second_factor_is_due, second_factors_of
+from accounts.services import (
     code_check,
     login_check,
     passkey_add,
@@ -43,7 +39,11 @@ from .services import (
     totp_add,
     totp_remove,
 )
-from .views import safe_next, sign_in, with_retry
+from common.errors import EveError
+from common.sealing import SealBroken, seal, unseal
+from common.sentences import gettext as _
+
+from .signing_in import safe_next, sign_in, with_retry
 
 _BEING_ADDED = "totp-new"
 

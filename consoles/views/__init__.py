@@ -1,0 +1,1 @@
+"""The pages of consoles, and of what is about one."""
