@@ -11,12 +11,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deploy.local import environment, hypervisor, state
 from deploy.local.config import LocalConfig
+from deploy.local.management import CommandFailedError, Management, NoManagementError
 from deploy.local.steps import Console, Step, StepError, last_line, run_steps, stamp_matches
 from deploy.local.supervisor import Child, StoppedError, Supervisor, last_lines
 
@@ -38,8 +39,7 @@ def run(config: LocalConfig, *, console: Console, first: int) -> int:
     try:
         _check_port_is_free("Eve", config.bind, config.port, "EVE_PORT")
         _check_port_is_free("the agent", "127.0.0.1", config.agent_port, "EVE_AGENT_PORT")
-        steps = house.steps()
-        run_steps(steps, console=console, first=first, total=first + len(steps) - 1)
+        house.set_up(first=first)
         for line in house.ready_message():
             console.line(line)
         return house.watch()
@@ -80,11 +80,18 @@ class House:
         self._config, self._console = config, console
         self.supervisor = Supervisor()
         self._libvirt = hypervisor.Libvirt(config)
+        self._management = Management(
+            python=config.python,
+            root=config.root,
+            environment={**os.environ, **django_environment(config)},
+            log=config.log_dir / "manage.log",
+        )
         self._agent_config = config.state_dir / "agent" / "agent.toml"
         self._enrolment: dict[str, Any] = {}
+        self._agent: Child | None = None
 
-    def steps(self) -> list[Step]:
-        """What is left to do, in order."""
+    def set_up(self, *, first: int) -> None:
+        """Do what is left to do, in order; the steps are numbered from `first`. Raises StepError."""
         steps = [
             Step("secrets", lambda: state.secrets_exist(self._config), lambda: state.secrets_make(self._config)),
             Step("database, certificate authority, administrator", _never, self._prepare_eve),
@@ -94,7 +101,8 @@ class House:
         if self._config.driver == "libvirt":
             steps.insert(0, Step("libvirt", self._libvirt.is_up, lambda: self._libvirt.ensure_up(self._console)))
             steps.append(Step("demo guest", _never, self._start_guest))
-        return steps
+        run_steps(steps, console=self._console, first=first, total=first + len(steps) - 1)
+        self._management.close()
 
     def ready_message(self) -> list[str]:
         """What the person who typed ``make run`` needs next."""
@@ -126,34 +134,35 @@ class House:
 
     def close(self) -> None:
         """End everything that was started, the last first."""
+        self._management.close()
         self.supervisor.stop_all()
         self._libvirt.close()
 
     def _prepare_eve(self) -> str:
         config = self._config
         is_new = not (config.state_dir / "db.sqlite3").exists() and "DATABASE_URL" not in os.environ
-        commands: list[list[str]] = [["migrate", "--no-input", "--verbosity=0"], ["ca_init"]]
+        self._manage("migrate", "--no-input", "--verbosity=0")
+        self._manage("ca_init")
         password_file = config.state_dir / "admin-password"
         admin_stamp = config.state_dir / "admin-stamp"
         admin = f"{config.admin_email}\n{password_file.read_text()}\n{os.environ.get('DATABASE_URL', '')}"
         admin_digest = hashlib.sha256(admin.encode()).hexdigest()
         # Once only: a password changed on the pages is not reset at the next start.
         if is_new or not stamp_matches(admin_stamp, admin_digest):
-            commands.append(["admin_recover", config.admin_email, "--password-file", str(password_file)])
+            self._manage("admin_recover", config.admin_email, "--password-file", str(password_file))
+            admin_stamp.write_text(admin_digest)
         static_stamp = config.state_dir / "static-stamp"
         locks = environment.digest(config.root, environment.BASE_LOCKS)
         static_digest = f"{locks} {environment.static_signature(config.root)}"
         if not stamp_matches(static_stamp, static_digest) or not (config.state_dir / "static").is_dir():
-            commands.append(["collectstatic", "--no-input", "--clear", "--verbosity=0"])
+            self._manage("collectstatic", "--no-input", "--clear", "--verbosity=0")
+            static_stamp.write_text(static_digest)
         address = f"127.0.0.1:{config.agent_port}"
         again = [] if self._agent_config.exists() else ["--re-enrol"]
-        commands.append(
-            ["hypervisor_add", HYPERVISOR_NAME, "--address", address, "--site", SITE_NAME, "--json", *again]
+        added = self._manage(
+            "hypervisor_add", HYPERVISOR_NAME, "--address", address, "--site", SITE_NAME, "--json", *again
         )
-        answers = self._manage(commands)
-        admin_stamp.write_text(admin_digest)
-        static_stamp.write_text(static_digest)
-        self._enrolment = json.loads(answers["hypervisor_add"])
+        self._enrolment = json.loads(added)
         return "ready"
 
     def _start_eve(self) -> str:
@@ -165,14 +174,23 @@ class House:
             environment=django_environment(self._config),
             cwd=config.root,
         )
+        if not self._enrolment.get("token"):
+            self._agent = (
+                self._run_agent()
+            )  # enrolled already: it loads while Eve does, and is there when Eve looks for it
         self._wait("Eve to answer", child, lambda: _answers(f"{config.local_url}/healthz"))
         return f"answers at {config.local_url}"
 
     def _start_agent(self) -> str:
-        config = self._config
-        token = self._enrolment.get("token")
-        if token:
+        if token := self._enrolment.get("token"):
             self._enrol(str(token))
+        child = self._agent or self._run_agent()
+        self._wait("the agent to listen", child, lambda: _listens(self._config.agent_port))
+        self._manage("hypervisor_wait", HYPERVISOR_NAME, "--seconds", str(ONLINE_SECONDS))
+        return "is online"
+
+    def _run_agent(self) -> Child:
+        config = self._config
         command = [
             str(config.venv / "bin" / "eve-agent"),
             "run",
@@ -183,12 +201,8 @@ class House:
         ]
         log = config.log_dir / "agent.log"
         if self._libvirt.needs_root:
-            child = self.supervisor.start_as_root("the agent", command, log=log)
-        else:
-            child = self.supervisor.start("the agent", command, log=log, environment={}, cwd=config.root)
-        self._wait("the agent to listen", child, lambda: _listens(config.agent_port))
-        self._manage([["hypervisor_wait", HYPERVISOR_NAME, "--seconds", str(ONLINE_SECONDS)]])
-        return "is online"
+            return self.supervisor.start_as_root("the agent", command, log=log)
+        return self.supervisor.start("the agent", command, log=log, environment={}, cwd=config.root)
 
     def _enrol(self, token: str) -> None:
         config = self._config
@@ -221,46 +235,26 @@ class House:
     def _start_guest(self) -> str:
         uuid = hypervisor.guest_start(self._config, as_root=self._libvirt.needs_root, console=self._console)
         self._console.progress("waiting for Eve to see it")
-        self._manage([["vm_adopt", uuid, "--user", self._config.admin_email]])
+        self._manage("vm_adopt", uuid, "--user", self._config.admin_email)
         return f"{self._config.demo_name} is running"
 
-    def _manage(self, commands: Sequence[Sequence[str]]) -> dict[str, str]:
-        """Run management commands; what each printed, by its name. Raises StepError naming the one that failed."""
-        config = self._config
-        log = config.log_dir / "manage.log"
-        with log.open("ab") as errors:
-            process = subprocess.Popen(
-                [config.python, "-m", "deploy.local.manage_many"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=config.root,
-                env={**os.environ, **django_environment(self._config)},
-                start_new_session=True,
-            )
+    def _manage(self, *words: str) -> str:
+        """What a management command printed. Raises StepError."""
+        log = self._config.log_dir / "manage.log"
         try:
-            output, _ = process.communicate(json.dumps([list(words) for words in commands]).encode(), timeout=600)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        answers = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
-        for answer in answers:
-            if answer["command"] == "check":
-                raise StepError(
-                    f"the settings hold mistakes: {answer['error']}", remedy="Mend them, then run make again"
-                )
-            if "error" in answer:
-                raise StepError(
-                    f"`manage.py {answer['command']}` failed: {answer['error']}",
-                    remedy="Mend that, then run make again",
-                    log=log,
-                )
-        if process.returncode != 0 or len(answers) != len(commands):
+            return self._management.run(*words)
+        except NoManagementError:
             raise StepError(
                 f"Django did not start: {last_line(log)}", remedy="Look at the log, then run make again", log=log
-            )
-        return {answer["command"]: answer["output"] for answer in answers}
+            ) from None
+        except CommandFailedError as error:
+            if error.command == "check":
+                raise StepError(
+                    f"the settings hold mistakes: {error}", remedy="Mend them, then run make again"
+                ) from error
+            raise StepError(
+                f"`manage.py {error.command}` failed: {error}", remedy="Mend that, then run make again", log=log
+            ) from error
 
     def _wait(self, what: str, child: Child, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from deploy.local.management import Management
 from tests.services.root import service_root_create
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +77,7 @@ class House:
             "EVE_PUBLIC_URL": self.url,
             **(settings or {}),
         }
+        self._management = _management(self.environment, self.log_dir / "manage.log")
         self.eve: subprocess.Popen[bytes] | None = None
         self.agent: subprocess.Popen[bytes] | None = None
         (folder / "eve").mkdir(mode=0o700)
@@ -85,23 +87,13 @@ class House:
 
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` says."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"manage.py {arguments[0]}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return self._management.run(*arguments)
 
     def set_up(self) -> None:
         """Database, CA, administrator, static files."""
         shutil.copytree(_furnished(), self.folder / "eve", dirs_exist_ok=True)
-        recover = ["admin_recover", ADMIN, "--password-file", str(self.folder / "password")]
-        _manage_all([["ca_init"], recover], self.environment)
+        self.manage("ca_init")
+        self.manage("admin_recover", ADMIN, "--password-file", str(self.folder / "password"))
 
     def start_eve(self) -> None:
         """Starts the server, and waits until it answers."""
@@ -189,6 +181,7 @@ class House:
 
     def close(self) -> None:
         """Ends everything."""
+        self._management.close()
         for process in (self.agent, self.eve):
             _stop(process, signal.SIGTERM)
 
@@ -239,23 +232,14 @@ def _furnished() -> Path:
         "EVE_SECRET_KEY": secrets.token_urlsafe(48),
         "EVE_PUBLIC_URL": "http://127.0.0.1",
     }
-    quietly = ["--no-input", "--verbosity=0"]
-    _manage_all([["migrate", *quietly], ["collectstatic", *quietly]], environment)
+    with closing(_management(environment, root.path / "manage.log")) as management:
+        for command in ("migrate", "collectstatic"):
+            management.run(command, "--no-input", "--verbosity=0")
     return folder
 
 
-def _manage_all(commands: list[list[str]], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.local.manage_many"],
-        cwd=ROOT,
-        env=environment,
-        input=json.dumps(commands),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"manage.py: {done.stdout}{done.stderr}"
+def _management(environment: dict[str, str], log: Path) -> Management:
+    return Management(python=sys.executable, root=ROOT, environment=environment, log=log)
 
 
 def _agent() -> list[str]:

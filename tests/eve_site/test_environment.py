@@ -260,7 +260,7 @@ def test_every_mistake_is_said_at_once_and_nothing_begins(command: list[str]) ->
 def test_make_run_says_it_in_a_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deploy.local.manage_many"],
-        input='[["migrate"]]',
+        input='["migrate"]\n',
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
