@@ -106,8 +106,7 @@ class Switchboard:
             await layer.group_add(GROUP, channel)
             self._hearings += 1
             self._is_hearing = True
-            for listener in set().union(*self._listeners.values()):
-                listener.notice({"what": CHECK})
+            _tell(set().union(*self._listeners.values()), {"what": CHECK})
             while True:
                 try:
                     async with asyncio.timeout(JOIN_AGAIN_SECONDS):
@@ -117,13 +116,18 @@ class Switchboard:
                     continue
                 self._notices += 1
                 self._kept.append(notice)
-                for listener in tuple(self._listeners.get(notice["topic"], ())):
-                    listener.notice(notice)
+                _tell(self._listeners.get(notice["topic"], ()), notice)
         finally:
             self._is_hearing = False
             with contextlib.suppress(*LAYER_AWAY, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await layer.group_discard(GROUP, channel)
+
+
+def _tell(listeners: Iterable[Listener], notice: Mapping[str, Any]) -> None:
+    """In a frame of its own: one that waits for the next notice would hold on to whom it told last."""
+    for listener in tuple(listeners):
+        listener.notice(notice)
 
 
 _boards: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Switchboard] = weakref.WeakKeyDictionary()

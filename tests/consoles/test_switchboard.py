@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,22 @@ async def test_each_is_told_of_its_topics_until_it_leaves() -> None:
     assert (await one.next())["topic"] == "vm.1"
     assert one.heard.empty()
     assert other.heard.empty()
+
+
+@pytest.mark.parametrize("occasion", ["as it begins to hear", "of a topic"])
+async def test_who_was_told_and_left_is_let_go(occasion: str) -> None:
+    """A console would stay with all its buffers, until somebody else is told something."""
+    one, board = Told(), switchboard.switchboard() if occasion == "as it begins to hear" else await listening()
+    board.join(one, ["vm.1"], since=board.position)
+    if occasion == "of a topic":
+        await send(notices.check_notice("vm.1"))
+    else:
+        await one.next()  # that it joined before anything is heard
+    await one.next()
+    board.leave(one, ["vm.1"])
+    left = weakref.ref(one)
+    del one
+    assert left() is None
 
 
 async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
