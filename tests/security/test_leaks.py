@@ -7,6 +7,7 @@ import re
 import secrets
 import sqlite3
 import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from eve_agent.wire.close import CloseCode
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from tests.e2e.house import PASSWORD, House, free_port
+from tests.services import databases
 from tests.services.nginx import Nginx, shipped_configuration
 
 from .browser import Browser
@@ -74,6 +76,8 @@ class Front:
     estate: Estate
     proxy: Proxy
     secrets: Secrets
+    asked_of_redis: Path
+    """Each command that Redis was given, with all its words."""
 
     @property
     def url(self) -> str:
@@ -105,9 +109,17 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory, display: Display) -> Iterator[Front]:
+def redis() -> Iterator[str]:
+    """For the cache and the channel layer."""
+    with databases.redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory, display: Display, redis: str) -> Iterator[Front]:
     folder, port = tmp_path_factory.mktemp("front"), free_port()
     settings = {
+        "REDIS_URL": redis,
         "EVE_PUBLIC_URL": f"https://127.0.0.1:{port}",
         "EVE_TRUSTED_PROXIES": "127.0.0.1",
         "EVE_LOG_LEVEL": "DEBUG",
@@ -118,6 +130,10 @@ def front(tmp_path_factory: pytest.TempPathFactory, display: Display) -> Iterato
     home.set_up()
     (folder / "nginx").mkdir()
     proxy = Proxy(folder / "nginx", upstream=home.port, port=port)
+    asked_of_redis = folder / "redis"
+    command = ["redis-cli", "-s", redis.removeprefix("unix://"), "monitor"]
+    with asked_of_redis.open("wb") as heard:
+        listener = subprocess.Popen(command, stdout=heard)
     try:
         home.start_eve()
         url = f"https://127.0.0.1:{port}"
@@ -125,10 +141,12 @@ def front(tmp_path_factory: pytest.TempPathFactory, display: Display) -> Iterato
         config = folder / "agent" / "agent.toml"
         config.write_text(re.sub(r"(?m)^#?\s*log_level = .*$", "", config.read_text()) + '\nlog_level = "debug"\n')
         home.start_agent()
-        yield Front(populate(home), proxy, known)
+        yield Front(populate(home), proxy, known, asked_of_redis)
     finally:
         home.close()
         proxy.close()
+        listener.terminate()
+        listener.wait()
 
 
 def test_a_console_lives_behind_nginx(front: Front) -> None:
@@ -195,8 +213,9 @@ def test_secrets_turn_up_nowhere(front: Front) -> None:
     assert requests.post(f"{front.url}/api/v1/login", json=body, verify=verify, timeout=10).status_code == 401
     with pytest.raises(AssertionError):
         front.browser().sign_in(OLIVIA, wrong)
+    from_there = {**bearer, "Referer": f"{front.url}/vms/?token={token}&ticket={unused}"}
     for path in (f"/nothing/?token={token}", f"/api/v1/nothing?ticket={unused}", f"/login/?next=/vms/%3Ftoken={token}"):
-        answer = browser.get(f"{front.url}{path}", headers=bearer, timeout=10)
+        answer = browser.get(f"{front.url}{path}", headers=from_there, timeout=10)
         assert answer.status_code < 500
         assert answer.headers["Referrer-Policy"] in ("same-origin", "no-referrer")
     hostile = {"Host": "evil.example", **bearer}
@@ -233,16 +252,17 @@ def test_secrets_turn_up_nowhere(front: Front) -> None:
     home.stop_agent()
     front.proxy.close()
 
-    eve_and_agent, proxied = home.logs(), front.proxy.logs()
+    eve_and_agent, proxied, cached = home.logs(), front.proxy.logs(), front.asked_of_redis.read_text()
     assert "/nothing/" in proxied
     assert f"/ws/vms/{vm_id}/console" in proxied
     assert "console handshake refused" in eve_and_agent
     assert "Traceback" in eve_and_agent
     assert '"level": "debug"' in eve_and_agent
     assert OLIVIA in dumped
-    assert known.leaked_into(eve_and_agent) == []
-    assert known.leaked_into(proxied) == []
-    assert known.leaked_into(dumped) == []
+    assert '"SET"' in cached
+    assert "group:consoles" in cached
+    places = {"Eve and agent": eve_and_agent, "nginx": proxied, "dump": dumped, "Redis": cached}
+    assert {where: leaked for where, text in places.items() if (leaked := known.leaked_into(text))} == {}
 
 
 def fresh_enrolment_token(front: Front) -> str:

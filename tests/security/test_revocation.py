@@ -53,7 +53,7 @@ class Place:
 
 
 def place_in(estate: Estate) -> Place:
-    estate.home.shell(SPARES.format(acme=estate.acme, count=12, password=PASSWORD))
+    estate.home.shell(SPARES.format(acme=estate.acme, count=16, password=PASSWORD))
     return Place(estate)
 
 
@@ -199,6 +199,22 @@ def test_a_host_moves_to_another_site(place: Place) -> None:
         admin(estate, "PATCH", f"/hypervisors/{host['id']}", json={"site": sites["here"]})
 
 
+def test_a_host_is_shut_out_on_its_page(in_memory: Place) -> None:
+    place, estate = in_memory, in_memory.estate
+    host = estate.home.api("GET", "/hypervisors", token=estate.token(ADMIN)).json()["results"][0]["id"]
+    viewers = [estate.watch(place.spare(), estate.vms[0]), by_page(estate, place.spare(), estate.vms[1])[0]]
+    assert all(viewer.rings() for viewer in viewers)
+    try:
+        answer = estate.browser(ADMIN).send_form(
+            f"/admin/hypervisors/hypervisor/{host}/shut-out/", {"reason": "stolen"}
+        )
+        assert answer.status_code == 302
+        for viewer in viewers:
+            ends(viewer, CloseCode.HOST_AWAY)
+    finally:
+        enrol_again(estate)
+
+
 def test_a_host_is_shut_out_by_another_process(place: Place, request: pytest.FixtureRequest) -> None:
     """``manage.py ca_revoke``: told by Redis at once; without, the serving process learns of it at its periodic check."""
     estate = place.estate
@@ -214,9 +230,14 @@ def test_a_host_is_shut_out_by_another_process(place: Place, request: pytest.Fix
         assert time.monotonic() - begun < 2 * RECHECK_SECONDS
         assert code == CloseCode.HOST_AWAY
     finally:
-        estate.home.stop_agent()
-        estate.home.enrol("hv1", "here", "--force")
-        estate.home.start_agent()
+        enrol_again(estate)
+
+
+def enrol_again(estate: Estate) -> None:
+    """Lets the host back in."""
+    estate.home.stop_agent()
+    estate.home.enrol("hv1", "here", "--force")
+    estate.home.start_agent()
 
 
 def test_redis_stops(with_redis: Place, redis: tuple[str, Callable[[], None]]) -> None:
