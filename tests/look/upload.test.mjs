@@ -1,9 +1,10 @@
 // How a file is sent in pieces: where it goes on, how long pieces are, and when it gives up.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-import { inUnits, nextLength, Refused, send } from "../../static/eve/images/pieces.js";
+import { digestsOf, inUnits, nextLength, Refused, send } from "../../static/eve/images/pieces.js";
 
 const MIB = 1024 * 1024;
 const MOST = 8 * MIB;
@@ -15,7 +16,7 @@ function fileOf(size) {
 /** A server that keeps what comes; `faults` are thrown one by one before it answers. */
 function serverWith(faults = [], received = 0) {
   const server = { received, isFinished: false, asked: [], places: [] };
-  server.ask = async (method, path, { data } = {}) => {
+  server.ask = async (method, path, { data, json } = {}) => {
     server.asked.push(method);
     if (method === "PUT") {
       const fault = faults.shift();
@@ -23,7 +24,7 @@ function serverWith(faults = [], received = 0) {
       server.places.push(data.start);
       server.received = data.start + data.length;
     }
-    if (method === "POST") server.isFinished = true;
+    if (method === "POST") [server.isFinished, server.told] = [true, json];
     return { received_bytes: server.received, piece_bytes: MOST };
   };
   return server;
@@ -36,12 +37,24 @@ test("a file is sent whole, in longer and longer pieces, and then checked", asyn
   await send(fileOf(20 * MIB), "/x", () => {}, { ask: server.ask, wait });
   assert.deepEqual(server.places, [0, MIB, 3 * MIB, 7 * MIB, 15 * MIB]);
   assert.ok(server.isFinished);
+  assert.deepEqual(server.told, {});
 });
 
 test("it begins where the host's part ends", async () => {
+  const file = new Blob([new Uint8Array(20 * MIB).fill(7)]);
   const server = serverWith([], 19 * MIB);
-  await send(fileOf(20 * MIB), "/x", () => {}, { ask: server.ask, wait });
+  server.ask = ((ask) => (method, path, { data, ...more } = {}) =>
+    ask(method, path, { data: data && { start: 19 * MIB, length: data.size }, ...more }))(server.ask);
+  await send(file, "/x", () => {}, { ask: server.ask, wait });
   assert.deepEqual(server.places, [19 * MIB]);
+  assert.deepEqual(server.told, { digests_sha256: await digestsOf(file) });
+});
+
+test("a file is known by the digests of each four MiB of it", async () => {
+  const part = createHash("sha256").update(new Uint8Array(4 * MIB)).digest();
+  const rest = createHash("sha256").update(new Uint8Array(MIB)).digest();
+  const wanted = createHash("sha256").update(part).update(rest).digest("hex");
+  assert.equal(await digestsOf(new Blob([new Uint8Array(5 * MIB)])), wanted);
 });
 
 test("at another place than the host's it asks and goes on there", async () => {

@@ -72,7 +72,9 @@ class Asking:
         """What the API answers to what it accepts."""
         send = getattr(self.cast.api(getattr(self.cast, who)), method)
         headers = {"Idempotency-Key": self.key} if self.key else {}
-        self.again = partial(send, f"/api/v1/{path}".rstrip("/"), body, format="json", headers=headers)
+        self.again = partial(
+            send, f"/api/v1/{path}".rstrip("/").replace("/?", "?"), body, format="json", headers=headers
+        )
         answer = self.again()
         assert answer.status_code == 202, answer.content
         return dict(answer.json())

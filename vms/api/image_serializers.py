@@ -98,6 +98,18 @@ class ImageCreatedSerializer(serializers.Serializer[Any]):
     )
 
 
+class UploadFinishSerializer(StrictSerializer):
+    """By what the host finds out that all that it has is of one file."""
+
+    digests_sha256 = serializers.RegexField(
+        r"^[0-9a-f]{64}$",
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="SHA-256 of the binary SHA-256s of each 4 MiB of the file, one after the other.",
+    )
+
+
 class UploadSerializer(serializers.Serializer[Any]):
     """How far an upload is."""
 

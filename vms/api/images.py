@@ -44,6 +44,7 @@ from .image_serializers import (
     ImageCreatedSerializer,
     ImageCreateSerializer,
     ImageSerializer,
+    UploadFinishSerializer,
     UploadSerializer,
 )
 from .serializers import OperationAddressSerializer
@@ -155,13 +156,18 @@ class ImageDataView(APIView):
 
     @extend_schema(
         operation_id="image_data_finish",
-        request=None,
+        request=UploadFinishSerializer,
         responses={202: OperationAddressSerializer},
         parameters=[IDEMPOTENCY_KEY],
     )
     def post(self, request: Request, image_id: UUID) -> Response:
         """All is sent: the host checks it. 202 with the operation's address."""
-        return once_here(request, lambda: image_check(image=_image(request, image_id), user=caller(request)))
+        wanted = UploadFinishSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        return once_here(
+            request,
+            lambda: image_check(image=_image(request, image_id), user=caller(request), **wanted.validated_data),
+        )
 
 
 def wanted_of(data: dict[str, Any], user: User) -> NewImage:

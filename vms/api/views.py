@@ -268,7 +268,7 @@ def once_here(request: Request, make: Callable[[], Operation]) -> Response:
     operation = operation_once(
         user=caller(request),
         key=request.headers.get(HEADER, ""),
-        digest=request_digest(request.method, request.get_full_path()),
+        digest=request_digest(request.method, request.get_full_path(), request.data),
         make=make,
     )
     return accepted(operation)

@@ -108,6 +108,7 @@ def image_check(run: OperationRun) -> None:
         format=ImageFormat(image.format),
         operation_id=run.operation.pk,
         sha256=image.sha256,
+        digests_sha256=run.operation.arguments.get("digests_sha256", ""),
     )
     run.step("check", _("Checking the image"), percent=1)
     try:

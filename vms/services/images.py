@@ -101,13 +101,16 @@ def image_take(*, wanted: NewImage, hypervisor: Hypervisor, pool: str, volume: s
 
 
 @transaction.atomic
-def image_check(*, image: Image, user: User) -> Operation:
-    """All of an upload was sent: the host checks it. Raises ActionNotAllowed, ImageNotReady."""
+def image_check(*, image: Image, user: User, digests_sha256: str = "") -> Operation:
+    """All of an upload was sent: the host checks it, and that it is one file where its `digests_sha256` are given.
+
+    Raises ActionNotAllowed, ImageNotReady.
+    """
     require_manager(user, image)
     if image.state != ImageState.COMING or image.source_url:
         raise ImageNotReady(_("Image %(name)s waits for no upload.") % {"name": image.name})
     Image.objects.filter(pk=image.pk).update(received_at=timezone.now())
-    return _queue(CHECK, image, user)
+    return _queue(CHECK, image, user, **({"digests_sha256": digests_sha256} if digests_sha256 else {}))
 
 
 @transaction.atomic

@@ -41,6 +41,7 @@ CHECKED: dict[str, st.SearchStrategy[Any]] = {
     "title": TITLES,
     "boot_order": BOOT_ORDER,
     "sha256": SHA256,
+    "digests_sha256": SHA256,
     "format": FORMATS,
     "image_format": FORMATS,
     "max_bytes": IMAGE_SIZES,

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from eve_agent.wire.storage import DIGEST_BYTES, ImageStatus
 from eve_agent.wire.storage import ImageState as HostState
-from eve_agent.wire.storage import ImageStatus
 
 from operations.claims import operation_claim
 from operations.models import Operation, OperationState
@@ -88,6 +88,22 @@ def test_another_file_than_was_announced_is_not_taken(cast: Cast, agent: RealAge
     assert cast.api(cast.owner).delete(path.removesuffix("/data")).status_code == 202
     assert work().state == OperationState.SUCCEEDED
     assert not Image.objects.exists()
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_was_begun_with_another_file_of_the_same_length_is_not_taken(
+    cast: Cast, agent: RealAgent, work: Work, is_same: bool
+):
+    path = begin(cast)
+    other = DATA if is_same else bytes(2 * MIB)
+    cast.api(cast.owner).generic("PUT", f"{path}?offset=0", other[: 2 * MIB], "application/octet-stream")
+    send(cast, path, 2 * MIB, len(DATA))
+    parts = [DATA[at : at + DIGEST_BYTES] for at in range(0, len(DATA), DIGEST_BYTES)]
+    digests = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    assert cast.api(cast.owner).post(path, {"digests_sha256": "x"}, format="json").status_code == 400
+    assert cast.api(cast.owner).post(path, {"digests_sha256": digests}, format="json").status_code == 202
+    assert (work().error or {}).get("agent_code") == (None if is_same else "checksum_mismatch")
+    assert Image.objects.get().state == (ImageState.READY if is_same else ImageState.FAILED)
 
 
 def test_what_is_no_image_is_not_taken(cast: Cast, agent: RealAgent, work: Work):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from eve_agent.driver.pools.folder import IMAGE_MODE, PoolFolder, as_pool_error, image_name
 from eve_agent.driver.pools.qemu_img import QemuImg
 from eve_agent.errors import ImageNotFound
+from eve_agent.wire.storage import DIGEST_BYTES
 
 from .jobs import JobCancelled, JobRun
 from .threads import in_thread
@@ -46,15 +47,15 @@ def _write(descriptor: int, data: bytes, offset: int, folder: PoolFolder) -> int
     return written
 
 
-def hashed(folder: PoolFolder, name: str, run: JobRun) -> str:
-    """SHA-256 of the file; hashlib lets other threads run meanwhile."""
+def hashed(folder: PoolFolder, name: str, run: JobRun, *, by_digests: bool = False) -> str:
+    """SHA-256 of the file, or of the digests of each :data:`DIGEST_BYTES` of it; hashlib lets other threads run meanwhile."""
     digest = hashlib.sha256()
     descriptor = folder.open(name, os.O_RDONLY)
     try:
         run.begin("hashing", os.fstat(descriptor).st_size)
         done = 0
-        while data := os.pread(descriptor, PIECE_BYTES, done):
-            digest.update(data)
+        while data := os.pread(descriptor, DIGEST_BYTES, done):
+            digest.update(hashlib.sha256(data).digest() if by_digests else data)
             done += len(data)
             run.advance(done)
         os.fsync(descriptor)

@@ -59,6 +59,15 @@ class _Source:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Promised:
+    """What a file is to be, by whoever sent or named it; empty digests: not known."""
+
+    format: ImageFormat
+    sha256: str = ""
+    digests_sha256: str = ""
+
+
 class Images:
     """The images of all pools of a host. Used on the event loop's thread; files are touched in others."""
 
@@ -108,7 +117,8 @@ class Images:
 
         async def work(folder: PoolFolder, run: JobRun) -> None:
             await self._fetched(folder, image_uuid, wanted, run)
-            await in_thread(self._settle, folder, (pool, image_uuid), wanted.format, wanted.sha256, run)
+            promised = _Promised(wanted.format, sha256=wanted.sha256)
+            await in_thread(self._settle, folder, (pool, image_uuid), promised, run)
 
         return await self._work_on(pool, image_uuid, wanted.operation_id, wanted.format, work)
 
@@ -116,7 +126,8 @@ class Images:
         """Begins the job of checking what was sent. Raises PoolNotFound, PoolUnusable, ImageNotFound, OffsetMismatch, JobRunning."""
 
         async def work(folder: PoolFolder, run: JobRun) -> None:
-            await in_thread(self._settle, folder, (pool, image_uuid), wanted.format, wanted.sha256, run)
+            promised = _Promised(wanted.format, sha256=wanted.sha256, digests_sha256=wanted.digests_sha256)
+            await in_thread(self._settle, folder, (pool, image_uuid), promised, run)
 
         with await self._driver.pool_folder(pool) as folder:
             if folder.size(image_name(image_uuid)) is None and self._busy.get((pool, image_uuid)) is None:
@@ -139,7 +150,7 @@ class Images:
         async def work(folder: PoolFolder, run: JobRun) -> None:
             make = image_files.flatten if wanted.disk_uuid is not None else image_files.copy
             await in_thread(make, folder, source, part_name(image_uuid), run)
-            await in_thread(self._settle, folder, (pool, image_uuid), declared, "", run)
+            await in_thread(self._settle, folder, (pool, image_uuid), _Promised(declared), run)
 
         with await self._driver.pool_folder(pool) as folder:
             if folder.size(source) is None:
@@ -236,18 +247,23 @@ class Images:
             finally:
                 await in_thread(os.close, descriptor)
 
-    def _settle(self, folder: PoolFolder, key: Key, declared: ImageFormat, sha256: str, run: JobRun) -> None:
+    def _settle(self, folder: PoolFolder, key: Key, promised: _Promised, run: JobRun) -> None:
         """Checks the part and makes it the image; a part that is wrong is deleted."""
         _, image_uuid = key
         part = part_name(image_uuid)
         try:
             digest = image_files.hashed(folder, part, run)
-            if sha256 and digest != sha256:
+            if promised.sha256 and digest != promised.sha256:
                 raise ChecksumMismatch(
-                    f"The image's SHA-256 is {digest}, not {sha256}: it is another file, or was damaged."
+                    f"The image's SHA-256 is {digest}, not {promised.sha256}: it is another file, or was damaged."
+                )
+            digests = promised.digests_sha256
+            if digests and image_files.hashed(folder, part, run, by_digests=True) != digests:
+                raise ChecksumMismatch(
+                    "What is here is not the file that was sent last: a part is of another, or damaged."
                 )
             run.begin("checking")
-            found = QemuImg(folder.descriptor).inspect(part, declared)
+            found = QemuImg(folder.descriptor).inspect(part, promised.format)
         except (ChecksumMismatch, ImageInvalid):
             folder.unlink(part)
             raise

@@ -123,6 +123,10 @@ class ImageFetch:
         check_range("least_bytes_per_second", self.least_bytes_per_second, low=0, high=MAX_IMAGE_BYTES)
 
 
+DIGEST_BYTES = 4 * 2**20
+"""What each digest of :attr:`ImageFinish.digests_sha256` is of."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFinish:
     """Body of ``POST …/images/{image}/finish``: all bytes were sent. Checked as a job; the answer is an :class:`ImageStatus`."""
@@ -134,11 +138,17 @@ class ImageFinish:
     """The job's id."""
     sha256: str = ""
     """Of the file, 64 lower-case hexadecimal digits; empty: not checked, but told in the status and the job."""
+    digests_sha256: str = ""
+    """Of the binary SHA-256s of each :data:`DIGEST_BYTES` of the file, one after the other, in the same form; empty: not checked.
+
+    A browser can make this of a large file, but not the SHA-256 of it whole.
+    """
 
     def __post_init__(self) -> None:
         check_range("size_bytes", self.size_bytes, low=1, high=MAX_IMAGE_BYTES)
         _check_format(self.format)
         check_sha256(self.sha256)
+        check_sha256(self.digests_sha256)
 
 
 @dataclass(frozen=True, slots=True)
