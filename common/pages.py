@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -16,3 +18,11 @@ def back_address(request: HttpRequest) -> str:
 def is_part(request: HttpRequest) -> bool:
     """Whether only the part of a page is asked for that is fetched again when something changed (``?part=1``)."""
     return request.GET.get("part") == "1"
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id that a query or form names, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django import forms
 from django.db.models import Count, Q, QuerySet
@@ -239,11 +239,3 @@ def _offered(form: forms.Form, field: str) -> QuerySet[Any]:
     assert isinstance(choice, forms.ModelChoiceField)
     assert choice.queryset is not None
     return choice.queryset
-
-
-def project_of(text: str) -> UUID | None:
-    """The id in an address, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.utils.functional import Promise
 
 from common.lists import search_text
+from common.pages import uuid_of
 from common.sentences import gettext_lazy as _
 from common.sentences import ngettext
 from hypervisors.models import Hypervisor
@@ -58,14 +59,10 @@ class Listing:
     def of(cls, query: QueryDict) -> Listing:
         """What `query` asks for; what it cannot mean is left out."""
         group, sort = query.get("state", ""), query.get("sort", "attention")
-        try:
-            project_id = UUID(query.get("project", ""))
-        except ValueError:
-            project_id = None
         return cls(
             search=search_text(query.get("q", "")),
             group=group if group in GROUPS else "",
-            project_id=project_id,
+            project_id=uuid_of(query.get("project", "")),
             sort=sort if sort in SORTS else "attention",
         )
 

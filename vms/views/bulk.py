@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.callers import caller
 from accounts.pages import staff_required
 from common.errors import EveError
-from common.pages import back_address
+from common.pages import back_address, uuid_of
 from common.sentences import gettext as _
 from common.sentences import ngettext
 from vms.cards import cards_for
@@ -64,10 +64,4 @@ def outcomes_page(request: HttpRequest, outcomes: Sequence[Outcome], *, heading:
 
 def uuids(texts: Iterable[str]) -> list[UUID]:
     """Those that are ids; a form of ours sends no others."""
-    found = []
-    for text in texts:
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return found
+    return [found for text in texts if (found := uuid_of(text)) is not None]

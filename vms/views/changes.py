@@ -17,11 +17,10 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.callers import caller
 from accounts.models import User
 from common.errors import EveError
-from common.pages import is_part
+from common.pages import is_part, uuid_of
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.disks import attachable_disks
-from vms.forms import project_of
 from vms.images import discs_for
 from vms.models import Nic, Vm
 from vms.networks import plugs_for
@@ -148,7 +147,7 @@ def _disk_detach(request: HttpRequest, vm: Vm, user: User) -> object:
 
 @_change("disk-attach")
 def _disk_attach(request: HttpRequest, vm: Vm, user: User) -> object:
-    disk = get_object_or_404(attachable_disks(vm), pk=project_of(request.POST.get("id", "")))
+    disk = get_object_or_404(attachable_disks(vm), pk=uuid_of(request.POST.get("id", "")))
     return disk_attach(vm=vm, disk=disk, user=user)
 
 
@@ -166,7 +165,7 @@ def _nic_remove(request: HttpRequest, vm: Vm, user: User) -> object:
 
 @_change("cd")
 def _cd(request: HttpRequest, vm: Vm, user: User) -> object:
-    wanted = project_of(request.POST.get("image", ""))
+    wanted = uuid_of(request.POST.get("image", ""))
     image = get_object_or_404(discs_for(user, vm), pk=wanted) if wanted else None
     return cd_change(vm=vm, user=user, image=image)
 
@@ -188,7 +187,7 @@ def _snapshot_delete(request: HttpRequest, vm: Vm, user: User) -> object:
 
 
 def _row(request: HttpRequest, rows: Any) -> Any:
-    return get_object_or_404(rows.select_related("vm__project"), pk=project_of(request.POST.get("id", "")))
+    return get_object_or_404(rows.select_related("vm__project"), pk=uuid_of(request.POST.get("id", "")))
 
 
 def _amount(request: HttpRequest, field: str, *, unit: int = GIB) -> int:

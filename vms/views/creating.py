@@ -14,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.callers import caller
 from accounts.models import Project
 from common.errors import EveError
+from common.pages import uuid_of
 from operations.errors import IdempotencyMismatch
 from operations.idempotency import operation_once, request_digest
-from vms.forms import NewVmForm, project_of
+from vms.forms import NewVmForm
 from vms.quotas import Share, shares_of
 from vms.services import vm_create
 
@@ -62,7 +63,7 @@ def vm_new(request: HttpRequest) -> HttpResponse:
 @require_safe
 def vm_new_quota(request: HttpRequest) -> HttpResponse:
     """What a project may use and uses, for the page's summary."""
-    wanted = project_of(request.GET.get("project", ""))
+    wanted = uuid_of(request.GET.get("project", ""))
     projects = NewVmForm(user=caller(request)).projects
     project = projects.filter(pk=wanted).first() if wanted else None
     if project is None:
@@ -75,7 +76,7 @@ def _told(request: HttpRequest) -> dict[str, list[str]]:
 
 
 def _shares(form: NewVmForm) -> list[Share]:
-    chosen = project_of(str(form["project"].value() or ""))
+    chosen = uuid_of(str(form["project"].value() or ""))
     project: Project | None = form.projects.filter(pk=chosen).first() if chosen else None
     return _shares_of(project) if project else []
 

@@ -14,9 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
 from common.errors import EveError
-from common.pages import back_address, is_part
+from common.pages import back_address, is_part, uuid_of
 from vms.disks import disk_cards, kept_disks_for
-from vms.forms import project_of
 from vms.services import disk_delete
 
 from .parts import page_context
@@ -31,7 +30,7 @@ def disks(request: HttpRequest) -> HttpResponse:
     """The disks that belong to no machine, the newest first."""
     user, context = caller(request), page_context(request, nav="vms")
     found = kept_disks_for(user).order_by("-kept_since", "id")
-    wanted = project_of(request.GET.get("project", ""))
+    wanted = uuid_of(request.GET.get("project", ""))
     if wanted:
         found = found.filter(project=wanted)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))

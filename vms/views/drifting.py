@@ -19,13 +19,12 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from common.errors import EveError
 from common.lists import PAGE_SIZE, list_context
-from common.pages import back_address
+from common.pages import back_address, uuid_of
 from common.sentences import gettext as _
 from common.sentences import ngettext
 from vms.drift import Drift
 from vms.drift_lists import DRIFT_KINDS, DriftKind
 from vms.facts import display_warnings
-from vms.forms import project_of
 from vms.lists import ADOPTING_PROJECTS
 from vms.models import DiscoveredDomain
 from vms.quotas import overdraft_words
@@ -112,7 +111,7 @@ def adopt(request: HttpRequest) -> HttpResponse:
         return redirect("manage-drift")
     projects = projects_known_to(caller(request)).select_related("personal_owner")
     if request.method == "POST":
-        chosen = project_of(request.POST.get("project", ""))
+        chosen = uuid_of(request.POST.get("project", ""))
         if project := projects.filter(pk=chosen).first() if chosen else None:
             _adopt(request, domains, project)
             return redirect(back_address(request) or "manage-drift")

@@ -17,11 +17,10 @@ from accounts.callers import caller
 from accounts.models import User
 from accounts.selectors import ssh_keys_for
 from common.errors import EveError
-from common.pages import is_part
+from common.pages import is_part, uuid_of
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.facts import CDROM
-from vms.forms import project_of
 from vms.images import images_usable_by
 from vms.models import ImageState, Vm
 from vms.selectors import boot_order_of, projects_open_to
@@ -96,7 +95,7 @@ def vm_boot(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 def vm_to_project(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Gives it to another project."""
     vm, user = vm_or_404(request, vm_id), caller(request)
-    project = get_object_or_404(projects_open_to(user, vm), pk=project_of(request.POST.get("project", "")))
+    project = get_object_or_404(projects_open_to(user, vm), pk=uuid_of(request.POST.get("project", "")))
     try:
         vm = vm_move(vm=vm, project=project, user=user)
         messages.success(

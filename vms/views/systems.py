@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST
 
 from accounts.callers import caller
 from common.errors import EveError
+from common.pages import uuid_of
 from common.sentences import gettext as _
-from vms.forms import project_of
 from vms.images import images_usable_by
 from vms.services import NewSystem, vm_clone, vm_reinstall, vm_rescue, vm_rescue_end, vm_template
 
@@ -30,7 +30,7 @@ def rescue(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         if "end" in request.POST:
             vm_rescue_end(vm=vm, user=user)
         else:
-            image = get_object_or_404(images_usable_by(user, vm.project), pk=project_of(request.POST.get("image", "")))
+            image = get_object_or_404(images_usable_by(user, vm.project), pk=uuid_of(request.POST.get("image", "")))
             vm_rescue(vm=vm, image=image, user=user)
     except EveError as error:
         messages.error(request, str(error.detail))
@@ -46,7 +46,7 @@ def reinstall(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     if request.POST.get("typed", "").strip() != vm.name:
         messages.error(request, _("Nothing was changed. Type the name %(name)s to confirm.") % {"name": vm.name})
         return redirect("vm-settings", vm_id=vm_id)
-    image = get_object_or_404(images_usable_by(user, vm.project), pk=project_of(request.POST.get("image", "")))
+    image = get_object_or_404(images_usable_by(user, vm.project), pk=uuid_of(request.POST.get("image", "")))
     keys = [line for line in request.POST.get("ssh_keys", "").splitlines() if line.strip()]
     wanted = NewSystem(
         image=image,
