@@ -22,20 +22,7 @@ from accounts.models import (
 )
 from accounts.selectors import second_factors_of
 from accounts.services.tokens import LEAST_TTL_SECONDS, MOST_TTL_SECONDS
-from common.sentences import gettext as _
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that it does not know: a change that is silently dropped looks like one that was made."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """The validated fields. Raises ValidationError for unknown and read-only ones."""
-        if isinstance(data, dict):
-            writable = {name for name, field in self.fields.items() if not field.read_only}
-            unknown = sorted(set(data) - writable)
-            if unknown:
-                raise serializers.ValidationError({name: [_("This cannot be set here.")] for name in unknown})
-        return super().to_internal_value(data)
+from common.serializers import StrictSerializer
 
 
 class LoginSerializer(StrictSerializer):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.serializers import StrictSerializer
+from common.serializers import StrictSerializer
 from consoles.doctor.findings import FINDINGS
 from consoles.doctor.way_in import Seen
 from hypervisors.api.serializers import StepSerializer

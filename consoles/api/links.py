@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.serializers import StrictSerializer
 from accounts.callers import caller
+from common.serializers import StrictSerializer
 from consoles.links import DEFAULT_SECONDS, LEAST_SECONDS, MOST_SECONDS, link_create, link_revoke
 from consoles.models import ConsoleMode, GuestLink
 from consoles.selectors import links_of

@@ -10,7 +10,7 @@ from eve_agent.wire.keyboard import KeyboardLayout
 from eve_agent.wire.typing import DEFAULT_PACE, MAX_CHARACTERS, MAX_PACE, MIN_PACE, TypingState
 from rest_framework import serializers
 
-from accounts.api.serializers import StrictSerializer
+from common.serializers import StrictSerializer
 from consoles.keyboard import LAYOUTS
 from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
 from hypervisors.refusals import refusal_words

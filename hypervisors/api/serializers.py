@@ -8,23 +8,10 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from accounts.models import User
-from common.sentences import gettext_lazy as _
+from common.serializers import StrictSerializer
 from hypervisors.address import validate_address
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import sites_for
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses members that it does not know: a wish that cannot be granted is not dropped in silence."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Raises ValidationError."""
-        if isinstance(data, dict):
-            writable = {name for name, field in self.fields.items() if not field.read_only}
-            unknown = {name: [_("This cannot be set here.")] for name in data if name not in writable}
-            if unknown:
-                raise serializers.ValidationError(unknown)
-        return super().to_internal_value(data)
 
 
 class SiteSerializer(serializers.ModelSerializer[Site]):

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api.serializers import StrictSerializer
+from common.serializers import StrictSerializer
 from notifications.models import Delivery, Kind, Notice, Way, Webhook
 from notifications.selectors import webhook_is_answered_for
 from notifications.words import told

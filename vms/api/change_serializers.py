@@ -6,9 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from common.serializers import StrictSerializer
 from vms.models import Disk, Image, Nic, Snapshot
 
-from .serializers import NamedSerializer, StrictSerializer
+from .serializers import NamedSerializer
 
 
 class MachineDiskSerializer(serializers.ModelSerializer[Disk]):

@@ -7,7 +7,9 @@ from typing import Any
 from eve_agent.wire.guest import MAX_FREEZE_SECONDS
 from rest_framework import serializers
 
-from .serializers import GuestInfoSerializer, StrictSerializer
+from common.serializers import StrictSerializer
+
+from .serializers import GuestInfoSerializer
 
 
 class GuestSerializer(serializers.Serializer[Any]):

@@ -8,10 +8,11 @@ from eve_agent.wire.checks import MAX_URL
 from rest_framework import serializers
 
 from common.sentences import gettext_lazy as _
+from common.serializers import StrictSerializer
 from vms.models import Image, ImageFormat, ImageKind, Size
 from vms.quotas import LIMITS
 
-from .serializers import NamedSerializer, StrictSerializer
+from .serializers import NamedSerializer
 
 
 class ImageSerializer(serializers.ModelSerializer[Image]):

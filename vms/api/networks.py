@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
-from hypervisors.api.serializers import StrictSerializer
+from common.serializers import StrictSerializer
 from hypervisors.models import Site
 from hypervisors.selectors import sites_for
 from vms.models import NicKind

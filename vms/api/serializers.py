@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from accounts.models import Role
 from common.sentences import gettext_lazy as _
+from common.serializers import StrictSerializer
 from vms.models import Firmware, VmState
 from vms.services import NewNic
 from vms.states import Obedience
@@ -146,16 +147,6 @@ class VmSerializer(serializers.Serializer[Any]):
     def get_operation(self, card: Any) -> str | None:
         """The operation's address."""
         return card.active.api_path if card.active else None
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses what it does not know: a field that cannot be changed is no field that is silently left alone."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """What was given. Raises ValidationError naming each field that cannot be given here."""
-        if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
-            raise serializers.ValidationError({name[:100]: ["This cannot be changed here."] for name in unknown[:20]})
-        return super().to_internal_value(data)
 
 
 class VmChangeSerializer(StrictSerializer):

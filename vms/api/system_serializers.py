@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from .serializers import StrictSerializer
+from common.serializers import StrictSerializer
 
 
 class RescueSerializer(StrictSerializer):
