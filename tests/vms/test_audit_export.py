@@ -128,3 +128,22 @@ async def test_page_and_export_keep_to_whole_days(cast, query, found):
     assert f'{URL}?q=canary&amp;{query.replace("&", "&amp;")}"' in html
     if query == "from=2026-03-02":
         assert 'name="from" value="2026-03-02"' in html
+
+
+async def test_details_are_in_words(cast):
+    detail = {
+        "before": {"memory_bytes": 2**30},
+        "devices": ["disk a"],
+        "why": "=cmd\u202e",
+        "other_thing": True,
+        "x": "",
+    }
+    await record("canary", actor=cast.owner, target=cast.acme_vm, detail=detail)
+    _response, rows = await export(cast.superuser, "?q=canary")
+    told = "before: memory 1 GiB; devices: disk a; why: =cmd\ufffd; other thing: yes"
+    assert [row["detail"] for row in rows] == [told]
+    client = AsyncClient()
+    await client.aforce_login(cast.superuser)
+    html = (await client.get("/manage/audit/?q=canary")).content.decode()
+    assert "<li>before: <bdi>memory 1 GiB</bdi></li>" in html
+    assert "=cmd\ufffd" in html

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.audit_details import details_in_words
 from accounts.callers import caller
 from accounts.models import AuditEvent
 from accounts.pages import staff_required
@@ -39,6 +40,7 @@ COLUMNS: Final = (
     "address",
     "outcome",
     "request",
+    "detail",
 )
 FIRST_YEAR: Final = 1970
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -50,9 +52,11 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 @require_safe
 def audit(request: HttpRequest) -> HttpResponse:
     """Who did what: everything for staff of all sites, else oneself, one's sites, their hosts and the VMs there."""
+    listed = list_context(request, _between(request), AUDIT)
     context = {
         **manage_context(request, "audit"),
-        **list_context(request, _between(request), AUDIT),
+        **listed,
+        "rows": [(event, details_in_words(event.detail)) for event in listed["page_obj"]],
         "first_day": _day(request, "from"),
         "last_day": _day(request, "to"),
     }
@@ -129,6 +133,7 @@ def _row(event: AuditEvent) -> tuple[str, ...]:
         event.address or "",
         event.outcome,
         event.request_id,
+        "; ".join(f"{name}: {words}" for name, words in details_in_words(event.detail)),
     )
 
 
