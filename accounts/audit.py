@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from common.sentences import is_shown
 
 from .models import AuditEvent, AuditOutcome, Project, User
 from .places import site_of
+from .signals import event_recorded
 
 
 def audit_record(
@@ -61,10 +63,15 @@ def audit_record(
         and context.afterwards is not None
         and transaction.get_connection().in_atomic_block
     ):
-        context.afterwards.append(event.save)
+        context.afterwards.append(partial(_write, event))
     else:
-        event.save()
+        _write(event)
     return event
+
+
+def _write(event: AuditEvent) -> None:
+    event.save()
+    transaction.on_commit(partial(event_recorded.send_robust, AuditEvent, event=event))
 
 
 def _last_site(target_type: str, target_id: str) -> UUID | None:

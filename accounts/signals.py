@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+event_recorded = Signal()
+"""An audit event was written. ``event`` (AuditEvent)."""
+
 access_revoked = Signal()
 """Somebody lost access. Keyword arguments, all optional but at least one given:
 

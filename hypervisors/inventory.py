@@ -16,7 +16,7 @@ from eve_agent.wire.host import HostFacts
 from . import signals
 from .client import AgentClient, clean_words
 from .models import Hypervisor, HypervisorState
-from .services.hypervisors import hypervisor_state_set
+from .services.hypervisors import announce_edited, hypervisor_state_set
 
 MAX_ITEMS = 4096
 """As many networks, pools, processors, … of a host are kept."""
@@ -45,9 +45,10 @@ def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, se
         offset = facts.time - timezone.now()
         domains = client.domains()
         contract_version = client.contract_version
+    plain = facts_as_plain(facts)
     rows = Hypervisor.objects.filter(pk=hypervisor_id, enrolled_at=enrolled_at).exclude(state=HypervisorState.REVOKED)
     is_present = rows.update(
-        facts=facts_as_plain(facts),
+        facts=plain,
         domain_count=len(domains),
         contract_version=contract_version,
         clock_offset_seconds=round(offset.total_seconds()),
@@ -59,6 +60,8 @@ def host_resync(*, hypervisor_id: uuid.UUID, enrolled_at: dt.datetime | None, se
         Hypervisor, hypervisor_id=hypervisor_id, domains=tuple({domain.uuid: domain for domain in domains}.values())
     )
     hypervisor_state_set(hypervisor_id=hypervisor_id, state=HypervisorState.ONLINE)
+    if _lasting(plain) != _lasting(hypervisor.facts):
+        announce_edited(hypervisor_id, hypervisor.site_id, HypervisorState.ONLINE)
     return True
 
 
@@ -91,6 +94,11 @@ def facts_as_plain(facts: HostFacts) -> dict[str, Any]:
     plain = _bounded(codec.to_plain(facts))
     assert isinstance(plain, dict)
     return plain
+
+
+def _lasting(plain: dict[str, Any]) -> dict[str, Any]:
+    """Facts without those that are others whenever one asks."""
+    return {name: fact for name, fact in plain.items() if name not in ("time", "memory_free_bytes")}
 
 
 def _bounded(value: Any) -> Any:

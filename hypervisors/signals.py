@@ -43,7 +43,7 @@ hypervisor_moved = Signal()
 """
 
 hypervisor_edited = Signal()
-"""Somebody registered, renamed or deleted a hypervisor: lists of its site's are other now.
+"""Somebody registered, renamed or deleted a hypervisor, or it reported other pools, networks or the like: what is shown of it is other now.
 
 ``hypervisor_id`` (UUID), ``site_id`` (UUID), ``state`` (HypervisorState value; empty once it is deleted).
 """

@@ -19,7 +19,7 @@ from django.db import Error as DatabaseFault
 from eve_agent.wire.close import CloseCode
 
 from accounts.models import User
-from accounts.selectors import projects_for
+from accounts.selectors import is_unlimited_staff, projects_for
 from accounts.sessions import session_digest, session_user
 from common.origins import origin_is_good
 from common.publish import LAYER_AWAY
@@ -69,6 +69,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ``{"type": "operation", "id", "kind", "state", "target"}``  an operation moved
     ``{"type": "viewers", "id"}``                           somebody came to or left a VM's consoles, or got the keyboard
     ``{"type": "host", "id", "state"}``, ``{"type": "drift"}``  for staff
+    ``{"type": "event", "what", "target"}``                 an audit event: the first word of its action, and of whom or what
     ``{"type": "notification"}``                            one's notifications are others, or were read
     ``{"type": "samples", "times", …}``                     columns of the minute so far, for ``?samples=vm:ID`` or ``host:ID``
     ``{"type": "access"}``                                  what one may see has changed: load everything again
@@ -234,10 +235,11 @@ def audience_of(session_key: str, wanted_samples: str = "") -> Audience | None:
     sites = sites_for(user).values_list("pk", flat=True)
     sampled = _sampled(user, wanted_samples)
     samples = {live.samples_group(sampled.hypervisor_id)} if sampled else set()
+    staff = {live.staff_group()} if is_unlimited_staff(user) else set()
     return Audience(
         user_id=user.pk,
         personal=frozenset({live.user_group(user.pk), live.login_group(session_digest(session_key))}),
-        shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites), *samples}),
+        shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites), *staff, *samples}),
         sampled=sampled.key if sampled else None,
     )
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import AuditEvent
 from common.publish import publish
 from hypervisors.metrics.blocks import pack
 from hypervisors.metrics.recorder import Block
@@ -40,6 +41,11 @@ def user_group(user_id: UUID) -> str:
 def login_group(session_digest: str) -> str:
     """All open pages of a login session."""
     return f"live.login.{session_digest}"
+
+
+def staff_group() -> str:
+    """Staff of every site, for what lies at none."""
+    return "live.staff"
 
 
 def samples_group(hypervisor_id: UUID) -> str:
@@ -103,6 +109,20 @@ def publish_site_change(*site_ids: UUID) -> None:
     """Tells the staff of these sites, now, that they may see other hosts and VMs than before."""
     for site_id in site_ids:
         publish(site_group(site_id), {"type": "live.message", "message": {"type": "access"}})
+
+
+def publish_event(event: AuditEvent) -> None:
+    """Tells, now, whom an audit event concerns: the members of its project, the staff of its site, whose own it is."""
+    groups = {site_group(event.site_uuid) if event.site_uuid else staff_group()}
+    if event.project_id:
+        groups.add(project_group(event.project_id))
+    elif event.actor_id:
+        groups.add(user_group(event.actor_id))
+    if event.target_type == "user":
+        groups.add(user_group(UUID(event.target_id)))
+    message = {"type": "event", "what": event.action.partition(".")[0], "target": event.target_id}
+    for group in groups:
+        publish(group, {"type": "live.message", "message": message})
 
 
 def publish_operation(*, message: dict[str, Any], project_id: UUID | None, site_id: UUID | None) -> None:

@@ -10,8 +10,9 @@ from django.db.models import Q
 from django.dispatch import receiver
 from eve_agent.wire.domain import Domain
 
+from accounts.models import AuditEvent
 from accounts.places import register_place
-from accounts.signals import access_revoked
+from accounts.signals import access_revoked, event_recorded
 from common.publish import publish
 from hypervisors.metrics.recorder import Block
 from hypervisors.signals import (
@@ -69,7 +70,7 @@ def on_hypervisor_state_changed(*, hypervisor_id: UUID, state: str, since: dt.da
 
 @receiver(hypervisor_edited)
 def on_hypervisor_edited(*, hypervisor_id: UUID, site_id: UUID, state: str, **_: Any) -> None:
-    """A host came, is called otherwise, or is gone: lists of hosts show it."""
+    """A host came, is other than it was, or is gone: pages of hosts show it."""
     live.announce_host(hypervisor_id=hypervisor_id, site_id=site_id, state=state)
 
 
@@ -103,6 +104,13 @@ def on_operation_changed(*, operation: Operation, **_: Any) -> None:
         "target": str(operation.target_id),
     }
     live.publish_operation(message=message, project_id=operation.project_id, site_id=operation.site_uuid)
+
+
+@receiver(event_recorded)
+def on_event_recorded(*, event: AuditEvent, **_: Any) -> None:
+    """Somebody did something: pages that list it, or show what it changed, are told."""
+    if event.actor_id or event.project_id or event.site_uuid:
+        live.publish_event(event)
 
 
 @receiver(access_revoked)

@@ -1,7 +1,7 @@
 // Keeps a page true: hears on the websocket what changed, and fetches anew the parts of the page that show it.
 //
-// A part names what it shows by data-live ("vm ID", "vms", "screenshots ID", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "list": a list of machines, several apart by spaces) and where it
-// comes from by data-part. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
+// A part names what it shows by data-live ("vm ID", "vms", "screenshots ID", "viewers ID", "viewers", "operations", "hosts", "drift", "notifications", "events" or "events ID", the first word of
+// audited actions such as "image", "list": a list of machines, several apart by spaces) and where it comes from by data-part: an address that answers with the part, or a page that has it. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
 import { accessEnded, announce, reachWideTables, toast } from "./eve.js";
@@ -34,7 +34,7 @@ function parts(keys) {
 
 /** What a part names: words, each with an id or without. */
 function shownBy(part) {
-  return part.dataset.live.match(/[a-z]+( [0-9a-f-]{36})?/g) ?? [];
+  return part.dataset.live.match(/[a-z_]+( [0-9a-f-]{36})?/g) ?? [];
 }
 
 function refresh(elements) {
@@ -126,8 +126,8 @@ function swap(element, html) {
   }
   const template = document.createElement("template");
   template.innerHTML = html;
-  const fresh = template.content.firstElementChild;
-  if (!fresh || fresh.id !== element.id) return;
+  const fresh = template.content.getElementById(element.id); // of a part, or of the whole page
+  if (!fresh) return;
   const focused = placeIn(element);
   const change = changeOf(element, fresh);
   keepScreens(element, fresh);
@@ -208,6 +208,7 @@ const heard = {
   viewers: ({ id }) => refresh(parts([`viewers ${id}`, "viewers"])),
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
+  event: ({ what, target }) => refresh(parts(["events", `events ${target}`, what, `${what} ${target}`])),
   notification: () => refresh(parts(["notifications"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),
   samples: (detail) => document.dispatchEvent(new CustomEvent("eve:samples", { detail })),

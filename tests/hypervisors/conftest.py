@@ -88,7 +88,14 @@ def heard() -> Iterator[Heard]:
     """What the apps above are told during the test."""
     told = Heard()
     listeners = {}
-    for name in ("inventory_seen", "domain_seen", "domain_vanished", "hypervisor_state_changed", "hypervisor_removed"):
+    for name in (
+        "inventory_seen",
+        "domain_seen",
+        "domain_vanished",
+        "hypervisor_state_changed",
+        "hypervisor_removed",
+        "hypervisor_edited",
+    ):
 
         def listen(*, _name: str = name, **what: Any) -> None:
             told.signals.append((_name, what))

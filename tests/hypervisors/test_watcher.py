@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 from eve_agent.wire.domain import DomainState
 
+from hypervisors.inventory import host_resync
 from hypervisors.models import Hypervisor, HypervisorState, Watcher
 from hypervisors.services import certificate_revoke, hypervisor_delete
 from hypervisors.signals import host_reached
@@ -48,6 +49,19 @@ def test_a_host_comes_online_with_its_facts_and_domains(agent: RealAgent, heard:
     assert [domain.name for domain in seen["domains"]] == ["fake-0001", "fake-0002", "fake-0003"]
     (online,) = eventually(lambda: heard.of("hypervisor_state_changed"))
     assert online["state"] == "online"
+
+
+def test_other_pools_are_announced_and_the_passing_of_time_is_not(agent: RealAgent, heard: Heard):
+    def listed() -> int:
+        row = Hypervisor.objects.get(pk=agent.hypervisor.pk)
+        assert host_resync(hypervisor_id=row.pk, enrolled_at=row.enrolled_at)
+        return len(heard.of("hypervisor_edited"))
+
+    before = listed()
+    assert listed() == before
+    agent.driver.full_pools.add("default")
+    assert listed() == before + 1
+    assert listed() == before + 1
 
 
 def test_what_happens_on_the_host_is_known_within_a_second(agent: RealAgent, heard: Heard, watch):

@@ -14,12 +14,14 @@ from channels.routing import URLRouter
 from channels.sessions import CookieMiddleware
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.db import transaction
 from django.test import Client
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.domain import DomainState
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts.models import Membership, User
+from accounts.services import audit_record
 from accounts.session_store import SessionStore
 from accounts.sessions import session_digest
 from accounts.signals import access_revoked
@@ -61,8 +63,8 @@ async def listen(user, samples=""):
     return socket, cookie
 
 
-async def heard(socket, seconds=0.3):
-    """Everything that arrives, until it is quiet."""
+async def heard(socket, seconds=0.3, *, with_events=False):
+    """Everything that arrives, until it is quiet; of the audit on demand only."""
     messages = []
     while True:
         try:
@@ -71,7 +73,9 @@ async def heard(socket, seconds=0.3):
             return messages
         if message["type"] == "websocket.close":
             return [*messages, message["code"]]
-        messages.append(json.loads(message["text"]))
+        told = json.loads(message["text"])
+        if with_events or told["type"] != "event":
+            messages.append(told)
 
 
 @database_sync_to_async
@@ -209,6 +213,40 @@ async def test_operations_of_images_are_heard_at_their_site_and_in_their_project
         "target": str(image.pk),
     }
     assert [await heard(socket) for socket in sockets] == [[told], [told], [], []]
+
+
+async def test_audit_events_are_heard_by_whom_they_concern(cast):
+    sockets = {name: (await listen(user))[0] for name, user in cast.everybody.items()}
+    record = database_sync_to_async(audit_record)
+
+    async def hearers(what, target, **fields):
+        await record(target=target, **fields)
+        told = {"type": "event", "what": what, "target": str(target.pk)}
+        found = {name: await heard(socket, 0.1, with_events=True) for name, socket in sockets.items()}
+        assert all(messages in ([], [told], [told] * 2) for messages in found.values()), found
+        return {name for name, messages in found.items() if messages}
+
+    everywhere, members = {"superuser", "staff_everywhere"}, {"owner", "operator", "viewer"}
+    member = {"action": "member.role", "target": cast.viewer, "actor": cast.owner, "project": cast.acme}
+    assert await hearers("member", **member) == members | everywhere
+    vm = {"action": "vm.update", "target": cast.acme_vm, "actor": cast.staff_here, "project": cast.acme}
+    assert await hearers("vm", **vm) == members | everywhere | {"staff_here"}
+    own = {"action": "token.create", "target": cast.owner, "actor": cast.owner}
+    assert await hearers("token", **own) == {"owner"} | everywhere
+    assert await hearers("login", action="login", target=cast.acme, outcome="failure") == set()
+
+
+async def test_an_audit_event_that_is_rolled_back_is_not_heard(cast):
+    socket, _cookie = await listen(cast.owner)
+
+    @database_sync_to_async
+    def fail():
+        with transaction.atomic():
+            audit_record(action="vm.update", actor=cast.owner, target=cast.acme_vm, project=cast.acme)
+            transaction.set_rollback(True)
+
+    await fail()
+    assert await heard(socket, with_events=True) == []
 
 
 async def test_a_host_that_moves_is_heard_by_the_staff_of_both_sites(cast):

@@ -62,8 +62,8 @@ def vm_operations(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 
 def _of_vm(request: HttpRequest, vm: Vm, context: dict[str, Any], *, listed: str) -> HttpResponse:
     """That tab of a VM's page, or only its list."""
-    context["shows_target"] = False
+    context |= {"shows_target": False, "vm": vm}
     if is_part(request):
         return render(request, f"vms/parts/{listed}.html", context)
-    frame = {**page_context(request, nav="vms"), "vm": vm, "card": card_for(caller(request), vm), "listed": listed}
+    frame = {**page_context(request, nav="vms"), "card": card_for(caller(request), vm), "listed": listed}
     return render(request, "vms/vm_activity.html", {**frame, **context})

@@ -84,10 +84,15 @@ class FakeCore:
         self._faults: list[AgentError] = []
         self._timers: dict[uuid.UUID, asyncio.TimerHandle] = {}
         self.pool_names = ["default"]
+        self.full_pools: set[str] = set()
+        """Names of pools where nothing more goes in."""
         self._is_up = False
         self._why_down = "not started yet"
         for number in range(1, domains + 1):
             self.define(f"fake-{number:04}")
+
+    def _free_bytes(self, pool: str) -> int:
+        return 0 if pool in self.full_pools else POOL_BYTES // 2
 
     @property
     def is_up(self) -> bool:
@@ -139,7 +144,7 @@ class FakeCore:
                     kind="dir",
                     is_active=True,
                     capacity_bytes=POOL_BYTES,
-                    available_bytes=POOL_BYTES // 2,
+                    available_bytes=self._free_bytes(name),
                 )
                 for name in self.pool_names
             ),

@@ -34,8 +34,6 @@ class FakeStorage(FakeCore):
         self._folders: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._disks: dict[Key, DiskStatus] = {}
         self.seeds: dict[Key, SeedSpec] = {}
-        self.full_pools: set[str] = set()
-        """Names of pools where nothing more goes in."""
         super().__init__(**options)
 
     async def close(self) -> None:
@@ -163,7 +161,7 @@ class FakeStorage(FakeCore):
         return PoolFolder(self._folders[pool].name)
 
     def _pool(self, name: str) -> Pool:
-        free_bytes = 0 if name in self.full_pools else POOL_BYTES // 2
+        free_bytes = self._free_bytes(name)
         with self._folder(name) as folder:
             return Pool(
                 name=name,

@@ -1,0 +1,58 @@
+"""Pages of what is at rest: whatever somebody else does is on them at once, by the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .house import ADMIN, House
+
+AT_ONCE_MS = 5_000
+"""Pages ask by themselves each minute only."""
+
+
+def project_of(home: House, token: str) -> str:
+    """A new project."""
+    made = home.api("POST", "/projects", token=token, json={"name": "Acme"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+@pytest.mark.timeout(300)
+def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    token = made_up_home.token()
+    project = project_of(made_up_home, token)
+    first = open_as(ADMIN)
+
+    def opened(path: str) -> Page:
+        page = first.context.new_page()
+        page.goto(made_up_home.url + path)
+        page.evaluate("document.body.dataset.marked = 'yes'")
+        return page
+
+    members, quotas, images = opened(f"/projects/{project}/"), opened("/manage/quotas/"), opened("/images/")
+    activity, profile = opened("/activity/"), opened("/profile/")
+    profile.wait_for_timeout(1500)
+    here = profile.locator("#sessions tbody tr")
+    expect(here).to_have_count(1)
+
+    person = {"email": "nina@acme.example", "name": "Nina New"}
+    assert made_up_home.api("POST", "/users", token=token, json=person).status_code == 201
+    member = {"email": person["email"], "role": "viewer"}
+    assert made_up_home.api("POST", f"/projects/{project}/members", token=token, json=member).status_code == 201
+    expect(members.locator("#people")).to_contain_text("Nina New", timeout=AT_ONCE_MS)
+    limits = made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 77})
+    assert limits.status_code == 200, limits.text
+    expect(quotas.locator("#listed")).to_contain_text("0 of 77", timeout=AT_ONCE_MS)
+    wanted = {"name": "Debian 12", "size_bytes": 2**20, "project": project}
+    assert made_up_home.api("POST", "/images", token=token, json=wanted).status_code == 201
+    expect(images.locator("#images")).to_contain_text("Debian 12", timeout=AT_ONCE_MS)
+    expect(activity.locator("#events")).to_contain_text("Debian 12", timeout=AT_ONCE_MS)
+    open_as(ADMIN)
+    expect(here).to_have_count(2, timeout=AT_ONCE_MS)
+    made_up_home.token()
+    expect(profile.locator("#tokens tbody tr")).to_have_count(2, timeout=AT_ONCE_MS)
+    for page in (members, quotas, images, activity, profile):
+        assert page.get_attribute("body", "data-marked") == "yes", f"{page.url} was loaded anew"
