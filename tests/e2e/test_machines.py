@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import time
 from collections.abc import Callable
@@ -12,15 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from deploy.local.demo_guest import DemoGuestError
 from tests.services.cloud_image import cloud_image_ensure
 
 from .conftest import World
 
 OPERATION_MS = 90_000
-BOOT_SECONDS = 500
-"""Emulated, on a machine that has other things to do."""
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e4f5g6h7 olivia@desk"
 
 
 @pytest.mark.timeout(600)
@@ -197,72 +191,6 @@ def the_disc_is_changed_beside_the_screen(
     assert f"{iso}.img" not in world.sandbox.virsh("domblklist", vm_id)
 
 
-@pytest.mark.timeout(900)
-def test_a_cloud_image_boots_with_its_name_and_key(
-    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]
-) -> None:
-    upload(world, "Debian 12")
-    page = browse("olivia@acme.example", viewport={"width": 1316, "height": 914})
-    page.goto(f"{world.house.url}/vms/new/")
-    page.fill("#id_name", "cloud-01")
-    page.locator("label.opt", has_text="Debian 12").click()
-    page.locator("label.opt", has_text="Own numbers").click()
-    page.fill("#id_memory_gib", "0.75")
-    page.fill("#id_disk_gib", "3")
-    page.fill("#id_another_key", KEY)
-    page.get_by_role("button", name="Create cloud-01").click()
-    page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
-    vm_id = page.url.rstrip("/").rsplit("/", 1)[-1]
-    expect(page.get_by_text("cloud-01 is there.")).to_be_visible(timeout=OPERATION_MS)
-    told = in_guest(
-        world, vm_id, "cloud-init status --wait >&2; hostname; cat /home/*/.ssh/authorized_keys; pgrep -a agetty"
-    )
-    assert told.startswith("cloud-01\n")
-    assert KEY.split()[1] in told
-    assert "agetty -o -p -- \\u --noclear - linux" in told  # the prompt on the screen
-    page.goto(f"{page.url}console/")
-    page.wait_for_timeout(3000)
-    picture(page, "vm-cloud-console")
-    the_guest_is_asked(world, page, vm_id)
-    picture(page, "vm-guest")
-    it_grows(world, page, vm_id)
-    ended(world, world.house.api("DELETE", f"/vms/{vm_id}", token=world.house.token()).json()["operation"])
-
-
-def the_guest_is_asked(world: World, page: Page, vm_id: str) -> None:
-    """What it tells of itself, its password, and its file systems."""
-    token = world.house.token()
-    page.goto(f"{world.house.url}/vms/{vm_id}/settings/")
-    before = in_guest(world, vm_id, "getent shadow root")
-    page.fill("#guest-password", "a quite new 1")
-    page.get_by_role("button", name="Set the password").click()
-    expect(page.get_by_text("The password of root is set in the guest.")).to_be_visible()
-    assert in_guest(world, vm_id, "getent shadow root") != before
-    page.get_by_role("button", name="Freeze the file systems").click()
-    expect(page.get_by_text("It goes on by itself after 30 seconds.")).to_be_visible()
-    page.get_by_role("button", name="Let them go on").click()
-    expect(page.get_by_text("The file systems of the guest go on.")).to_be_visible()
-    told = world.house.api("GET", f"/vms/{vm_id}/guest", token=token).json()["guest"]
-    assert (told["has_agent"], told["host_name"]) == (True, "cloud-01")
-    page.goto(f"{world.house.url}/vms/{vm_id}/")
-    expect(page.locator("#vm-guest").get_by_text("Debian GNU/Linux 12")).to_be_visible()
-
-
-def it_grows(world: World, page: Page, vm_id: str) -> None:
-    """A vCPU more while it runs. An emulating QEMU may itself end of that, depending on the processor under it: then Eve tells so."""
-    token = world.house.token()
-    resources = {"vcpus": 2, "memory_bytes": 768 * 2**20}
-    answer = world.house.api("PUT", f"/vms/{vm_id}/resources", token=token, json=resources)
-    change = over(world, answer.json()["operation"])
-    if change["state"] == "failed":
-        page.goto(f"{world.house.url}/vms/{vm_id}/")
-        expect(page.locator(".phead .st")).to_have_text("Crashed", timeout=OPERATION_MS)
-        expect(page.get_by_text("It ended all at once")).to_be_visible()
-        return
-    assert change["result"]["needs_restart"] is False
-    assert in_guest(world, vm_id, "ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l").strip() == "2"
-
-
 def ended(world: World, address: str) -> dict[str, Any]:
     """The operation at that address, once it is over and did what it was to do."""
     answer = over(world, address)
@@ -318,27 +246,3 @@ def upload(world: World, name: str, *, data: bytes = b"", **fields: Any) -> str:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     return image
-
-
-def in_guest(world: World, vm_id: str, script: str) -> str:
-    """What a shell in the guest prints, by the guest's agent, once that answers."""
-    deadline = time.monotonic() + BOOT_SECONDS
-    pid = None
-    while True:
-        assert time.monotonic() < deadline
-        try:
-            if pid is None:
-                wanted = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
-                pid = ask_guest(world, vm_id, "guest-exec", wanted)["pid"]
-            status = ask_guest(world, vm_id, "guest-exec-status", {"pid": pid})
-            if status["exited"]:
-                return base64.b64decode(status.get("out-data", "")).decode()
-        except DemoGuestError:
-            pass  # it has not booted so far
-        time.sleep(1)
-
-
-def ask_guest(world: World, vm_id: str, command: str, arguments: dict[str, Any]) -> Any:
-    """One command of QEMU's guest agent."""
-    text = json.dumps({"execute": command, "arguments": arguments})
-    return json.loads(world.sandbox.virsh("qemu-agent-command", vm_id, text))["return"]
