@@ -11,6 +11,10 @@ if "EVE_STATE_DIR" not in os.environ:  # it is there in the workers, which inher
     atexit.register(_state.close)
     os.environ["EVE_STATE_DIR"] = str(_state.path)
 os.environ.setdefault("EVE_EMAIL_URL", "memorymail://")
+if "REDIS_URL" in os.environ:
+    # Workers that share a Redis would hear each other's groups, and empty each other's cache. What started them set its own.
+    _redis = os.environ["REDIS_URL"].partition("?")[0]
+    os.environ["REDIS_URL"] = f"{_redis}?db={os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw')}"
 
 from eve_site.settings import *  # noqa: F403
 from eve_site.settings import DATABASES, PASSWORD_HASHERS, STATE_DIR

@@ -74,7 +74,13 @@ def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
             environment={"DATABASE_URL": database_url},
             minutes=20,
         ),
-        _tests("tests on Redis", *_folders(LAYER_TESTS), environment={"REDIS_URL": redis_url}, minutes=5),
+        _tests(
+            "tests on Redis",
+            *_folders(LAYER_TESTS),
+            options=parallel,
+            environment={"REDIS_URL": redis_url},
+            minutes=5,
+        ),
     ]
     if (ROOT / BROWSER_TESTS).is_dir():
         # A call of its own: Playwright's event loop and pytest-asyncio's do not share a process.
