@@ -6,15 +6,12 @@ A new address is swept by itself; a new kind of id in one has to be entered in :
 from __future__ import annotations
 
 import datetime as dt
-import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from eve_agent.wire.host import Cpu, HostFacts, HostPool
 
@@ -36,6 +33,7 @@ from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Certificate, CertificateUsage, Hypervisor, Site
 from notifications.models import Delivery, Event, Kind, Notice, Webhook
 from operations.models import Operation
+from tests.addresses import routes
 from tests.cast import Cast
 from vms.models import DiscoveredDomain, Disk, Image, Nic, OpenNetwork, Quota, Size, Snapshot, Vm
 
@@ -212,30 +210,8 @@ def ids_of(cast: Cast) -> dict[str, Any]:
 
 def addresses(cast: Cast) -> list[Address]:
     """All that the URLconf knows, with Acme's ids. Raises KeyError for an id that this file does not know."""
-    ids = ids_of(cast)
-    return [address_of(pattern, str(route), ids) for route, pattern in routes(get_resolver())]
-
-
-def routes(resolver: URLResolver, start: str = "/") -> Iterator[tuple[str, URLPattern]]:
-    for part in resolver.url_patterns:
-        route = start + str(part.pattern)
-        if isinstance(part, URLPattern):
-            yield route, part
-        else:
-            yield from routes(part, route)
-
-
-def address_of(pattern: URLPattern, route: str, ids: dict[str, Any]) -> Address:
-    model = "/".join(route.split("/")[2:4])
-
-    def fill(found: re.Match[str]) -> str:
-        name = found[1]
-        if name == "object_id":
-            name = "vm_id" if model.startswith("r/") else model  # of whatever kind, and of each model of Django admin
-        return str(ids[name])
-
-    path = re.sub(r"<(?:\w+:)?(\w+)>", fill, re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", route)).replace("^", "")
-    return Address(pattern.name or "", path.rstrip("$"), has_id="<" in route and "app_label" not in route)
+    ids = {**ids_of(cast), "object_id": cast.acme_vm.pk}
+    return [Address(route.name, route.path(ids), has_id=bool(route.ids - {"app_label"})) for route in routes()]
 
 
 def client_of(cast: Cast, who: str) -> Client:
