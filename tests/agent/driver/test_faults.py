@@ -111,6 +111,15 @@ async def test_a_full_pool_refuses_and_keeps_nothing(shop: Shop, libvirt_rig: Li
     assert [path.name for path in small.iterdir()] == ["filler"]
 
 
+async def test_a_pool_that_somebody_else_fills_is_told_as_full(libvirt_rig: LibvirtRig):
+    filler = libvirt_rig.sandbox.small_folder / "filler"
+    await asyncio.to_thread(filler.write_bytes, bytes(SMALL_MIB * MIB - 8 * MIB))
+    (pool,) = [pool for pool in await libvirt_rig.driver.pools() if pool.name == "small"]
+    (told,) = [pool for pool in (await libvirt_rig.driver.host_facts()).pools if pool.name == "small"]
+    assert (pool.available_bytes, told.available_bytes) == (8 * MIB, 8 * MIB)
+    assert pool.allocation_bytes == pool.capacity_bytes - 8 * MIB
+
+
 async def test_qemu_img_itself_runs_out_of_space(libvirt_rig: LibvirtRig, monkeypatch: pytest.MonkeyPatch):
     """Between the look and the write somebody else takes the room."""
     small = libvirt_rig.sandbox.small_folder

@@ -11,6 +11,7 @@ from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool
 from eve_agent.wire.version import CONTRACT_VERSION
 
 from . import machine
+from .pools.sizes import pool_sizes
 from .readings import version_text
 from .xml import read_capabilities, read_network_bridge, read_pool_kind
 
@@ -67,10 +68,11 @@ def _network(network: Any) -> HostNetwork:
 
 
 def _pool(pool: Any) -> HostPool:
-    name, kind = pool.name(), read_pool_kind(pool.XMLDesc(0))
+    text, name = pool.XMLDesc(0), pool.name()
+    kind = read_pool_kind(text)
     if not pool.isActive():
         return HostPool(name=name, kind=kind, is_active=False)
-    _, capacity_bytes, _, available_bytes = pool.info()
+    capacity_bytes, _, available_bytes = pool_sizes(pool, text)
     return HostPool(
         name=name, kind=kind, is_active=True, capacity_bytes=capacity_bytes, available_bytes=available_bytes
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from eve_agent.driver.pools import PoolFolder, QemuImg, seed_image
 from eve_agent.driver.pools.folder import disk_name, image_name, named, seed_name, write_whole
+from eve_agent.driver.pools.sizes import DIR, pool_sizes
 from eve_agent.driver.rules import (
     check_disk_over_image,
     refuse_disk_in_use,
@@ -31,8 +32,6 @@ from eve_agent.wire.storage import (
 from .binding import Code, Flag, LibvirtError
 from .calls import Calls, listed, translating
 from .trays import drive_update
-
-DIR = "dir"
 
 
 class StorageCalls(Calls):
@@ -247,7 +246,7 @@ def _pool(pool: Any) -> Pool:
         why_not = f"The pool “{name}” is of the kind {kind}; Eve puts disks into folders (dir) only."
     elif not is_active:
         why_not = f"The pool “{name}” is not active: virsh pool-start {name}"
-    _, capacity_bytes, allocation_bytes, available_bytes = pool.info() if is_active else (0, 0, 0, 0)
+    capacity_bytes, allocation_bytes, available_bytes = pool_sizes(pool, text) if is_active else (0, 0, 0)
     return Pool(
         name=name,
         kind=kind,
