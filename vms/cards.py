@@ -26,7 +26,7 @@ from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
 
 from .addresses import vm_address
-from .facts import domain_of, exposed_displays, guest_of
+from .facts import domain_of, exposed_displays, guest_of, needs_restart
 from .models import Vm, VmState
 from .screens import KeptPicture, has_screen, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
@@ -106,14 +106,10 @@ class VmCard:
 
     @property
     def pending(self) -> Resources | None:
-        """What it will have at its next start, where that is not what the running guest has. Room to grow is no news, and within it memory is the balloon's matter."""
+        """What it will have at its next start, where the running guest has to be started anew for it."""
         domain = self.domain
         then = domain.next_start if domain else None
-        if domain is None or then is None:
-            return None
-        is_ballooned = then.memory_max_bytes == domain.memory_max_bytes
-        has_other_memory = then.memory_bytes != domain.memory_bytes and not is_ballooned
-        return then if then.vcpus != domain.vcpus or has_other_memory else None
+        return then if domain and then and needs_restart(domain, then) else None
 
     @property
     def room(self) -> Domain | None:

@@ -12,7 +12,7 @@ import ipaddress
 from typing import Any, TypeVar
 
 from eve_agent.wire import codec
-from eve_agent.wire.domain import Domain, DomainState, Graphics
+from eve_agent.wire.domain import Domain, DomainState, Graphics, Resources
 from eve_agent.wire.guest import GuestInfo
 
 from common.sentences import gettext as _
@@ -59,6 +59,13 @@ def guest_of(plain: dict[str, Any]) -> GuestInfo | None:
         return codec.from_plain(GuestInfo, plain)
     except codec.DecodeError:
         return None
+
+
+def needs_restart(now: Domain | Resources, then: Resources) -> bool:
+    """Whether a running guest gets what it is to have at its next start only. Room to grow is no news, and within it memory is the balloon's matter."""
+    is_ballooned = then.memory_max_bytes == now.memory_max_bytes
+    has_other_memory = then.memory_bytes != now.memory_bytes and not is_ballooned
+    return then.vcpus != now.vcpus or has_other_memory
 
 
 def domain_of(facts: dict[str, Any]) -> Domain | None:

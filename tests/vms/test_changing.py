@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from eve_agent.wire.domain import DomainState, Resources
 from eve_agent.wire.errors import ErrorCode
+from eve_agent.wire.spec import ResourcesStatus
 
 from hypervisors.errors import HostAway
 from operations.claims import operation_claim
@@ -119,6 +120,18 @@ def test_a_running_guest_gets_its_size_at_the_next_start(cast: Cast, host: Chang
     assert not Drift(cast.superuser).changed.exists()
     html = cast.pages(cast.owner).get(f"/vms/{vm.pk}/hardware/").content.decode()
     assert "at its next start: shut it down" in html
+
+
+def test_memory_that_is_on_its_way_needs_no_restart(
+    cast: Cast, host: ChangingHost, vm: Vm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest may take its time to give memory back, or to take it."""
+    now, then = Resources(2, 4, 3 * GIB, 8 * GIB), Resources(2, 4, 4 * GIB, 8 * GIB)
+    monkeypatch.setattr(host, "resources_change", lambda _uuid, _wanted: ResourcesStatus(next_start=then, live=now))
+    ask(cast, vm, "put", "resources", {"vcpus": 2, "memory_bytes": 4 * GIB})
+    result = work().result
+    assert (result["now"]["memory_bytes"], result["next_start"]["memory_bytes"]) == (3 * GIB, 4 * GIB)
+    assert result["needs_restart"] is False
 
 
 def test_one_that_is_off_has_its_size_at_once(cast: Cast, host: ChangingHost, vm: Vm) -> None:

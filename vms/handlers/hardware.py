@@ -6,6 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from django.db import transaction
+from eve_agent.wire.domain import Resources
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.spec import CdromSlot, DiskSize
 
@@ -14,6 +15,7 @@ from hypervisors.errors import AgentRefused
 from operations.handlers import register
 from operations.run import OperationRun
 from vms.disks import disks_keep
+from vms.facts import needs_restart
 from vms.imaging import image_ensure
 from vms.models import Disk, Image, Nic, Vm
 from vms.placement import pool_of
@@ -44,9 +46,9 @@ def resize(run: OperationRun) -> None:
         change = specs.resources_change(wanted["vcpus"], wanted["memory_bytes"], operation_id=run.operation.pk)
         status = at.agent.resources_change(at.vm.pk, change)
         at.saw(at.agent.domain(at.vm.pk))
-        then = {"vcpus": status.next_start.vcpus, "memory_bytes": status.next_start.memory_bytes}
-        now = {"vcpus": status.live.vcpus, "memory_bytes": status.live.memory_bytes} if status.live else then
-        run.result = {"now": now, "next_start": then, "needs_restart": now != then}
+        then = status.next_start
+        now = status.live or then
+        run.result = {"now": _size(now), "next_start": _size(then), "needs_restart": needs_restart(now, then)}
 
 
 def disk_unadd(run: OperationRun) -> None:
@@ -136,6 +138,10 @@ def cd_change(run: OperationRun) -> None:
         domain = at.agent.cdrom_change(at.vm.pk, slot)
         Vm.objects.filter(pk=at.vm.pk).update(cd_image=image)
         at.saw(domain)
+
+
+def _size(given: Resources) -> dict[str, int]:
+    return {"vcpus": given.vcpus, "memory_bytes": given.memory_bytes}
 
 
 def _disk_end(at: OnHost) -> None:
