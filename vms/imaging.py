@@ -19,15 +19,19 @@ from hypervisors.errors import AgentRefused
 from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.refusals import refusal_words
 from operations.errors import OperationLost
+from operations.models import ACTIVE_STATES, Operation
 from operations.run import OperationRun
 
 from .errors import ImageNotReady
-from .models import Image, ImageCopy
+from .models import Image, ImageCopy, Vm
 from .models import ImageState as StoredState
 
 POLL_SECONDS = 0.5
 END_SECONDS = 30.0
 """So long a job is waited for that was asked to end."""
+ASK_SECONDS = 5.0
+AT_A_TIME = 3
+"""So many copies of a host are settled at a time."""
 _SOMEBODY_ELSE = (ErrorCode.JOB_RUNNING, ErrorCode.OFFSET_MISMATCH)
 """What a host answers while the same image is sent to it for another VM as well."""
 
@@ -53,6 +57,16 @@ def image_ensure(
         raise
     if not copy.is_ready:
         _is_there(copy)
+
+
+def copies_settle(*, hypervisor_id: UUID) -> None:
+    """Deletes what a host has of images whose copying ended while it was away. What goes wrong is for the next time."""
+    left = ImageCopy.objects.filter(hypervisor=hypervisor_id, is_ready=False, image__state=StoredState.READY)
+    for copy in left.select_related("image", "hypervisor")[:AT_A_TIME]:
+        if _is_under_way(hypervisor_id):
+            return
+        with suppress(EveError), AgentClient(copy.hypervisor, seconds=ASK_SECONDS) as agent:
+            _settle(agent, copy)
 
 
 def image_status(agent: AgentClient, pool: str, image: Image) -> ImageStatus | None:
@@ -82,6 +96,12 @@ def job_end(agent: AgentClient, job_id: UUID) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _is_under_way(hypervisor_id: UUID) -> bool:
+    """Whether something is done to a machine of the host, which an image may be copied for."""
+    machines = Vm.objects.filter(hypervisor=hypervisor_id).values("pk")
+    return Operation.objects.filter(target_id__in=machines, state__in=ACTIVE_STATES).exists()
+
+
 def _bring(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, until: int) -> None:
     """Until it is whole on the host, whoever brings it there."""
     while (status := image_status(agent, copy.pool, copy.image)) is None or status.state is not ImageState.READY:
@@ -100,15 +120,20 @@ def _bring(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, until: int
 
 
 def _let_go(run: OperationRun, agent: AgentClient, copy: ImageCopy) -> None:
-    """Deletes what has come of it. Another VM that it is sent for as well begins anew; a host that is away keeps it for the next try."""
+    """What a host that is away keeps goes once it is back (:func:`copies_settle`), unless the next try goes on with it."""
     with suppress(EveError):
         job_end(agent, run.operation.pk)
-        status = image_status(agent, copy.pool, copy.image)
-        if status is not None and status.state is ImageState.READY:
-            _is_there(copy)
-        elif status is None or status.state is ImageState.PARTIAL:
-            agent.image_delete(copy.pool, copy.image_id)
-            ImageCopy.objects.filter(pk=copy.pk, is_ready=False).delete()
+        _settle(agent, copy)
+
+
+def _settle(agent: AgentClient, copy: ImageCopy) -> None:
+    """Deletes what has come of one that is not whole. Another VM that it is sent for as well begins anew."""
+    status = image_status(agent, copy.pool, copy.image)
+    if status is not None and status.state is ImageState.READY:
+        _is_there(copy)
+    elif status is None or status.state is ImageState.PARTIAL:
+        agent.image_delete(copy.pool, copy.image_id)
+        ImageCopy.objects.filter(pk=copy.pk, is_ready=False).delete()
 
 
 def _is_there(copy: ImageCopy) -> None:

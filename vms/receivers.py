@@ -30,6 +30,7 @@ from operations.signals import operation_changed
 
 from . import inventory, live
 from .guests import guests_refresh
+from .imaging import copies_settle
 from .models import Disk, Image, Vm
 from .services.seeds import seeds_end
 
@@ -57,9 +58,10 @@ def on_domain_vanished(*, hypervisor_id: UUID, domain_uuid: UUID, **_: Any) -> N
 
 @receiver(host_reached)
 def on_host_reached(*, hypervisor_id: UUID, **_: Any) -> None:
-    """A host may be asked about its guests, and relieved of what their first boots were told."""
+    """A host may be asked about its guests, and relieved of what their first boots were told and of copies that came to nothing."""
     guests_refresh(hypervisor_id)
     seeds_end(hypervisor_id=hypervisor_id)
+    copies_settle(hypervisor_id=hypervisor_id)
 
 
 @receiver(hypervisor_state_changed)

@@ -12,14 +12,17 @@ from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageStatus
 from eve_agent.wire.storage import ImageState as HostState
 
-from hypervisors.errors import AgentRefused
+from hypervisors.errors import AgentRefused, HostAway
 from hypervisors.models import Hypervisor
 from hypervisors.refusals import refusal_words
+from hypervisors.signals import host_reached
+from operations.services import operation_create
 from tests.cast import Cast
-from tests.factories import make_hypervisor
+from tests.factories import make_hypervisor, make_vm
 from vms import imaging
 from vms.errors import ImageNotReady
-from vms.models import Image, ImageCopy, ImageState
+from vms.models import Image, ImageCopy, ImageState, VmState
+from vms.services.hardware import CD
 
 pytestmark = pytest.mark.django_db
 DATA = b"0123456789" * 10
@@ -33,14 +36,22 @@ class Host:
         self.parts: dict[uuid.UUID, bytes] = {}
         self.faults: list[ErrorCode] = []
         self.sent: list[int] = []
+        self.leaves = self.is_away = False
+        """Whether it goes away after the next piece; and has."""
 
     def __enter__(self) -> Host:
+        self._answer()
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
+    def _answer(self) -> None:
+        if self.is_away:
+            raise HostAway
+
     def image(self, _pool: str, image: uuid.UUID) -> ImageStatus:
+        self._answer()
         if image in self.whole:
             return ImageStatus(image_uuid=image, state=HostState.READY, size_bytes=len(self.whole[image]))
         if image in self.parts:
@@ -52,10 +63,12 @@ class Host:
         return self.whole[image][offset : offset + min(length, 30)]
 
     def image_send(self, _pool: str, image: uuid.UUID, data: bytes, *, offset: int) -> None:
+        self._answer()
         if self.faults:
             raise AgentRefused("busy", agent_code=self.faults.pop(0))
         self.sent.append(offset)
         self.parts[image] = self.parts.get(image, b"")[:offset] + data
+        self.is_away = self.leaves
 
     def image_finish(self, _pool: str, image: uuid.UUID, wanted: ImageFinish) -> None:
         assert len(self.parts[image]) == wanted.size_bytes
@@ -65,6 +78,7 @@ class Host:
         self.parts.pop(image, None)
 
     def job_cancel(self, operation_id: uuid.UUID) -> Job:
+        self._answer()
         return Job(operation_id=operation_id, state=JobState.UNKNOWN)
 
     def job(self, operation_id: uuid.UUID) -> Job:
@@ -77,7 +91,7 @@ def hosts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
     make_hypervisor(cast.here, "second")
     make_hypervisor(cast.here, "third")
     found = {name: Host() for name in ("hv-here", "second", "third")}
-    monkeypatch.setattr(imaging, "AgentClient", lambda hypervisor: found[hypervisor.name])
+    monkeypatch.setattr(imaging, "AgentClient", lambda hypervisor, **_: found[hypervisor.name])
     monkeypatch.setattr(imaging, "POLL_SECONDS", 0.0)
     return found
 
@@ -130,6 +144,43 @@ def test_a_host_without_space_is_said(image: Image, hosts: dict[str, Host]):
         ensure(image, hosts)
     assert image.copies.get().is_ready
     assert not hosts["second"].parts
+
+
+@pytest.fixture
+def left_over(image: Image, hosts: dict[str, Host]) -> Host:
+    """The second host, back again, which went away in the middle of a copy."""
+    host = hosts["second"]
+    host.leaves = True
+    with pytest.raises(HostAway):
+        ensure(image, hosts)
+    host.is_away = False
+    assert host.parts[image.pk] == DATA[:30]
+    return host
+
+
+def test_what_is_left_by_a_host_that_went_away_goes_once_it_is_back(image: Image, left_over: Host):
+    reach("third")
+    assert left_over.parts
+    reach("second")
+    assert not left_over.parts
+    assert image.copies.get().is_ready
+
+
+def test_what_became_whole_meanwhile_is_a_copy(image: Image, left_over: Host):
+    left_over.whole[image.pk] = left_over.parts.pop(image.pk)
+    reach("second")
+    assert image.copies.filter(is_ready=True).count() == 2
+
+
+def test_what_may_be_gone_on_with_is_left(cast: Cast, image: Image, left_over: Host):
+    vm = make_vm(cast.acme, Hypervisor.objects.get(name="second"), state=VmState.OFF)
+    operation_create(kind=CD, target=vm, project=vm.project, user=cast.owner)
+    reach("second")
+    assert left_over.parts
+
+
+def reach(name: str) -> None:
+    host_reached.send(sender=Hypervisor, hypervisor_id=Hypervisor.objects.get(name=name).pk)
 
 
 def test_from_a_copy_that_is_gone_it_turns_to_the_next(image: Image, hosts: dict[str, Host]):
