@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
 from eve_agent.driver.libvirt import LibvirtDriver
 from eve_agent.driver.libvirt.watchdog import watchdogs
-from eve_agent.errors import GuestRefused
+from eve_agent.errors import GuestRefused, NoGuestAgent
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 from eve_agent.wire.guest import AddressSource
 from eve_agent.wire.spec import DiskSlot, ResourcesChange
 from eve_agent.wire.storage import ImageFormat, SeedSpec
 
+from deploy.local.demo_guest import DemoGuestError
 from tests.agent.driver.making import MAC, MIB, POOL, Shop, nic, spec
 from tests.agent.driver.rig import LibvirtRig
 from tests.services.cloud_image import cloud_image_ensure
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
 
+T = TypeVar("T")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0q6Z4h1k9x1o5i0m8Yc5uXG7yP0Qq3m5v4n2b1c0d9 tester"
 USER_DATA = f"""#cloud-config
 hostname: web-one
@@ -255,6 +258,41 @@ async def test_a_freeze_ends_though_the_agent_was_killed_and_libvirtd_too(guest:
 
     async with asyncio.timeout(60):
         while await guest.is_frozen():  # noqa: ASYNC110  (a condition of the world outside, which tells nobody)
+            await asyncio.sleep(0.5)
+
+
+SLOW_TO_FREEZE = """
+printf '#!/bin/sh\\n[ "$1" = thaw ] || sleep 15\\n' > /usr/local/sbin/write-much
+chmod 755 /usr/local/sbin/write-much
+mkdir -p /etc/qemu
+printf '[general]\\nfsfreeze-hook=/usr/local/sbin/write-much\\n' > /etc/qemu/qemu-ga.conf
+systemd-run --on-active=5 --timer-property=AccuracySec=1 /usr/bin/systemctl restart qemu-guest-agent
+"""
+"""Its agent, started anew, takes longer to freeze than anybody waits for it."""
+AGENT_PID = ("/usr/bin/systemctl", "show", "--property=MainPID", "qemu-guest-agent")
+
+
+async def test_a_guest_that_freezes_when_nobody_waits_for_it_any_more_is_thawed(guest: Guest):
+    await until_told(guest)
+    before = await guest.run(*AGENT_PID)
+    await guest.run("/bin/sh", "-c", SLOW_TO_FREEZE)
+    await until_said(guest.run, *AGENT_PID, wanted=lambda pid: pid != before)
+
+    with pytest.raises(NoGuestAgent):
+        await guest.driver.freeze(guest.domain.uuid, 30)
+
+    assert watchdogs.ends_at(guest.domain.uuid) is None
+    await until_said(guest.is_frozen, wanted=lambda is_frozen: is_frozen)
+    await until_said(guest.is_frozen, wanted=lambda is_frozen: not is_frozen)
+
+
+async def until_said(ask: Callable[..., Awaitable[T]], *words: str, wanted: Callable[[T], bool]) -> None:
+    """Asks the guest's agent, which may not answer meanwhile, until it says that."""
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(DemoGuestError):
+                if wanted(await ask(*words)):
+                    return
             await asyncio.sleep(0.5)
 
 

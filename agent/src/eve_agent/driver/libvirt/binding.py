@@ -44,6 +44,8 @@ class Code:
     CONFIG_UNSUPPORTED = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
     AGENT_UNRESPONSIVE = libvirt.VIR_ERR_AGENT_UNRESPONSIVE
     AGENT_UNSYNCED = libvirt.VIR_ERR_AGENT_UNSYNCED
+    AGENT_LATE = getattr(libvirt, "VIR_ERR_AGENT_COMMAND_TIMEOUT", None)
+    """It took a command and did not answer in time: ``AGENT_UNRESPONSIVE`` with a libvirt that is older."""
 
 
 class QemuRefused(Exception):

@@ -22,7 +22,7 @@ from .watchdog import watchdogs
 
 AGENT_SECONDS = 5
 """How long the agent in a guest may take to answer."""
-_NO_ANSWER = (Code.AGENT_UNRESPONSIVE, Code.AGENT_UNSYNCED, Code.OPERATION_TIMEOUT)
+_NO_ANSWER = (Code.AGENT_UNRESPONSIVE, Code.AGENT_UNSYNCED, Code.AGENT_LATE, Code.OPERATION_TIMEOUT)
 _MAX_ADDRESSES = 64
 _log = logging.getLogger(__name__)
 
@@ -59,9 +59,13 @@ class GuestCalls(ChangeCalls):
             try:
                 count = domain.fsFreeze(None, 0)
             except LibvirtError:
-                with contextlib.suppress(LibvirtError):
+                try:
                     domain.fsThaw(None, 0)
-                watchdogs.stop(domain_uuid)
+                except LibvirtError:
+                    # With much to write first, it may freeze when nobody waits for it any more.
+                    watchdogs.doubt(domain_uuid)
+                else:
+                    watchdogs.stop(domain_uuid)
                 raise
         return FreezeStatus(is_frozen=True, filesystems=count, thaws_at=ends_at)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 
 from eve_agent.errors import LibvirtAway
 
@@ -22,24 +23,31 @@ RETRY_SECONDS = 1.0
 GIVE_UP_SECONDS = 3600.0
 
 
+@dataclass(slots=True)
+class _Watch:
+    process: subprocess.Popen[bytes]
+    ends_at: dt.datetime
+    is_relied_on: bool = True
+
+
 class Watchdogs:
     """One for each frozen guest. May be used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[uuid.UUID, tuple[subprocess.Popen[bytes], dt.datetime]] = {}
+        self._running: dict[uuid.UUID, _Watch] = {}
 
     def ends_at(self, domain_uuid: uuid.UUID) -> dt.datetime | None:
-        """When that guest thaws; None where none waits for it."""
+        """When that guest thaws; None where none waits for it, or it is not known to be frozen."""
         with self._lock:
-            running = self._running.get(domain_uuid)
-            if running is None or running[0].poll() is not None:
+            watch = self._running.get(domain_uuid)
+            if watch is None or watch.process.poll() is not None:
                 self._running.pop(domain_uuid, None)
                 return None
-            return running[1]
+            return watch.ends_at if watch.is_relied_on else None
 
     def start(self, uri: str, domain_uuid: uuid.UUID, seconds: int) -> dt.datetime:
-        """Begins to wait. Returns the time when it ends."""
+        """Begins to wait, in the place of one that does already. Returns the time when it ends."""
         command = [sys.executable, "-m", __spec__.name, uri, str(domain_uuid), str(seconds)]
         process = subprocess.Popen(  # noqa: S603  (the interpreter that runs this, and our own module)
             command,
@@ -51,16 +59,28 @@ class Watchdogs:
         )
         ends_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
         with self._lock:
-            self._running[domain_uuid] = process, ends_at
+            before = self._running.get(domain_uuid)
+            self._running[domain_uuid] = _Watch(process, ends_at)
+        _end(before)
         return ends_at
+
+    def doubt(self, domain_uuid: uuid.UUID) -> None:
+        """The guest did not say whether it froze, or will: it is thawed in time all the same, but nobody may rely on it."""
+        with self._lock:
+            if (watch := self._running.get(domain_uuid)) is not None:
+                watch.is_relied_on = False
 
     def stop(self, domain_uuid: uuid.UUID) -> None:
         """The guest was thawed: nobody needs to wait."""
         with self._lock:
-            running = self._running.pop(domain_uuid, None)
-        if running is not None:
-            running[0].kill()
-            running[0].wait()
+            watch = self._running.pop(domain_uuid, None)
+        _end(watch)
+
+
+def _end(watch: _Watch | None) -> None:
+    if watch is not None:
+        watch.process.kill()
+        watch.process.wait()
 
 
 watchdogs = Watchdogs()
