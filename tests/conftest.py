@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from tests.services.mortal import MortalRun
 
 pytest_plugins = ["tests.cast"]
+SHARING = ("e2e", "security")
+"""Folders whose tests share an Eve with all its processes (tests/e2e/house.py)."""
+START_SECONDS = 300.0
+"""What its start may take where the machine is busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first waits for the Eve that it shares with others: that is not taken from its own time."""
+    for item in items:
+        if item.path.parent.name in SHARING:
+            limit = item.get_closest_marker("timeout")
+            seconds = limit.args[0] if limit else float(item.config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(seconds + START_SECONDS), append=False)
 
 
 @pytest.fixture(scope="session")
