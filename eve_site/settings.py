@@ -52,6 +52,7 @@ CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 # ---------------------------------------------------------------------------------------------- What Eve is made of
 
 INSTALLED_APPS = [
+    "daphne",
     "accounts.apps.EveAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
