@@ -12,7 +12,8 @@ from deploy.local.config import ROOT
 
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 TAGS = re.compile(
-    r"{#.*?#}|{%-?\s*blocktrans(?:late)?\b.*?endblocktrans(?:late)?\s*%}|{%\s*comment\b.*?endcomment\s*%}|{%.*?%}|{{.*?}}",
+    r"{#.*?#}|{%-?\s*blocktrans(?:late)?\b.*?endblocktrans(?:late)?\s*%}|{%\s*comment\b.*?endcomment\s*%}"
+    r"|{%\s*block kept_true\s*%}.*?endblock kept_true\s*%}|{%.*?%}|{{.*?}}",  # that block holds attributes
     re.DOTALL,
 )
 SAID = {"title", "placeholder", "alt", "label", "aria-label", "aria-description"}
