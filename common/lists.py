@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
@@ -16,6 +16,9 @@ PAGE_SIZE: Final = 50
 SEARCH_LENGTH: Final = 200
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+Test = TypeVar("Test")
+Sort = TypeVar("Sort")
 Order = tuple[Combinable | str, ...]
 
 
@@ -39,18 +42,18 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """How one list can be searched, narrowed and sorted."""
+class Offer(Generic[Test, Sort]):
+    """How one list can be searched, narrowed and sorted; a test says which of its things, a sort in which order."""
 
     placeholder: Promise
     """What can be searched for, in words."""
-    find: Callable[[str], Q]
+    find: Callable[[str], Test]
     """What a text finds."""
-    groups: Mapping[str, tuple[Promise | str, Q]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[Promise | str, Test]] = field(default_factory=dict)
     """What it can be narrowed to, by the key in the address."""
     group_name: str = "group"
     """The name of that key."""
-    sorts: Mapping[str, tuple[Promise | str, Order]]
+    sorts: Mapping[str, tuple[Promise | str, Sort]]
     """By the key in the address; the first where none is named."""
 
     def asked(self, query: QueryDict) -> Asked:
@@ -62,6 +65,10 @@ class Choices:
             sort=sort if sort in self.sorts else next(iter(self.sorts)),
         )
 
+
+class Choices(Offer[Q, Order]):
+    """Of rows, which the database finds."""
+
     def found(self, rows: QuerySet[M], asked: Asked) -> QuerySet[M]:
         """Those of `rows`, in that order."""
         if asked.search:
@@ -71,8 +78,24 @@ class Choices:
         return rows.order_by(*self.sorts[asked.sort][1])
 
 
+class LoadedChoices(Offer[Callable[[T], bool], Callable[[T], Any]], Generic[T]):
+    """Of things that are in memory anyway, such as what hosts reported."""
+
+    def found(self, things: Iterable[T], asked: Asked) -> list[T]:
+        """Those of `things`, in that order; as they come where it tells no difference."""
+        tests = [self.find(asked.search)] if asked.search else []
+        if asked.group:
+            tests.append(self.groups[asked.group][1])
+        return sorted((thing for thing in things if all(test(thing) for test in tests)), key=self.sorts[asked.sort][1])
+
+
+def holds(text: str, *fields: str) -> bool:
+    """Whether one of `fields` has `text` in it, in capitals or not."""
+    return any(text.casefold() in field.casefold() for field in fields)
+
+
 def list_context(
-    request: HttpRequest, rows: QuerySet[Any], choices: Choices, *, page_size: int = PAGE_SIZE
+    request: HttpRequest, rows: Any, choices: Choices | LoadedChoices[Any], *, page_size: int = PAGE_SIZE
 ) -> dict[str, Any]:
     """For a template with ``components/search.html`` above a list, and ``components/pagination.html`` below it."""
     asked = choices.asked(request.GET)

@@ -40,6 +40,16 @@ NOTICES: Final = Choices(
     sorts={"new": (_("Newest first"), ("-at", "id")), "old": (_("Oldest first"), ("at", "id"))},
 )
 """How one's list can be searched, narrowed and sorted."""
+WEBHOOKS: Final = Choices(
+    placeholder=_("Name, address or who made it"),
+    find=lambda text: Q(name__icontains=text) | Q(url__icontains=text) | Q(made_by__name__icontains=text),
+    groups={"on": (_("On"), Q(is_on=True)), "off": (_("Off"), Q(is_on=False))},
+    sorts={
+        "name": (_("By name"), ("name", "id")),
+        "new": (_("Newest first"), ("-created_at", "id")),
+        "who": (_("By who made it"), ("made_by__name", "name", "id")),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +164,27 @@ def webhook_may_know(webhook: Webhook, event: Event) -> bool:
 
 def webhook_is_answered_for(webhook: Webhook) -> bool:
     """Whether who made it may still do so: owns the project, or is staff."""
-    maker = webhook.made_by
-    if webhook.project is None:
-        return maker.is_active and maker.is_staff
-    return webhook.project.is_active and (role_in(maker, webhook.project) is Role.OWNER or is_unlimited_staff(maker))
+    return bool(webhooks_answered_for([webhook]))
+
+
+def webhooks_answered_for(webhooks: Collection[Webhook]) -> list[Webhook]:
+    """Those of them whose makers may still answer for them; one query."""
+    of_projects = [webhook for webhook in webhooks if webhook.project_id is not None]
+    memberships = Membership.objects.filter(
+        project__in={webhook.project_id for webhook in of_projects},
+        user__in={webhook.made_by_id for webhook in of_projects},
+        role=Role.OWNER,
+    )
+    owners = set(memberships.values_list("project_id", "user_id"))
+
+    def may_answer(webhook: Webhook) -> bool:
+        maker, project = webhook.made_by, webhook.project
+        if project is None:
+            return maker.is_active and maker.is_staff
+        owns = maker.is_active and (project.pk, maker.pk) in owners
+        return project.is_active and (owns or is_unlimited_staff(maker))
+
+    return [webhook for webhook in webhooks if may_answer(webhook)]
 
 
 # ------------------------------------------------------------------------------------------------ Webhooks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from django.db.models import F, Q
@@ -9,14 +10,16 @@ from django.db.models.functions import Coalesce, Now
 from eve_agent.wire.domain import StateAction
 
 from accounts.models import AuditOutcome
-from common.lists import Choices
+from common.lists import Choices, LoadedChoices, holds
 from common.sentences import gettext_lazy as _
 from hypervisors.models import HypervisorState
 from operations.models import OperationState
 
+from .hosts import Host
 from .models import ImageKind
 from .operation_lines import DISK, IMAGE
 from .states import kind_of
+from .storage import PoolOfHost
 
 ADOPTING_PROJECTS: Final = Choices(
     placeholder=_("Name or e-mail address"),
@@ -113,4 +116,50 @@ QUOTAS: Final = Choices(
         "default": (_("With the limits of all"), Q(quota=None)),
     },
     sorts={"name": (_("By name"), ("name", "id")), "new": (_("Newest first"), ("-created_at", "id"))},
+)
+SIZES: Final = Choices(
+    placeholder=_("Name"),
+    find=lambda text: Q(name__icontains=text),
+    groups={
+        "offered": (_("Offered"), Q(is_offered=True)),
+        "kept": (_("Not offered any more"), Q(is_offered=False)),
+    },
+    sorts={
+        "small": (_("Smallest first"), ("memory_bytes", "vcpus", "disk_bytes", "name")),
+        "large": (_("Largest first"), ("-memory_bytes", "-vcpus", "-disk_bytes", "name")),
+        "name": (_("By name"), ("name",)),
+    },
+)
+POOLS: Final[LoadedChoices[PoolOfHost]] = LoadedChoices(
+    placeholder=_("Pool, host or site"),
+    find=lambda text: lambda pool: holds(text, pool.name, pool.hypervisor.name, pool.site.name),
+    groups={
+        "usable": (_("For images and disks"), lambda pool: pool.is_usable),
+        "other": (_("Not for images and disks"), lambda pool: not pool.is_usable),
+    },
+    sorts={
+        "site": (_("By site"), lambda pool: pool.site.name),
+        "name": (_("By name"), lambda pool: pool.name),
+        "full": (_("Fullest first"), lambda pool: -pool.share.percent),
+        "room": (_("Most room first"), lambda pool: -pool.available_bytes),
+    },
+)
+
+
+def _in_state(state: HypervisorState) -> Callable[[Host], bool]:
+    return lambda host: host.row.state == state
+
+
+HOSTS: Final[LoadedChoices[Host]] = LoadedChoices(
+    placeholder=_("Host, address or site"),
+    find=lambda text: lambda host: holds(text, host.row.name, host.row.address, host.row.site.name, host.row.remarks),
+    group_name="state",
+    groups={state.value: (state.label, _in_state(state)) for state in HypervisorState},
+    sorts={
+        "site": (_("By site"), lambda host: host.row.site.name),
+        "name": (_("By name"), lambda host: host.row.name),
+        "vms": (_("Most machines first"), lambda host: -host.row.vm_count),
+        "memory": (_("Fullest memory first"), lambda host: -host.memory.percent if host.memory else 0),
+        "storage": (_("Fullest storage first"), lambda host: -host.storage.percent if host.storage else 0),
+    },
 )

@@ -16,10 +16,18 @@ from accounts.models import Project
 from accounts.pages import staff_required
 from accounts.selectors import projects_for
 from common.errors import EveError
+from common.lists import list_context
 from common.sentences import gettext as _
 from notifications.forms import WebhookChangeForm, WebhookForm
 from notifications.models import HOST_KINDS, PROJECT_KINDS, DeliveryState, Webhook
-from notifications.selectors import deliveries_of, kinds_of, webhook_is_answered_for, webhooks_owned_by
+from notifications.selectors import (
+    WEBHOOKS,
+    deliveries_of,
+    kinds_of,
+    webhook_is_answered_for,
+    webhooks_answered_for,
+    webhooks_owned_by,
+)
 from notifications.services import (
     delivery_again,
     webhook_create,
@@ -141,11 +149,12 @@ def _list(request: HttpRequest, project: Project | None) -> HttpResponse:
             form.add_error(None, str(error.detail))
         else:
             return render(request, "notifications/secret.html", {"webhook": webhook, "secret": text, "is_new": True})
-    webhooks = webhooks_owned_by(user).filter(project=project)
+    listed = list_context(request, webhooks_owned_by(user).filter(project=project), WEBHOOKS, page_size=SHOWN)
     context = {
+        **listed,
         "project_of": project,
         "form": form,
-        "rows": [(webhook, webhook_is_answered_for(webhook)) for webhook in webhooks],
+        "answered_for": webhooks_answered_for(listed["page_obj"].object_list),
     }
     return render(request, "notifications/webhooks.html", context, status=400 if form.errors else 200)
 

@@ -93,16 +93,16 @@ def test_the_overview_and_the_administration_are_kept_true(
     overview.goto(f"{world.house.url}/manage/")
     administration.goto(f"{world.house.url}/admin/hypervisors/hypervisor/")
     state = administration.locator('[id^="host-state-"]')
-    expect(overview.locator("#fleet .phead")).to_contain_text("1 host,")
+    expect(overview.locator("#fleet-head .phead")).to_contain_text("1 host,")
     expect(state).to_have_text("Healthy")
     expect(overview.locator("#side-operations")).to_be_hidden()
     token = world.house.token()
     site = world.house.api("GET", "/hypervisors", token=token).json()["results"][0]["site"]
     second = {"name": "hv-second", "site": site, "address": "127.0.0.1:1"}
     made = world.house.api("POST", "/hypervisors", token=token, json=second).json()
-    expect(overview.locator("#fleet .phead")).to_contain_text("2 hosts", timeout=LIVE_MS)
+    expect(overview.locator("#fleet-head .phead")).to_contain_text("2 hosts", timeout=LIVE_MS)
     world.house.api("DELETE", f"/hypervisors/{made['id']}", token=token)
-    expect(overview.locator("#fleet .phead")).to_contain_text("1 host,", timeout=LIVE_MS)
+    expect(overview.locator("#fleet-head .phead")).to_contain_text("1 host,", timeout=LIVE_MS)
     world.house.stop_agent()
     try:
         expect(state).to_contain_text("Away", timeout=20_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,17 +14,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import AuditEvent, AuditOutcome, Project, User
-from common.lists import Choices
+from common.lists import Choices, LoadedChoices
 from consoles.models import ConsoleMode, ConsoleSession
 from consoles.viewers import CONSOLES
-from hypervisors.models import HypervisorState, Outage
-from notifications.models import Event, Kind, Notice
-from notifications.selectors import NOTICES
+from hypervisors.models import Hypervisor, HypervisorState, Outage
+from notifications.models import Event, Kind, Notice, Webhook
+from notifications.selectors import NOTICES, WEBHOOKS
 from operations.models import Operation, OperationState
 from tests.cast import Cast
+from tests.vms.test_alerts import facts
 from vms.drift_lists import DRIFT_KINDS
-from vms.lists import ACTIVITY, AUDIT, IMAGES, OPERATIONS, OUTAGES, QUOTAS, VM_OPERATIONS
-from vms.models import DiscoveredDomain, Image, ImageKind, ImageState, Quota, Vm, VmState
+from vms.lists import ACTIVITY, AUDIT, HOSTS, IMAGES, OPERATIONS, OUTAGES, POOLS, QUOTAS, SIZES, VM_OPERATIONS
+from vms.models import DiscoveredDomain, Image, ImageKind, ImageState, Quota, Size, Vm, VmState
 from vms.people import PROJECTS, USERS
 
 pytestmark = pytest.mark.django_db
@@ -197,7 +199,67 @@ def outages_make(cast: Cast, count: int) -> None:
     )
 
 
-LISTS: dict[str, tuple[Choices, str, Make]] = {
+def pools_make(cast: Cast, count: int) -> None:
+    host = cast.hypervisor_here
+    pools = [
+        {
+            "name": f"thing-{number:03}",
+            "kind": ("dir", "logical")[number % 2],
+            "is_active": True,
+            "capacity_bytes": 200,
+            "available_bytes": 200 - number,
+        }
+        for number in range(count)
+    ]
+    host.facts = {**facts(), "pools": pools}
+    host.save()
+
+
+def hosts_make(cast: Cast, count: int) -> None:
+    Hypervisor.objects.bulk_create(
+        Hypervisor(
+            name=f"thing-{number:03}-{uuid4().hex[:8]}",
+            site=(cast.here, cast.there)[number % 2],
+            address=f"192.0.2.1:{1000 + number}",
+            state=(HypervisorState.ONLINE, HypervisorState.NEW)[number % 2],
+            facts=facts(),
+        )
+        for number in range(count)
+    )
+
+
+def sizes_make(cast: Cast, count: int) -> None:
+    Size.objects.bulk_create(
+        Size(
+            name=f"thing-{number:03} {uuid4().hex[:8]}",
+            vcpus=1,
+            memory_bytes=number + 1,
+            disk_bytes=1,
+            is_offered=bool(number % 2),
+        )
+        for number in range(count)
+    )
+
+
+def webhooks_make(cast: Cast, count: int, *, own: bool = False) -> None:
+    Webhook.objects.bulk_create(
+        Webhook(
+            project=None if own else cast.acme,
+            made_by=cast.staff_here if own else (cast.owner, cast.operator)[number % 2],
+            name=f"thing-{number:03}",
+            url="https://told.example/",
+            is_on=bool(number % 2),
+            created_at=_before(200 - number),
+        )
+        for number in range(count)
+    )
+
+
+def own_webhooks_make(cast: Cast, count: int) -> None:
+    webhooks_make(cast, count, own=True)
+
+
+LISTS: dict[str, tuple[Choices | LoadedChoices[Any], str, Make]] = {
     # address: what it offers, who looks, what makes rows
     "/manage/operations/": (OPERATIONS, "superuser", operations_make),
     "/manage/images/": (IMAGES, "superuser", images_make),
@@ -215,19 +277,24 @@ LISTS: dict[str, tuple[Choices, str, Make]] = {
     "/manage/drift/missing/": (DRIFT_KINDS["missing"].choices, "staff_here", missing_make),
     "/manage/drift/changed/": (DRIFT_KINDS["changed"].choices, "staff_here", changed_make),
     "/manage/quotas/": (QUOTAS, "superuser", projects_make),
+    "/manage/": (HOSTS, "superuser", hosts_make),
+    "/manage/pools/": (POOLS, "staff_here", pools_make),
+    "/manage/sizes/": (SIZES, "superuser", sizes_make),
+    "/projects/{project}/webhooks/": (WEBHOOKS, "owner", webhooks_make),
+    "/webhooks/": (WEBHOOKS, "staff_here", own_webhooks_make),
 }
 every_list = pytest.mark.parametrize("address", LISTS)
 
 
 def _at(cast: Cast, address: str) -> str:
-    return address.format(vm=cast.acme_vm.pk, host=cast.hypervisor_here.pk)
+    return address.format(vm=cast.acme_vm.pk, host=cast.hypervisor_here.pk, project=cast.acme.pk)
 
 
 def _before(number: int) -> dt.datetime:
     return timezone.now() - dt.timedelta(minutes=number)
 
 
-def _browser(cast: Cast, address: str) -> tuple[Choices, Callable[..., str]]:
+def _browser(cast: Cast, address: str) -> tuple[Choices | LoadedChoices[Any], Callable[..., str]]:
     choices, who, make = LISTS[address]
     make(cast, 120)
     browser = cast.pages(getattr(cast, who))

@@ -131,11 +131,21 @@ def test_the_head_of_a_hosts_page_is_a_part_of_its_own(cast):
 
 
 def test_the_overview_is_kept_true_from_its_head_on(cast):
-    part = page(cast, cast.staff_here, "/manage/?part=1")
-    assert part.lstrip().startswith('<div id="fleet" data-live="hosts vms operations drift"')
-    assert "1 site, 1 host, 1 VM" in words(part)
+    head = page(cast, cast.staff_here, "/manage/?part=head")
+    assert head.lstrip().startswith('<div id="fleet-head" data-live="hosts vms" data-part="/manage/?part=head"')
+    assert "1 site, 1 host, 1 VM" in words(head)
     make_hypervisor(cast.here)
-    assert "1 site, 2 hosts, 1 VM" in words(page(cast, cast.staff_here, "/manage/?part=1"))
+    assert "1 site, 2 hosts, 1 VM" in words(page(cast, cast.staff_here, "/manage/?part=head"))
+
+
+def test_the_hosts_of_the_overview_stay_as_they_were_asked_for(cast):
+    make_hypervisor(cast.here, name="hv-other")
+    for query in ("q=hv-other", "part=fleet&q=hv-other"):
+        part = page(cast, cast.staff_here, f"/manage/?{query}")
+        assert 'id="fleet" data-live="hosts vms operations drift"' in part
+        assert re.search(r'data-part="/manage/\?(q=hv-other&amp;part=fleet|part=fleet&amp;q=hv-other)"', part)
+        assert "hv-other" in part
+        assert "hv-here" not in part
 
 
 def test_the_numbers_at_the_side_are_parts_of_their_own(cast):
@@ -155,10 +165,13 @@ def test_the_numbers_at_the_side_are_parts_of_their_own(cast):
     assert cast.pages(cast.owner).get("/manage/side/?part=drift").status_code == 404
 
 
-@pytest.mark.parametrize("address", ["/manage/", "/manage/drift/", "/manage/operations/"])
-def test_a_part_costs_less_than_its_page(cast, address):
+@pytest.mark.parametrize(
+    ("address", "part"),
+    [("/manage/", "head"), ("/manage/", "fleet"), ("/manage/drift/", "1"), ("/manage/operations/", "1")],
+)
+def test_a_part_costs_less_than_its_page(cast, address, part):
     browser, costs = cast.pages(cast.staff_here), []
-    for query in ({}, {"part": "1"}):
+    for query in ({}, {"part": part}):
         browser.get(address, query)
         with CaptureQueriesContext(connection) as caught:
             browser.get(address, query)

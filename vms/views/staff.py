@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -24,8 +24,8 @@ from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
 from vms.drift import Drift
-from vms.hosts import host_for, hosts_for, total_of
-from vms.lists import OPERATIONS, OUTAGES
+from vms.hosts import Host, host_for, hosts_for, total_of
+from vms.lists import HOSTS, OPERATIONS, OUTAGES
 from vms.models import VmState
 from vms.networks import networks_of
 from vms.operation_lines import operation_lines
@@ -49,22 +49,13 @@ _VM_PARTS: Final = {**COUNTED_PARTS, "list": "manage/parts/vms.html"}
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Sites and hosts, what to mind, what is under way."""
-    user = caller(request)
-    hosts = hosts_for(user)
-    known = [host for host in hosts if host.facts]
-    counts = state_counts(vms_managed_by(user))
+    user, part = caller(request), request.GET.get("part", "")
+    hosts, counts = hosts_for(user), state_counts(vms_managed_by(user))
+    if part == "head":
+        return render(request, "manage/parts/fleet_head.html", _fleet_head(hosts, counts))
     context = {
-        "sites": [(site, list(rows)) for site, rows in groupby(hosts, key=lambda host: host.row.site)],
-        "hosts": hosts,
-        "online": [host for host in hosts if host.row.state == "online"],
+        **list_context(request, hosts, HOSTS),
         "alerts": fleet_alerts(hosts, crashed=counts.get(VmState.CRASHED, 0), drift=Drift(user).total),
-        "vcpus": total_of(host.vcpus for host in known),
-        "memory": total_of(host.memory for host in known),
-        "storage": total_of(host.storage for host in known),
-        "vm_total": sum(counts.values()),
-        "vm_running": counts.get(VmState.RUNNING, 0),
-        "vm_crashed": counts.get(VmState.CRASHED, 0),
-        "vm_unknown": counts.get(VmState.UNKNOWN, 0),
         "operations": operation_lines(
             user,
             [
@@ -73,9 +64,10 @@ def overview(request: HttpRequest) -> HttpResponse:
             ],
         ),
     }
-    return manage_response(
-        request, "overview", context, page="manage/overview.html", live_part="manage/parts/fleet.html"
-    )
+    if part == "fleet":
+        return render(request, "manage/parts/fleet.html", context)
+    whole = {**manage_context(request, "overview"), **_fleet_head(hosts, counts), **context}
+    return render(request, "manage/overview.html", whole)
 
 
 @staff_required
@@ -180,3 +172,21 @@ def operations(request: HttpRequest) -> HttpResponse:
     return manage_response(
         request, "operations", context, page="manage/operations.html", live_part="vms/parts/operations.html"
     )
+
+
+def _fleet_head(hosts: Sequence[Host], counts: Mapping[str, int]) -> dict[str, Any]:
+    """How many there are of everything, and how much of it is given out."""
+    known = [host for host in hosts if host.facts]
+    return {
+        "site_count": len({host.row.site_id for host in hosts}),
+        "hosts": hosts,
+        "online": [host for host in hosts if host.row.state == "online"],
+        "host_alerts": alerts_of(hosts),
+        "vcpus": total_of(host.vcpus for host in known),
+        "memory": total_of(host.memory for host in known),
+        "storage": total_of(host.storage for host in known),
+        "vm_total": sum(counts.values()),
+        "vm_running": counts.get(VmState.RUNNING, 0),
+        "vm_crashed": counts.get(VmState.CRASHED, 0),
+        "vm_unknown": counts.get(VmState.UNKNOWN, 0),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from uuid import UUID
 
 from django.contrib import messages
@@ -21,7 +20,7 @@ from common.errors import EveError
 from common.lists import list_context
 from common.sentences import gettext as _
 from vms.image_forms import ImageTakeForm, QuotaForm, SizeForm
-from vms.lists import QUOTAS
+from vms.lists import POOLS, QUOTAS, SIZES
 from vms.models import Quota, Size
 from vms.quotas import shares_of, shares_of_each
 from vms.services import image_take, quota_set, size_create, size_delete, size_update
@@ -37,9 +36,8 @@ PAGE = 25
 @require_safe
 def pools(request: HttpRequest) -> HttpResponse:
     """The pools of one's hosts, and how full they are."""
-    found = pools_for(caller(request))
-    sites = [(site, list(rows)) for site, rows in groupby(found, key=lambda pool: pool.site)]
-    return render(request, "manage/pools.html", {**manage_context(request, "pools"), "sites": sites})
+    context = {**manage_context(request, "pools"), **list_context(request, pools_for(caller(request)), POOLS)}
+    return render(request, "manage/pools.html", context)
 
 
 @staff_required
@@ -94,7 +92,7 @@ def sizes(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("%(name)s is offered now.") % {"name": size.name})
             return redirect("manage-sizes")
-    context = {**manage_context(request, "sizes"), "sizes": Size.objects.all(), "form": form}
+    context = {**manage_context(request, "sizes"), **list_context(request, Size.objects.all(), SIZES), "form": form}
     return render(request, "manage/sizes.html", context, status=400 if form.errors else 200)
 
 
