@@ -16,6 +16,7 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import Group
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
+from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -25,6 +26,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from common.errors import EveError
+from common.fields import NamedField
 from common.sentences import gettext as _
 from common.sentences import gettext_lazy
 
@@ -226,10 +228,17 @@ class UserAdmin(DirectoryAdmin):
         return ", ".join(str(kind.label) for kind in second_factors_of(user)) or _("none")
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """One row of a project's members."""
+
+    bound_field_class = NamedField
+
+
 class MembershipInline(admin.TabularInline[Membership, Project]):
     """Who is in a project."""
 
     model = Membership
+    form = MembershipForm
     extra = 0
     autocomplete_fields = ("user",)
     readonly_fields = ("created_at",)
@@ -266,6 +275,9 @@ class ProjectAdmin(DirectoryAdmin):
     readonly_fields = ("id", "personal_owner", "created_at")
     fields = ("name", "is_active", "remarks", "id", "personal_owner", "created_at")
     inlines = (MembershipInline,)
+
+    class Media:
+        js = (Script("eve/select_names.js", type="module"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
         """All that the staff member sees."""

@@ -10,7 +10,7 @@ from django.contrib.admin.options import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -54,7 +54,6 @@ class SiteAdmin(ModelAdmin[Site]):
 
     list_display = ("name", "hypervisor_count", "answering_count", "remarks")
     search_fields = ("name", "remarks")
-    filter_horizontal = ("staff",)
     ordering = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
@@ -78,6 +77,13 @@ class SiteAdmin(ModelAdmin[Site]):
     def get_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:
         """Who is staff of the site is not for staff to see or say."""
         return ["name", "remarks", "staff"] if caller(request).is_superuser else ["name", "remarks"]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """All staff, each with a box to tick."""
+        staff = User.objects.filter(is_staff=True).order_by("email")
+        return super().formfield_for_manytomany(
+            db_field, request, queryset=staff, widget=CheckboxSelectMultiple, **kwargs
+        )
 
     def save_model(self, request: HttpRequest, obj: Site, form: ModelForm[Site], change: bool) -> None:
         """By the services, which audit."""

@@ -123,3 +123,18 @@ def test_a_menus_question_names_its_machine(world: World, browse: Callable[..., 
     expect(page.locator("#confirm [data-yes]")).to_have_text(f"Stop {world.vm_name}")
     page.locator("#confirm [data-no]").click()
     expect(row.locator(".st")).to_have_text("Running")
+
+
+def test_a_members_new_row_has_names_too(
+    world: World,
+    browse: Callable[..., Page],
+    picture: Callable[[Page, str], None],
+    accessibility_faults: Callable[[Page], list[str]],
+) -> None:
+    page = browse(ADMIN)
+    page.goto(f"{world.house.url}/admin/accounts/project/{world.acme}/change/")
+    page.get_by_text("Add another Membership").click()
+    page.locator(".dynamic-memberships").last.get_by_role("combobox", name="User").click()
+    expect(page.get_by_role("searchbox", name="User")).to_be_focused()
+    picture(page, "admin-new-member-light")
+    assert accessibility_faults(page) == []

@@ -147,6 +147,14 @@ def test_only_superusers_say_who_is_staff_of_a_site(cast: Cast):
     assert set(cast.there.staff.all()) == {cast.staff_everywhere, cast.staff_here}
 
 
+def test_nobody_but_staff_is_offered_for_a_site(cast: Cast):
+    url = reverse("admin:hypervisors_site_change", args=[cast.there.pk])
+    answer = cast.pages(cast.superuser).post(url, {"name": "there", "remarks": "", "staff": [str(cast.owner.pk)]})
+    assert answer.status_code == 200
+    assert f'value="{cast.owner.pk}"' not in answer.content.decode()
+    assert set(cast.there.staff.all()) == {cast.staff_there}
+
+
 def test_who_is_taken_off_a_site_loses_it_at_once(
     cast: Cast, django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[list[object]]]
 ):
