@@ -146,6 +146,21 @@ async def test_a_viewer_that_does_not_read_holds_the_agent_back(bench: Bench) ->
     await asyncio.wait_for(sending, 5)
 
 
+async def test_the_agents_leg_moves_as_often_as_a_slow_viewers(bench: Bench) -> None:
+    """Or else an agent takes a viewer that reads 16 KiB/s for one that stopped."""
+    await bench.start()
+    sending = asyncio.create_task(send(bench.agent, frame(Opcode.BINARY, bytes(MIB)) * 16))
+    await asyncio.sleep(0.5)
+    moved, waited, longest = bench.pump.bytes_to_viewer, 0, 0
+    for _ in range(256):
+        waited += len(await bench.read(bench.viewer, 16 * 1024))
+        await asyncio.sleep(0.002)
+        if bench.pump.bytes_to_viewer > moved:
+            moved, waited, longest = bench.pump.bytes_to_viewer, 0, max(longest, waited)
+    assert longest <= 400 * 1024
+    sending.cancel()
+
+
 async def test_an_agent_that_does_not_read_holds_the_viewer_back(bench: Bench) -> None:
     await bench.start()
     sending = asyncio.create_task(send(bench.viewer, bytes(32 * MIB)))
