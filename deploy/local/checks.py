@@ -66,7 +66,7 @@ def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
     # In the order of their names: the longest files have the fewest tests, and would be begun last.
     parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     checks = [
-        _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=40),
+        _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=60),
         _tests(
             "tests on PostgreSQL",
             *_folders(DATABASE_TESTS),
