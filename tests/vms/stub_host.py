@@ -11,6 +11,7 @@ from uuid import UUID
 from eve_agent.wire.domain import Disk, Domain, DomainState, Nic, StateAction
 from eve_agent.wire.errors import ErrorCode
 from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool
+from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.spec import DomainDelete, DomainSpec
 from eve_agent.wire.storage import (
     Deleted,
@@ -94,6 +95,10 @@ class StubHost:
         if image_uuid not in self.images:
             raise AgentRefused("There is no such image.", agent_code=ErrorCode.IMAGE_NOT_FOUND)
         return self.images[image_uuid]
+
+    def job_cancel(self, operation_id: UUID) -> Job:
+        self._ask("job_cancel")
+        return Job(operation_id=operation_id, state=JobState.UNKNOWN)
 
     def has_image(self, image_uuid: UUID) -> None:
         """Puts a ready image there."""
