@@ -17,7 +17,12 @@ def test_a_page_catches_up_after_eve_was_away(
 ) -> None:
     page = browse("olivia@acme.example")
     page.goto(world.vm_url if where == "vm" else f"{world.house.url}/vms/")
-    state, banner = page.locator("main .st").first, page.locator('#toasts [data-id="live"]')
+    shown = (
+        page.locator("main tr", has=page.locator(f"a[href*='{world.vm_id}']"))
+        if where == "list"
+        else page.locator("main")
+    )
+    state, banner = shown.locator(".st").first, page.locator('#toasts [data-id="live"]')
     expect(state).to_contain_text("Running")
     page.evaluate("document.body.dataset.marked = 'yes'")
     page.wait_for_timeout(1000)

@@ -44,7 +44,7 @@ def fill_in(page: Page, home: House, name: str) -> None:
 
 
 def keep_as_it_came(page: Page) -> None:
-    """The next page is not kept true: no part of it comes anew, which would bring the cookie of its forms along."""
+    """The next page is not kept true: it is told nothing, and no part of it comes anew, which would bring the cookie of its forms along."""
 
     def answer(route: Route) -> None:
         if "x-eve-part" in route.request.headers:
@@ -53,6 +53,7 @@ def keep_as_it_came(page: Page) -> None:
             route.continue_()
 
     page.route("**/*", answer)
+    page.route_web_socket("**/ws/**", lambda _socket: None)
 
 
 def test_signed_out_meanwhile_nothing_is_lost(made_up_home: House, open_as: Callable[..., Page]) -> None:
