@@ -17,8 +17,13 @@ from .test_killed import asking, taken_over, until_it_lives
 __all__ = ["agent", "asking", "ca", "enrolled", "files", "hypervisor", "work"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
-FAILS_AT = {"image.delete": "delete", "vm.reinstall": "start"}
-"""The last steps before which an operation of that kind is taken back; of others that is its end."""
+FAILS_AT = {
+    "image.delete": "delete",
+    "vm.reinstall": "start",
+    "vm.reinstall cloud": "start",
+    "vm.reinstall copied": "start",
+}
+"""The last steps before which an operation is taken back; of others that is its end."""
 BEFORE = "killed at before the undo is written"
 """There it is not known yet that it failed: it is done once more, and well."""
 
@@ -36,7 +41,7 @@ def test_it_is_taken_back(asking: Asking, mortal_run: MortalRun, settings: LazyS
         before = all_there_is(asking.agent)
         last(asking)
 
-    for border in until_it_lives(mortal_run, settings, start, fails_at=FAILS_AT.get(kind_of(change), "")):
+    for border in until_it_lives(mortal_run, settings, start, fails_at=FAILS_AT.get(change, "")):
         borders.append(border)
         operation = taken_over()
         assert operation.kind == kind_of(change)
