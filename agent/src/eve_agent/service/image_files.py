@@ -47,21 +47,23 @@ def _write(descriptor: int, data: bytes, offset: int, folder: PoolFolder) -> int
     return written
 
 
-def hashed(folder: PoolFolder, name: str, run: JobRun, *, by_digests: bool = False) -> str:
-    """SHA-256 of the file, or of the digests of each :data:`DIGEST_BYTES` of it; hashlib lets other threads run meanwhile."""
-    digest = hashlib.sha256()
+def hashed(folder: PoolFolder, name: str, run: JobRun, *, with_digests: bool) -> tuple[str, str]:
+    """SHA-256 of the file, and of the digests of each :data:`DIGEST_BYTES` of it where asked for, in one reading; hashlib lets other threads run meanwhile."""
+    whole, digests = hashlib.sha256(), hashlib.sha256()
     descriptor = folder.open(name, os.O_RDONLY)
     try:
         run.begin("hashing", os.fstat(descriptor).st_size)
         done = 0
         while data := os.pread(descriptor, DIGEST_BYTES, done):
-            digest.update(hashlib.sha256(data).digest() if by_digests else data)
+            whole.update(data)
+            if with_digests:
+                digests.update(hashlib.sha256(data).digest())
             done += len(data)
             run.advance(done)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return digest.hexdigest()
+    return whole.hexdigest(), digests.hexdigest()
 
 
 def read(folder: PoolFolder, image_uuid: uuid.UUID, offset: int, length: int) -> bytes:

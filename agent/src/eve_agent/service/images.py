@@ -252,13 +252,13 @@ class Images:
         _, image_uuid = key
         part = part_name(image_uuid)
         try:
-            digest = image_files.hashed(folder, part, run)
+            is_compared = bool(promised.digests_sha256)
+            digest, digests = image_files.hashed(folder, part, run, with_digests=is_compared)
             if promised.sha256 and digest != promised.sha256:
                 raise ChecksumMismatch(
                     f"The image's SHA-256 is {digest}, not {promised.sha256}: it is another file, or was damaged."
                 )
-            digests = promised.digests_sha256
-            if digests and image_files.hashed(folder, part, run, by_digests=True) != digests:
+            if is_compared and digests != promised.digests_sha256:
                 raise ChecksumMismatch(
                     "What is here is not the file that was sent last: a part is of another, or damaged."
                 )
