@@ -44,7 +44,7 @@ HYPERVISOR = (
 )
 TEST = (
     Requirement("caddy", "caddy"),
-    Requirement("chromium", "chromium"),
+    Requirement("chromium-headless-shell", "chromium-headless-shell"),
     Requirement("debootstrap", "debootstrap"),
     Requirement("e2fsprogs", "mkfs.ext4"),
     Requirement("git", "git"),

@@ -177,8 +177,7 @@ def test_another_browser_is_signed_out(
         page.locator("#confirm [data-yes]").click()
         expect(page.get_by_text("That browser is signed out")).to_be_visible()
         expect(row).to_have_count(0)
-        there.reload()
-        there.wait_for_url("**/login/?next=/profile/")
+        there.wait_for_url("**/login/?next=/profile/")  # by itself
     finally:
         phone.close()
 
@@ -215,12 +214,10 @@ def test_an_owner_invites_an_operator(
         expect(nina.get_by_text("you are in Shop")).to_be_visible()
         expect(nina.get_by_role("row", name="Nina New")).to_contain_text("operator")
         expect(nina.get_by_role("heading", name="Take somebody in")).to_have_count(0)
-        page.reload()
         expect(page.locator("#invitations")).to_have_count(0)
         page.get_by_role("row", name="Nina New").get_by_role("button").click()
         page.locator("#confirm [data-yes]").click()
         expect(page.get_by_text("is not in Shop any more")).to_be_visible()
-        nina.reload()
         expect(nina.get_by_role("heading", name="Shop")).to_have_count(0)
     finally:
         elsewhere.close()
