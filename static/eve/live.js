@@ -64,7 +64,7 @@ function fetchWanted() {
     if (fetching.size >= FETCHES) return;
     if (fetching.has(id)) continue;
     const element = document.getElementById(id);
-    if (element && isInUse(element)) continue; // a menu is open in it, or somebody writes: later
+    if (element && isInUse(element)) continue; // a menu is open in it, a button is held down, or somebody writes: later
     wanted.delete(id);
     if (element?.dataset.part) fetchPart(element);
   }
@@ -73,7 +73,7 @@ function fetchWanted() {
 
 function isInUse(element) {
   const writes = document.activeElement?.matches("input, textarea, select") && element.contains(document.activeElement);
-  return writes || element.querySelector("details[open], [data-busy]") !== null || isFilledIn(element);
+  return writes || element.matches(":active") || element.querySelector("details[open], [data-busy]") !== null || isFilledIn(element);
 }
 
 /** Whether somebody has begun to fill in a form of it, and not sent it. */

@@ -16,7 +16,8 @@ def test_a_page_catches_up_after_eve_was_away(
     world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], where: str
 ) -> None:
     page = browse("olivia@acme.example")
-    page.goto(world.vm_url if where == "vm" else f"{world.house.url}/vms/")
+    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):  # once it listens
+        page.goto(world.vm_url if where == "vm" else f"{world.house.url}/vms/")
     shown = (
         page.locator("main tr", has=page.locator(f"a[href*='{world.vm_id}']"))
         if where == "list"
@@ -25,7 +26,6 @@ def test_a_page_catches_up_after_eve_was_away(
     state, banner = shown.locator(".st").first, page.locator('#toasts [data-id="live"]')
     expect(state).to_contain_text("Running")
     page.evaluate("document.body.dataset.marked = 'yes'")
-    page.wait_for_timeout(1000)
     world.house.stop_eve(signal.SIGKILL)
     try:
         expect(banner).to_contain_text("Not live since", timeout=15_000)
@@ -41,4 +41,4 @@ def test_a_page_catches_up_after_eve_was_away(
         assert page.get_attribute("body", "data-marked") == "yes", "it was not loaded anew"
     finally:
         world.sandbox.virsh("resume", world.vm_id)
-    expect(state).to_contain_text("Running", timeout=10_000)
+    expect(state).to_contain_text("Running", timeout=20_000)

@@ -20,6 +20,14 @@ def project_of(home: House, token: str) -> str:
     return str(made.json()["id"])
 
 
+def take_in(home: House, token: str, project: str, email: str, name: str) -> None:
+    """A new person is a viewer of the project."""
+    made = home.api("POST", "/users", token=token, json={"email": email, "name": name})
+    assert made.status_code == 201, made.text
+    member = {"email": email, "role": "viewer"}
+    assert home.api("POST", f"/projects/{project}/members", token=token, json=member).status_code == 201
+
+
 @pytest.mark.timeout(300)
 def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[..., Page]) -> None:
     token = made_up_home.token()
@@ -28,20 +36,17 @@ def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[.
 
     def opened(path: str) -> Page:
         page = first.context.new_page()
-        page.goto(made_up_home.url + path)
+        with page.expect_response(lambda response: "x-eve-part" in response.request.headers):  # once it listens
+            page.goto(made_up_home.url + path)
         page.evaluate("document.body.dataset.marked = 'yes'")
         return page
 
     members, quotas, images = opened(f"/projects/{project}/"), opened("/manage/quotas/"), opened("/images/")
     activity, profile = opened("/activity/"), opened("/profile/")
-    profile.wait_for_timeout(1500)
     here = profile.locator("#sessions tbody tr")
     expect(here).to_have_count(1)
 
-    person = {"email": "nina@acme.example", "name": "Nina New"}
-    assert made_up_home.api("POST", "/users", token=token, json=person).status_code == 201
-    member = {"email": person["email"], "role": "viewer"}
-    assert made_up_home.api("POST", f"/projects/{project}/members", token=token, json=member).status_code == 201
+    take_in(made_up_home, token, project, "nina@acme.example", "Nina New")
     expect(members.locator("#people")).to_contain_text("Nina New", timeout=AT_ONCE_MS)
     limits = made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 77})
     assert limits.status_code == 200, limits.text
@@ -56,3 +61,22 @@ def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[.
     expect(profile.locator("#tokens tbody tr")).to_have_count(2, timeout=AT_ONCE_MS)
     for page in (members, quotas, images, activity, profile):
         assert page.get_attribute("body", "data-marked") == "yes", f"{page.url} was loaded anew"
+
+
+def test_a_button_that_is_held_down_stays_until_it_is_let_go(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    """One that came in its place meanwhile would not be clicked."""
+    token = made_up_home.token()
+    project = project_of(made_up_home, token)
+    take_in(made_up_home, token, project, "pia@acme.example", "Pia Pressed")
+    page = open_as(ADMIN)
+    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):
+        page.goto(f"{made_up_home.url}/projects/{project}/")
+    page.get_by_role("row", name="Pia Pressed").get_by_role("button").hover()
+    page.mouse.down()
+    take_in(made_up_home, token, project, "quinn@acme.example", "Quinn Quick")
+    made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 66})
+    expect(page.locator("#quota")).to_contain_text("66", timeout=AT_ONCE_MS)  # the news are there
+    page.mouse.up()
+    expect(page.locator("#confirm")).to_contain_text("Take Pia Pressed out")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("row", name="Quinn Quick")).to_be_visible(timeout=AT_ONCE_MS)
