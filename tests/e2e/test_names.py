@@ -7,16 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.addresses import Route, page_routes
+
+from .conftest import LOOKS
+from .every_page import whole_pages
 from .house import ADMIN, PASSWORD, House
-from .test_pages import PAGES, WIDER
+from .test_pages import WIDER
 
 LONG = "w" * 40 + "b" * 40
 NAMES = {"long": LONG, "right-to-left": "שרת-7 (בדיקה) / خادم", "emoji": "👩🏽‍💻 शुभ 🏳️‍🌈 دستگاه‌ها"}
 OWNER = "olivia@acme.example"
 BAPTISE = """
-import datetime as dt, json
+import datetime as dt, io, json
+from PIL import Image as Picture
 from django.apps import apps
 from django.utils import timezone
 from accounts.audit import audit_record
@@ -34,6 +39,8 @@ owner = user_create(email=%(owner)r, name=names["long"])
 password_set(user=owner, password=%(password)r, by=None)
 User.objects.exclude(pk=owner.pk).update(name=names["right-to-left"], remarks=names["long"])
 host = Hypervisor.objects.get()
+Picture.new("RGB", (640, 400)).save(screen := io.BytesIO(), "PNG")
+png = screen.getvalue()
 Site.objects.update(name=names["right-to-left"], remarks=names["long"])
 found = list(DiscoveredDomain.objects.order_by("name"))
 made = {}
@@ -62,70 +69,70 @@ for domain, (kind, name) in zip(found, names.items()):
     audit_record(action="vm.start", actor=owner, target=vm, project=project)
     for user in User.objects.all():
         Notice.objects.create(event=event, user=user)
-    made[kind] = {"vm": str(vm.pk), "acme": str(project.pk), "image": str(image.pk), "webhook": str(hook.pk), "snapshot": name}
+    shot = Screenshot.objects.create(vm=vm, project=project, kind=ScreenshotKind.MANUAL, taken_by=owner, width=640, height=400, size_bytes=len(png), png=png, thumbnail=png)
+    made[kind] = {"vm_id": vm.pk, "project_id": project.pk, "image_id": image.pk, "webhook_id": hook.pk, "screenshot_id": shot.pk}
 Vm.objects.update(state_since=timezone.now() - dt.timedelta(minutes=59))  # "59 minutes ago" is as wide as it gets
-print(json.dumps({"made": made, "host": str(host.pk), "size": str(Size.objects.order_by("-name").first().pk), "user": str(owner.pk)}))
+for ids in made.values():
+    ids.update(hypervisor_id=host.pk, size_id=Size.objects.order_by("-name").first().pk, user_id=owner.pk, pool="default")
+print(json.dumps(made, default=str))
 """
-MORE = {
-    "links-of-projects": (OWNER, "/projects/{acme}/webhooks/"),
-    "webhook": (OWNER, "/webhooks/{webhook}/"),
-    "notifications": (OWNER, "/notifications/"),
-    "choices": (OWNER, "/notifications/choices/"),
-    "token-new": (OWNER, "/profile/tokens/new/"),
-    "two-factor": (OWNER, "/profile/two-factor/"),
-    "manage-user": (ADMIN, "/manage/users/{user}/"),
-    "manage-enrolment": (ADMIN, "/manage/hypervisors/{host}/enrolment/"),
-    "manage-test": (ADMIN, "/manage/hypervisors/{host}/test/"),
-}
-OF_DJANGO = "/admin/"
 
 
 @pytest.fixture(scope="module")
-def named(made_up_home: House) -> dict[str, Any]:
+def named(made_up_home: House) -> dict[str, dict[str, Any]]:
     """Everything that can have a name has one of these, and where it is."""
     code = BAPTISE % {"names": json.dumps(NAMES), "owner": OWNER, "password": PASSWORD}
-    return json.loads(made_up_home.shell(code).strip().splitlines()[-1])
+    return dict(json.loads(made_up_home.shell(code).strip().splitlines()[-1]))
 
 
-def pages_of(email: str) -> dict[str, str]:
-    """Eve's own pages that are somebody's, by name."""
-    everything = {**PAGES, **MORE}
-    mine = {name: path for name, (whose, path) in everything.items() if (whose == ADMIN) == (email == ADMIN)}
-    return {name: path for name, path in mine.items() if not path.startswith(OF_DJANGO)}
+@pytest.fixture(scope="module")
+def pages(made_up_home: House, named: dict[str, dict[str, Any]], browser: Browser) -> dict[str, tuple[str, Route]]:
+    """Eve's own pages by name, and who opens each."""
+    routes = [route for route in page_routes() if not route.text.startswith("/admin/")]
+    found = whole_pages(browser, made_up_home, (OWNER, ADMIN), routes, named["long"])
+    assert len(found) > 50, sorted(found)
+    return found
 
 
-@pytest.mark.timeout(600)  # forty pages and their pictures
+@pytest.mark.timeout(600)  # eighty pages and their pictures
 @pytest.mark.parametrize("kind", NAMES)
-@pytest.mark.parametrize("look", ["phone", "light"])
 def test_no_name_makes_a_page_wider(
     made_up_home: House,
-    named: dict[str, Any],
+    named: dict[str, dict[str, Any]],
+    pages: dict[str, tuple[str, Route]],
     open_as: Callable[..., Page],
     picture: Callable[[Page, str], None],
     kind: str,
-    look: str,
 ) -> None:
-    ids = {**named["made"][kind], "host": named["host"], "size": named["size"], "user": named["user"]}
+    """On a phone, and on the same touch screen as wide as a desk's."""
     wide = []
     for email in (OWNER, ADMIN):
-        page = open_as(email, look)
-        for name, path in pages_of(email).items():
-            answer = page.goto(made_up_home.url + path.format(**ids))
+        page = open_as(email, "phone", reduced_motion="reduce")
+        for name, (whose, route) in pages.items():
+            if whose != email:
+                continue
+            page.set_viewport_size(LOOKS["phone"]["viewport"])
+            answer = page.goto(made_up_home.url + route.path(named[kind]))
             assert answer is not None
             assert answer.status == 200, name
-            if (more := page.evaluate(WIDER)) > 0:
-                wide.append(f"{name}: {more} px")
-            picture(page, f"names-{kind}-{name}-{look}")
+            picture(page, f"names-{kind}-{name}")
+            for look in ("phone", "light"):
+                page.set_viewport_size(LOOKS[look]["viewport"])
+                if (more := page.evaluate(WIDER)) > 0:
+                    wide.append(f"{name}, {look}: {more} px")
     assert "\n".join(wide) == ""
 
 
 def test_what_asks_first_names_the_thing_as_it_is(
-    made_up_home: House, named: dict[str, Any], open_as: Callable[..., Page], picture: Callable[[Page, str], None]
+    made_up_home: House,
+    named: dict[str, dict[str, Any]],
+    open_as: Callable[..., Page],
+    picture: Callable[[Page, str], None],
 ) -> None:
     """To confirm, its name is typed: without the marks that isolate it in the question."""
     kind = "right-to-left"
     page = open_as(OWNER)
-    page.goto(f"{made_up_home.url}/vms/{named['made'][kind]['vm']}/settings/")
+    page.goto(f"{made_up_home.url}/vms/{named[kind]['vm_id']}/settings/")
     page.get_by_role("button", name="Delete…").click()
     expect(page.locator("#confirm h2")).to_have_text(f"Delete \u2068{NAMES[kind]}\u2069?")
     picture(page, "names-confirm-light")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
+import time
 from collections.abc import Callable
-from contextlib import closing
 from itertools import cycle
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.addresses import page_routes
 
-from .conftest import LOOKS, World, type_sign_in
+from .conftest import LOOKS, World
+from .every_page import whole_pages
 from .house import ADMIN, PASSWORD
 from .screen import wait_for_screen
 
@@ -37,6 +37,9 @@ hook, _made = Webhook.objects.get_or_create(project_id="%(acme)s", made_by=olivi
 ids = {model._meta.label_lower.replace(".", "/"): model._default_manager.values_list("pk", flat=True).first() for model in admin.site._registry}
 print(json.dumps({**ids, "user_id": olivia.pk, "webhook_id": hook.pk}, default=str))
 """
+GATHER_SECONDS = 0.15
+"""A page fetches what changed together after 120 ms (static/eve/live.js)."""
+SETTLE_SECONDS = 30
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -63,60 +66,84 @@ def ids_of(world: World) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def every_page(world: World, browser: Browser) -> dict[str, tuple[str, str]]:
     """All pages, by name: who opens each, and where. Who owns a project sees hers, a superuser those of staff."""
-    ids, pages = ids_of(world), {}
-    for email in (OLIVIA, ADMIN):
-        with closing(browser.new_context()) as context:
-            type_sign_in(context.new_page(), world.house, email)
-            for route in page_routes():
-                path = route.path(ids)
-                if path in (where for _email, where in pages.values()) or route.name == "logout":
-                    continue
-                answer = context.request.get(world.house.url + path, max_redirects=0)
-                if answer.status == 200 and answer.body().lstrip().lower().startswith(b"<!doctype"):
-                    name = re.sub(r"<(?:\w+:)?(\w+)>", r"\1", route.text).strip("/").replace("/", "-")
-                    pages[name or "dashboard"] = (email, path)
-    assert len(pages) > 80, sorted(pages)
-    return {**pages, **{name: (email, path.format(vm=world.vm_id)) for name, (email, path) in STATES.items()}}
+    ids = ids_of(world)
+    found = whole_pages(browser, world.house, (OLIVIA, ADMIN), page_routes(), ids)
+    assert len(found) > 80, sorted(found)
+    states = {name: (email, path.format(vm=world.vm_id)) for name, (email, path) in STATES.items()}
+    return {**{name: (email, route.path(ids)) for name, (email, route) in found.items()}, **states}
 
 
-def in_look(look: str, pages: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Which of them are opened in that look: all of Eve's own; of Django's admin, where one style serves all, each in one by turns."""
+def looks_of(pages: dict[str, tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """In which looks each is opened: all of Eve's own in all; of Django's admin, where one style serves all, each in one by turns."""
     turns = cycle(LOOKS)
-    return {name: page for name, page in pages.items() if not page[1].startswith("/admin/") or next(turns) == look}
+    return {
+        name: (next(turns),) if path.startswith("/admin/") else tuple(LOOKS) for name, (_whose, path) in pages.items()
+    }
+
+
+class Settling:
+    """Knows when nothing more is on its way to a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.awaited: set[Request] = set()
+        page.on("request", self._asked)
+        page.on("requestfinished", self._answered)
+        page.on("requestfailed", self._answered)
+
+    def wait(self) -> None:
+        """Until it has been so for longer than the page gathers what it will ask for."""
+        started = quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < GATHER_SECONDS:
+            self.page.wait_for_timeout(25)
+            if self.awaited:
+                quiet_since = time.monotonic()
+                assert quiet_since < started + SETTLE_SECONDS, [request.url for request in self.awaited]
+
+    def _asked(self, request: Request) -> None:
+        self.awaited.add(request)
+
+    def _answered(self, request: Request) -> None:
+        self.awaited.discard(request)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("looks", [("light", "dark"), ("phone",)], ids="-".join)
 def test_pages(
     every_page: dict[str, tuple[str, str]],
     world: World,
     browse: Callable[..., Page],
     picture: Callable[[Page, str], None],
     accessibility_faults: Callable[[Page], list[str]],
-    look: str,
+    looks: tuple[str, ...],
 ) -> None:
+    """In looks that have the window in common, a page is opened once."""
     faults: list[str] = []
-    pages = in_look(look, every_page)
-    for email in sorted({email for email, _path in pages.values()}):
-        page = browse(email, **LOOKS[look])
+    wanted = {name: sorted({*looks} & {*those}) for name, those in looks_of(every_page).items()}
+    for email in sorted({email for email, _path in every_page.values()}):
+        page = browse(email, **LOOKS[looks[0]], reduced_motion="reduce")
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        for name, (whose, path) in pages.items():
-            if whose != email:
+        settling = Settling(page)
+        for name, (whose, path) in every_page.items():
+            if whose != email or not wanted[name]:
                 continue
+            page.emulate_media(color_scheme=LOOKS[wanted[name][0]]["color_scheme"])
             answer = page.goto(world.house.url + path)
             assert answer is not None
             assert answer.status == (404 if name == "not-found" else 200), f"{name}: {answer.status}"
             if path.endswith("/console/"):
                 wait_for_screen(page)
-            page.wait_for_timeout(400)
-            if page.evaluate(WIDER) > 0:
-                faults.append(f"{name} is wider than the window")
-            picture(page, f"{name}-{look}")
-            said = len(faults)
-            found = accessibility_faults(page)
-            del faults[said:]  # axe-core tries styles that the policy forbids
-            faults.extend(f"{name}: {fault}" for fault in found)
+            settling.wait()
+            for look in wanted[name]:
+                page.emulate_media(color_scheme=LOOKS[look]["color_scheme"])
+                if page.evaluate(WIDER) > 0:
+                    faults.append(f"{name} is wider than the window")
+                picture(page, f"{name}-{look}")
+                said = len(faults)
+                found = accessibility_faults(page)
+                del faults[said:]  # axe-core tries styles that the policy forbids
+                faults.extend(f"{name}, {look}: {fault}" for fault in found)
     assert [fault for fault in faults if "404" not in fault] == []
 
 
