@@ -112,6 +112,19 @@ def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSand
         yield World(house=home, sandbox=libvirt_sandbox, mails=mails, vm_id=vm_id, vm_name=name, acme=people["acme"])
 
 
+@pytest.fixture(autouse=True)
+def no_guest_runs_on(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test leaves running, also one that failed, would take a core from those that come after it."""
+    if "libvirt_sandbox" not in request.fixturenames:
+        yield
+        return
+    sandbox: LibvirtSandbox = request.getfixturevalue("libvirt_sandbox")
+    before = sandbox.virsh("list", "--uuid").split()
+    yield
+    for uuid in set(sandbox.virsh("list", "--uuid").split()).difference(before):
+        sandbox.virsh("destroy", uuid)
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Debian's Chromium without the windows around its pages, each of which would take as long as ten pages; nothing is fetched from elsewhere."""
