@@ -29,6 +29,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
 }
+LONGEST = "test_cloud.py"
 CSRF_COOKIE = "eve-csrf"
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 AXE_RUN = """
@@ -94,11 +95,16 @@ class World:
             time.sleep(0.1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file is begun first, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSandbox) -> Iterator[World]:
     """Everything, running."""
     name = "acme-web"
-    vm_id = libvirt_sandbox.start_demo(name)
+    vm_id = libvirt_sandbox.start_demo(name, wait=False)
     with (
         mail_server() as mails,
         house(
@@ -109,20 +115,24 @@ def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSand
     ):
         people = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])
         home.manage("vm_adopt", vm_id, "--project", people["acme"])
+        libvirt_sandbox.wait_for_serial(name, ":~#")
         yield World(house=home, sandbox=libvirt_sandbox, mails=mails, vm_id=vm_id, vm_name=name, acme=people["acme"])
 
 
 @pytest.fixture(autouse=True)
-def no_guest_runs_on(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test leaves running, also one that failed, would take a core from those that come after it."""
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever became of a test, the next one finds everything at work, and the processors free of guests that nobody looks at."""
     if "libvirt_sandbox" not in request.fixturenames:
         yield
         return
     sandbox: LibvirtSandbox = request.getfixturevalue("libvirt_sandbox")
-    before = sandbox.virsh("list", "--uuid").split()
+    before = sandbox.running()
     yield
-    for uuid in set(sandbox.virsh("list", "--uuid").split()).difference(before):
-        sandbox.virsh("destroy", uuid)
+    sandbox.mend()
+    if "world" in request.fixturenames:
+        request.getfixturevalue("world").house.mend()
+    for name in sandbox.running() - before:
+        sandbox.virsh("destroy", name)
 
 
 @pytest.fixture(scope="session")
@@ -182,15 +192,16 @@ def open_as(browser: Browser, made_up_home: House) -> Iterator[Callable[..., Pag
         context.close()
 
 
-def send_sign_in(page: Page, home: House, email: str) -> None:
-    """Signs somebody in without drawing the form, and opens their first page."""
-    request = page.context.request
-    request.get(f"{home.url}/login/")
-    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == CSRF_COOKIE)
+def send_sign_in(page: Page, home: House, email: str, *, url: str = "") -> None:
+    """Signs somebody in without drawing the form, and opens their first page; at `url`, if Eve is behind a proxy."""
+    url = url or home.url
+    form_url, request = f"{url}/login/", page.context.request
+    request.get(form_url)
+    token = next(each["value"] for each in page.context.cookies(url) if each["name"].endswith(CSRF_COOKIE))
     form = {"email": email, "password": PASSWORD, "csrfmiddlewaretoken": token}
-    answer = request.post(f"{home.url}/login/", form=form, max_redirects=0)
+    answer = request.post(form_url, form=form, headers={"Referer": form_url}, max_redirects=0)
     assert answer.headers.get("location") == "/", answer.text()
-    page.goto(f"{home.url}/")
+    page.goto(f"{url}/")
 
 
 def type_sign_in(page: Page, home: House, email: str) -> None:
@@ -216,10 +227,10 @@ def accessibility_faults() -> Callable[[Page], list[str]]:
 
 @pytest.fixture
 def picture() -> Callable[[Page, str], None]:
-    """``picture(page, "console-light")``: keeps a screenshot to be looked at."""
+    """``picture(page, "console-light")``: keeps a screenshot to be looked at, of the page as it is once nothing fades or slides any more."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def take(page: Page, name: str) -> None:
-        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
     return take

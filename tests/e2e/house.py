@@ -151,6 +151,13 @@ class House:
         """Ends the agent."""
         _stop(self.agent, how)
 
+    def mend(self) -> None:
+        """Starts what was ended and not started again."""
+        if self.eve is not None and self.eve.poll() is not None:
+            self.start_eve()
+        if self.agent is not None and self.agent.poll() is not None:
+            self.start_agent()
+
     # ------------------------------------------------------------------------------------------ people and VMs
 
     def token(self, email: str = ADMIN, password: str = PASSWORD) -> str:

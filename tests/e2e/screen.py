@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
@@ -19,12 +20,17 @@ SHIFTED = {"~": "Backquote", "!": "Digit1", "$": "Digit4", ">": "Period", "_": "
 
 def wait_for_screen(page: Page, *, seconds: float = 30) -> int:
     """Waits until the guest's screen is drawn; the number of lit pixels."""
-    deadline = time.monotonic() + seconds
-    while lit_pixels(page) <= 50:  # the page's policy forbids the eval of wait_for_function
-        assert time.monotonic() < deadline, page.locator("#card").inner_text()
-        page.wait_for_timeout(50)
+    wait_for_lit(page, lambda lit: lit > 50, seconds=seconds)
     expect(page.locator("#card")).to_be_hidden(timeout=seconds * 1000)
     return lit_pixels(page)
+
+
+def wait_for_lit(page: Page, is_enough: Callable[[int], bool], *, seconds: float = 30) -> None:
+    """Waits until so many pixels are lit."""
+    deadline = time.monotonic() + seconds
+    while not is_enough(lit := lit_pixels(page)):  # the page's policy forbids the eval of wait_for_function
+        assert time.monotonic() < deadline, (lit, page.locator("#card").inner_text())
+        page.wait_for_timeout(100)
 
 
 def lit_pixels(page: Page) -> int:

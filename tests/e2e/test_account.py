@@ -79,7 +79,6 @@ def looked_at(
     for look, width in LOOKS.items():
         page.emulate_media(color_scheme="dark" if look == "dark" else "light")
         page.set_viewport_size({"width": width, "height": 844})
-        page.wait_for_timeout(300)
         picture(page, f"{name}-{look}")
         assert page.evaluate(WIDER) <= 0, (name, look)
     assert faults_in(page) == [], name

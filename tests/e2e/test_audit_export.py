@@ -17,7 +17,6 @@ def test_what_was_searched_is_what_is_exported(
     for look, options in LOOKS.items():
         page = browse("hera@eve.example", **options)
         page.goto(f"{world.house.url}/manage/audit/?q=login")
-        page.wait_for_timeout(300)
         picture(page, f"audit-export-{look}")
         with page.expect_download() as download:
             page.get_by_role("link", name="Export as CSV").click()

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from .conftest import World
-from .screen import lit_pixels, type_line, wait_for_screen
+from .screen import lit_pixels, type_line, wait_for_lit, wait_for_screen
 
 Browse = Callable[..., Page]
 Picture = Callable[[Page, str], None]
@@ -30,12 +30,12 @@ def test_what_is_typed_runs_in_the_guest(world: World, browse: Browse, picture: 
     wait_for_screen(page)
     type_line(page, "echo typed-in-the-browser > /dev/ttyS0")
     world.guest_wrote("typed-in-the-browser")
+    full = lit_pixels(page)
     type_line(page, "clear")
-    page.wait_for_timeout(1000)
+    wait_for_lit(page, lambda lit: 50 < lit < full / 3)
     cleared = lit_pixels(page)
     type_line(page, "ls /bin")
-    page.wait_for_timeout(1000)
-    assert lit_pixels(page) > cleared * 3
+    wait_for_lit(page, lambda lit: lit > cleared * 3)
     picture(page, "console")
 
 
@@ -363,8 +363,10 @@ def test_the_screen_fits_the_window_or_is_shown_one_to_one(world: World, browse:
     assert widths() == (own, own), "the choice is remembered"
     button.click()
     page.set_viewport_size({"width": 500, "height": 700})
-    page.wait_for_timeout(500)
-    assert widths()[1] <= 500
+    deadline = time.monotonic() + 10
+    while widths()[1] > 500:
+        assert time.monotonic() < deadline, widths()
+        page.wait_for_timeout(50)
 
 
 def test_the_way_out_of_the_screen_is_no_letter_of_a_keyboard_with_altgr(world: World, browse: Browse) -> None:

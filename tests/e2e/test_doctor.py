@@ -16,7 +16,7 @@ from tests.services.caddy import Caddy
 from tests.services.libvirt import LibvirtSandbox
 from tests.services.nginx import Nginx, write_certificate
 
-from .conftest import PEOPLE, SCREENSHOTS
+from .conftest import PEOPLE, SCREENSHOTS, send_sign_in
 from .house import PASSWORD, House, free_port
 from .test_pages import LOOKS, WIDER
 
@@ -90,7 +90,7 @@ def front(
     settings = {"EVE_PUBLIC_URL": f"https://127.0.0.1:{port}", "EVE_TRUSTED_PROXIES": "127.0.0.1"}
     home = House(folder, libvirt_uri=libvirt_sandbox.uri, settings=settings)
     home.set_up()
-    vm_id = libvirt_sandbox.start_demo(VM)
+    vm_id = libvirt_sandbox.start_demo(VM, wait=False)
     front = Front(home, libvirt_sandbox, vm_id, Nginx(folder / "nginx", port=port), browser)
     try:
         home.start_eve()
@@ -103,6 +103,8 @@ def front(
     finally:
         home.close()
         front.nginx.close()
+        libvirt_sandbox.virsh("destroy", vm_id)
+        libvirt_sandbox.virsh("undefine", vm_id)
 
 
 @pytest.fixture
@@ -115,11 +117,7 @@ def visit(front: Front) -> Iterator[Callable[..., Page]]:
         context = front.browser.new_context(ignore_https_errors=True, **options)
         contexts.append(context)
         page = context.new_page()
-        page.goto(f"{front.url}/login/")
-        page.fill("input[name=email]", email)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_url(f"{front.url}/")
+        send_sign_in(page, front.house, email, url=front.url)
         front.set(**(wrong or {}))
         page.goto(f"{front.url}/vms/{front.vm_id}/doctor/")
         return page
@@ -192,11 +190,7 @@ def test_all_is_well_behind_a_caddy_that_has_the_lines_that_the_page_prints(
         front.house.environment["EVE_PUBLIC_URL"] = address
         front.house.start_eve()
         proxy.start(f"{here}{address} {{\nreverse_proxy 127.0.0.1:{front.house.port}\n}}\n")
-        page.goto(f"{address}/login/")
-        page.fill("input[name=email]", HERA)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button[type=submit]")
-        page.wait_for_url(f"{address}/")
+        send_sign_in(page, front.house, HERA, url=address)
         page.goto(f"{address}/vms/{front.vm_id}/doctor/")
         printed = page.locator('[data-example="caddy"] [data-line]').all_inner_texts()
         assert any(f"reverse_proxy 127.0.0.1:{front.house.port}" in line for line in printed)
@@ -300,7 +294,6 @@ def test_a_machine_that_is_off(front: Front, visit: Callable[..., Page]) -> None
         expect(page.locator('[data-hop="screen"]')).to_have_attribute("data-outcome", "wait")
     finally:
         front.sandbox.virsh("start", front.vm_id)
-        front.sandbox.wait_for_serial(VM, ":~#")
 
 
 def test_at_an_address_that_is_not_eves(front: Front, visit: Callable[..., Page]) -> None:

@@ -128,6 +128,17 @@ class LibvirtSandbox:
         """Behind everybody's back: one ``virsh`` command. Raises DemoGuestError."""
         return virsh(self.uri, *arguments)
 
+    def mend(self) -> None:
+        """Start libvirtd unless it is there."""
+        try:
+            self.running()
+        except DemoGuestError:
+            self.start()
+
+    def running(self) -> set[str]:
+        """The names of the guests that run."""
+        return set(self.virsh("list", "--name").split())
+
     def signal(self, who: str, number: signal.Signals) -> None:
         """Send a signal to ``libvirtd`` or to the QEMU of a guest, ``qemu/NAME``; to nobody if it has ended."""
         self._tell(f"signal {int(number)} {who}")
