@@ -11,6 +11,7 @@ from eve_agent.wire.jobs import Job, JobState
 from eve_agent.wire.storage import ImageFinish, ImageFormat, ImageState, ImageStatus
 
 from common.errors import EveError
+from common.pauses import Pauses
 from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
@@ -26,7 +27,6 @@ from .errors import ImageNotReady
 from .models import Image, ImageCopy, Vm
 from .models import ImageState as StoredState
 
-POLL_SECONDS = 0.5
 END_SECONDS = 30.0
 """So long a job is waited for that was asked to end."""
 ASK_SECONDS = 5.0
@@ -81,19 +81,18 @@ def image_status(agent: AgentClient, pool: str, image: Image) -> ImageStatus | N
 
 def job_wait(run: OperationRun, agent: AgentClient, *, since_percent: int, until_percent: int) -> Job:
     """Waits for the agent's job of this operation, telling how far it is. A job that failed or is unknown is returned as well."""
-    while True:
-        job = agent.job(run.operation.pk)
-        if job.state is not JobState.RUNNING:
-            return job
+    pauses = Pauses()
+    while (job := agent.job(run.operation.pk)).state is JobState.RUNNING:
         run.progress(since_percent + (until_percent - since_percent) * job.percent // 100)
-        time.sleep(POLL_SECONDS)
+        pauses.wait()
+    return job
 
 
 def job_end(agent: AgentClient, job_id: UUID) -> None:
     """Ends that job of the agent's, and waits until it has."""
-    deadline = time.monotonic() + END_SECONDS
+    deadline, pauses = time.monotonic() + END_SECONDS, Pauses()
     while agent.job_cancel(job_id).state is JobState.RUNNING and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+        pauses.wait()
 
 
 def _is_under_way(hypervisor_id: UUID) -> bool:
@@ -104,19 +103,20 @@ def _is_under_way(hypervisor_id: UUID) -> bool:
 
 def _bring(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, until: int) -> None:
     """Until it is whole on the host, whoever brings it there."""
+    pauses = Pauses()
     while (status := image_status(agent, copy.pool, copy.image)) is None or status.state is not ImageState.READY:
         if copy.is_ready:  # somebody removed the file on the host
             copy.is_ready = False
             copy.save(update_fields=["is_ready"])
         if status is not None and status.state is ImageState.WORKING:
-            _pause(run)  # it is checked for another VM, or for an earlier try of this one
+            _pause(run, pauses)  # it is checked for another VM, or for an earlier try of this one
             continue
         try:
             _copy(run, agent=agent, copy=copy, sent=status.size_bytes if status else 0, until=until)
         except AgentRefused as refusal:
             if refusal.agent_code not in _SOMEBODY_ELSE:
                 raise
-            _pause(run)
+            _pause(run, pauses)
 
 
 def _let_go(run: OperationRun, agent: AgentClient, copy: ImageCopy) -> None:
@@ -174,9 +174,9 @@ def _read(other: AgentClient, source: ImageCopy, offset: int) -> bytes:
         return b""
 
 
-def _pause(run: OperationRun) -> None:
+def _pause(run: OperationRun, pauses: Pauses) -> None:
     run.progress(run.operation.progress)
-    time.sleep(POLL_SECONDS)
+    pauses.wait()
 
 
 def _source(copy: ImageCopy) -> ImageCopy:

@@ -39,22 +39,20 @@ def test_it_is_done_or_nothing_is(asking: Asking, monkeypatch: pytest.MonkeyPatc
                 operation_cancel(operation=operation, user=operation.requested_by)
 
     instrument(border, monkeypatch.setattr)
-    *before, last = CHANGES[change]
     ends: dict[str, str] = {}
     for number in itertools.count(1):
         left, asked_at = 0, ""
-        if before:
-            asking.ask(*before)
-            asking.done()
+        asking.prepare(change)
         there, used = all_there_is(asking.agent), usage_of(project)
-        asking.ask(last)
+        asking.ask(CHANGES[change][-1])
         left = number
         state = asking.work().state
         if not asked_at:
             break
         ends[f"{number}: {asked_at}"] = state
         assert differences(asking.agent) == [], asked_at
-        if state == OperationState.CANCELLED:
+        asking.is_prepared = state == OperationState.CANCELLED
+        if asking.is_prepared:
             assert (all_there_is(asking.agent), usage_of(project)) == (there, used), asked_at
     first, *_, last_end = ends.values()
     assert set(ends.values()) == {OperationState.CANCELLED, OperationState.SUCCEEDED}, ends

@@ -31,22 +31,20 @@ BEFORE = "killed at before the undo is written"
 @pytest.mark.parametrize("change", changes(but=lambda handler: handler.undo is None))
 def test_it_is_taken_back(asking: Asking, mortal_run: MortalRun, settings: LazySettings, change: str) -> None:
     borders, before = [], {}
-    *steps, last = CHANGES[change]
 
     def start() -> None:
         nonlocal before
-        if steps:
-            asking.ask(*steps)
-            asking.done()
+        asking.prepare(change)
         before = all_there_is(asking.agent)
-        last(asking)
+        asking.ask(CHANGES[change][-1])
 
     for border in until_it_lives(mortal_run, settings, start, fails_at=FAILS_AT.get(change, "")):
         borders.append(border)
         operation = taken_over()
         assert operation.kind == kind_of(change)
         assert differences(asking.agent) == [], border
-        if border == BEFORE:
+        asking.is_prepared = border != BEFORE
+        if not asking.is_prepared:
             assert operation.state == OperationState.SUCCEEDED, operation.error
         else:
             assert (operation.state, operation.error["detail"]) == ("failed", "Made to fail."), border

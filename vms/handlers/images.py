@@ -20,6 +20,7 @@ from eve_agent.wire.storage import ImageFetch, ImageFinish, ImageFormat, ImageSt
 from eve_agent.wire.storage import ImageState as HostState
 
 from common.errors import EveError
+from common.pauses import Pauses
 from common.sentences import gettext as _
 from hypervisors.client import AgentClient
 from hypervisors.client.core import clean_words
@@ -29,7 +30,7 @@ from operations.errors import OperationCancelled
 from operations.handlers import Lane, register
 from operations.run import OperationRun
 from vms.errors import ImageInUse, ImageNotFound, ImageRefused
-from vms.imaging import POLL_SECONDS, job_end
+from vms.imaging import job_end
 from vms.models import Image, ImageCopy, ImageState
 from vms.quotas import Amounts, quota_of, usage_of
 from vms.services.images import CHECK, DELETE, FETCH, TAKE
@@ -186,6 +187,7 @@ def image_carry_out(
 ) -> None:
     """Lets the host do it, whether or not an earlier try began it or has done it; then the image is ready. 0 hours: it takes what it takes."""
     away_since: float | None = None
+    pauses = Pauses()
     while True:
         try:
             with AgentClient(copy.hypervisor) as agent:
@@ -198,7 +200,7 @@ def image_carry_out(
             if not error.retryable or time.monotonic() - away_since > AWAY_SECONDS:
                 raise
             run.step("wait", _("Waiting for the host: %(why)s") % {"why": error.detail}, percent=run.operation.progress)
-            time.sleep(POLL_SECONDS)
+            pauses.wait()
     image_came(copy, status)
     run.result = {"image": str(copy.image_id)}
 
@@ -224,10 +226,11 @@ def _follow(
     run: OperationRun, agent: AgentClient, begin: Callable[[AgentClient], ImageStatus], hours: int
 ) -> ImageStatus:
     while (status := begin(agent)).state is not HostState.READY:
+        pauses = Pauses()
         while (job := agent.job(run.operation.pk)).state is JobState.RUNNING:
             run.progress(max(1, min(99, job.percent)))
             _require_time(run, hours)
-            time.sleep(POLL_SECONDS)
+            pauses.wait()
         if job.state is JobState.FAILED:
             raise refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
         if job.state is JobState.CANCELLED:

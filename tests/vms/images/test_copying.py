@@ -92,7 +92,6 @@ def hosts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
     make_hypervisor(cast.here, "third")
     found = {name: Host() for name in ("hv-here", "second", "third")}
     monkeypatch.setattr(imaging, "AgentClient", lambda hypervisor, **_: found[hypervisor.name])
-    monkeypatch.setattr(imaging, "POLL_SECONDS", 0.0)
     return found
 
 
