@@ -196,7 +196,7 @@ def power(action: str) -> Step:
 
 
 DISK, CARD = of_vm("post", "disks", {"size_bytes": GIB}), of_vm("post", "nics", {"network": "default"})
-MACHINE = (new(), DISK, CARD)
+MACHINE = (new(disks=[{"size_bytes": GIB}] * 2, nics=[{"network": "default"}] * 2),)
 CLOUD = (ready("cloud"), new(image=True))
 ELSEWHERE = (new(disks=[{"size_bytes": GIB, "pool": FAST}]), ready("iso"))
 """An ISO is in another pool than the machine that is to have it."""
