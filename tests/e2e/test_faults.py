@@ -20,7 +20,7 @@ from .conftest import World
 
 MIB = 2**20
 MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
-OPERATION_SECONDS = 180
+OPERATION_SECONDS = 300
 """A host that comes back is asked again after a pause that grows with each try."""
 PAGE_MS = 60_000
 OLIVIA = "olivia@acme.example"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,14 @@ def test_a_guest_boots_and_its_display_opens_without_a_listener(guests: LibvirtS
     pid = guests.qemu_pid(uuid)
     listeners = subprocess.run([*as_root(), "ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
     assert f"pid={pid}," not in listeners
+
+
+def test_what_is_killed_has_ended_once_that_is_said(guests: LibvirtSandbox):
+    guests.start_demo("ends", wait=False)
+    guests.signal("qemu/ends", signal.SIGKILL)
+
+    with pytest.raises(LookupError):
+        guests.qemu_pid("ends")
 
 
 def test_a_guest_and_its_display_outlive_a_killed_libvirtd(guests: LibvirtSandbox):

@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 BINDS = {
@@ -29,6 +30,8 @@ BINDS = {
 }
 """Folders of the sandbox and what they hide. Without the system bus, libvirt asks neither firewalld nor machined for anything; a lock of a
 serial line that a killed sandbox left behind would be taken for one of this, whose processes have the same numbers."""
+
+END_SECONDS = 0.01
 
 
 def main() -> None:
@@ -62,9 +65,16 @@ def main() -> None:
 
 
 def _signal(who: str, number: int) -> None:
-    """To the process whose id libvirt wrote down, if it still runs: in this namespace, as root, whoever the tests run as."""
+    """To the process whose id libvirt wrote down, if it still runs: in this namespace, as root, whoever the tests run as.
+
+    One that is killed has ended when this returns: until then it would hold the lock that the next libvirtd needs.
+    """
+    pid = int(Path(f"/run/libvirt/{who}.pid").read_text())
     with contextlib.suppress(ProcessLookupError):
-        os.kill(int(Path(f"/run/libvirt/{who}.pid").read_text()), number)
+        os.kill(pid, number)
+        while number == signal.SIGKILL:
+            time.sleep(END_SECONDS)
+            os.kill(pid, 0)
 
 
 def _answer(word: str) -> None:
