@@ -144,6 +144,7 @@ class Fingers:
             )
             self.page.wait_for_timeout(20)
         self.touch("touchEnd", [])
+        self.page.wait_for_timeout(200)  # a finger that comes at once would belong to the same gesture
         self.page.evaluate(FRAMES)
 
     def pointers(self) -> list[tuple[int, int, int]]:
