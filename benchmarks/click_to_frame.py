@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from .figures import row
 from .session import arguments, sign_in
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
