@@ -28,7 +28,7 @@ from eve_agent.wire.storage import ImageFormat, SeedSpec
 
 from deploy.local.demo_guest import DemoGuestError
 from tests.agent.driver.making import MAC, MIB, POOL, Shop, nic, spec
-from tests.agent.driver.rig import LibvirtRig
+from tests.agent.driver.rig import LibvirtRig, until
 from tests.services.cloud_image import cloud_image_ensure
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
@@ -126,6 +126,7 @@ async def _serial_until(rig: LibvirtRig, domain: uuid.UUID, text: bytes) -> byte
 
 async def shut_down(guest: Guest) -> None:
     """Asks it until it is off."""
+    await until(lambda: guest.driver.is_up)
     async with asyncio.timeout(120):
         while (await guest.driver.domain(guest.domain.uuid)).state is not DomainState.OFF:
             await guest.driver.change_state(guest.domain.uuid, StateAction.SHUTDOWN)
@@ -139,6 +140,7 @@ def meta_of(vm: uuid.UUID) -> str:
 
 async def until_told(guest: Guest):
     """What the guest's agent tells, once it runs."""
+    await until(lambda: guest.driver.is_up)
     async with asyncio.timeout(BOOT_SECONDS):
         while True:
             told = await guest.driver.guest_info(guest.domain.uuid)
@@ -256,9 +258,7 @@ async def test_a_freeze_ends_though_the_agent_was_killed_and_libvirtd_too(guest:
     await asyncio.sleep(float(thaws_at) + 1 - time.time())
     await guest.rig.come_back()
 
-    async with asyncio.timeout(60):
-        while await guest.is_frozen():  # noqa: ASYNC110  (a condition of the world outside, which tells nobody)
-            await asyncio.sleep(0.5)
+    await until_said(guest.is_frozen, wanted=lambda is_frozen: not is_frozen)
 
 
 SLOW_TO_FREEZE = """
@@ -320,7 +320,7 @@ async def test_without_its_agent_its_address_is_known_by_its_lease(guest: Guest)
     await until_told(guest)
     await guest.run("/usr/bin/systemd-run", "--on-active=1", "/usr/bin/systemctl", "stop", "qemu-guest-agent")
     async with asyncio.timeout(60):
-        while (told := await guest.driver.guest_info(guest.domain.uuid)).has_agent:  # noqa: ASYNC110  (as above)
+        while (told := await guest.driver.guest_info(guest.domain.uuid)).has_agent:  # noqa: ASYNC110  (a condition of the world outside, which tells nobody)
             await asyncio.sleep(0.5)
 
     assert {(found.mac, found.source) for found in told.addresses} == {
