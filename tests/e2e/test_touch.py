@@ -60,8 +60,11 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     lines, held = page.locator(".xterm-rows"), page.locator('.vkeys [data-hold="Control"]')
     page.tap('.vkeys [data-do="keyboard"]')
     expect(page.locator('.vkeys [data-do="keyboard"]')).to_have_attribute("aria-pressed", "true")
-    page.keyboard.type("cat")
+    page.keyboard.type("echo up-$((20+1)); cat")
     page.keyboard.press("Enter")
+    expect(lines).to_contain_text(
+        "up-21"
+    )  # what is typed ahead of a program is echoed by that, after what is typed once it runs
     page.keyboard.type("line-in-cat")
     expect(lines).to_contain_text("line-in-cat")  # a finger on a page that still draws would rest too long for a tap
     page.tap('.vkeys [data-press="Control+c"]')
@@ -72,9 +75,9 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     page.keyboard.press("Delete")
     page.keyboard.press("Enter")
     expect(lines).to_contain_text(re.compile(r"out-42(?!x)"))
-    page.keyboard.type("sleep 100")
+    page.keyboard.type("echo up-$((30+1)); sleep 100")
     page.keyboard.press("Enter")
-    expect(lines).to_contain_text("sleep 100")
+    expect(lines).to_contain_text("up-31")
     page.tap('.vkeys [data-hold="Control"]')
     expect(held).to_have_attribute("aria-pressed", "true")
     page.keyboard.type("c")
