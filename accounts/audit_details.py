@@ -60,8 +60,8 @@ _NAMES: Final[dict[str, Promise]] = {
 
 
 def details_in_words(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each thing that `detail` tells, with its name; what is empty is left out."""
-    told = [(_name(key), _value(key, value)) for key, value in detail.items()]
+    """Each thing that `detail` tells, by its name: no database keeps the order for sure. What is empty is left out."""
+    told = sorted((_name(key), _value(key, value)) for key, value in detail.items())
     return [(name, words[:MOST_CHARACTERS]) for name, words in told if words]
 
 

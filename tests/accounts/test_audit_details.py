@@ -13,10 +13,10 @@ from accounts.audit_details import MOST_CHARACTERS, details_in_words
     ("detail", "told"),
     [
         ({}, []),
-        ({"role": "owner", "before": "viewer"}, [("role", "owner"), ("before", "viewer")]),
+        ({"role": "owner", "before": "viewer"}, [("before", "viewer"), ("role", "owner")]),
         ({"memory_bytes": 2**31}, [("memory", "2 GiB")]),
         ({"bytes_to_viewer": 1536}, [("to the viewer", "1.5 KiB")]),
-        ({"before": {"vcpus": 1, "memory_bytes": 2**30}}, [("before", "vCPUs 1, memory 1 GiB")]),
+        ({"before": {"vcpus": 1, "memory_bytes": 2**30}}, [("before", "memory 1 GiB, vCPUs 1")]),
         ({"changed": ["name", "remarks"]}, [("changed", "name, remarks")]),
         ({"expires_at": "2026-11-27T04:12:00+00:00"}, [("ends", "27 Nov 2026, 04:12 UTC")]),
         ({"expires_at": "whenever"}, [("ends", "whenever")]),

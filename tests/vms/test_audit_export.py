@@ -140,7 +140,7 @@ async def test_details_are_in_words(cast):
     }
     await record("canary", actor=cast.owner, target=cast.acme_vm, detail=detail)
     _response, rows = await export(cast.superuser, "?q=canary")
-    told = "before: memory 1 GiB; devices: disk a; why: =cmd\ufffd; other thing: yes"
+    told = "before: memory 1 GiB; devices: disk a; other thing: yes; why: =cmd\ufffd"
     assert [row["detail"] for row in rows] == [told]
     client = AsyncClient()
     await client.aforce_login(cast.superuser)
