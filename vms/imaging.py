@@ -79,10 +79,10 @@ def image_status(agent: AgentClient, pool: str, image: Image) -> ImageStatus | N
         return None
 
 
-def job_wait(run: OperationRun, agent: AgentClient, *, since_percent: int, until_percent: int) -> Job:
-    """Waits for the agent's job of this operation, telling how far it is. A job that failed or is unknown is returned as well."""
+def job_wait(run: OperationRun, agent: AgentClient, job_id: UUID, *, since_percent: int, until_percent: int) -> Job:
+    """Waits for a job of the agent's, telling how far it is. A job that failed or is unknown is returned as well."""
     pauses = Pauses()
-    while (job := agent.job(run.operation.pk)).state is JobState.RUNNING:
+    while (job := agent.job(job_id)).state is JobState.RUNNING:
         run.progress(since_percent + (until_percent - since_percent) * job.percent // 100)
         pauses.wait()
     return job
@@ -158,7 +158,7 @@ def _copy(run: OperationRun, *, agent: AgentClient, copy: ImageCopy, sent: int, 
         size_bytes=sent, format=ImageFormat(image.format), sha256=image.sha256, operation_id=run.operation.pk
     )
     agent.image_finish(copy.pool, image.pk, wanted)
-    job = job_wait(run, agent, since_percent=until, until_percent=until)
+    job = job_wait(run, agent, run.operation.pk, since_percent=until, until_percent=until)
     if job.state is JobState.FAILED and job.problem is not None:
         raise ImageNotReady(refusal_words(job.problem.code), for_staff=clean_words(job.problem.message))
 

@@ -10,12 +10,11 @@ from eve_agent.wire.storage import DiskSpec
 from eve_agent.wire.storage import ImageCopy as CopyRequest
 from eve_agent.wire.storage import ImageState as HostState
 
-from common.pauses import Pauses
 from common.sentences import gettext_lazy as _
 from hypervisors.client import AgentClient
 from operations.handlers import Lane, register
 from operations.run import OperationRun
-from vms.imaging import job_end
+from vms.imaging import job_end, job_wait
 from vms.models import Disk, Image, ImageCopy, Vm
 from vms.services.copying import CLONE, TEMPLATE
 
@@ -77,10 +76,7 @@ def _disk_copy(run: OperationRun, agent: AgentClient, disk: Disk, *, start: int,
     source = UUID(run.operation.arguments["copies"][str(disk.pk)])
     wanted = CopyRequest(operation_id=_job_id(run, disk), disk_uuid=source, volume="")
     while agent.image_copy(disk.pool, disk.pk, wanted).state is not HostState.READY:
-        pauses = Pauses()
-        while (job := agent.job(wanted.operation_id)).state is JobState.RUNNING:
-            run.progress(start + (end - start) * job.percent // 100)
-            pauses.wait()
+        job = job_wait(run, agent, wanted.operation_id, since_percent=start, until_percent=end)
         if job.state in (JobState.FAILED, JobState.CANCELLED):
             raise refused(job.problem or Problem(code=ErrorCode.UNKNOWN, message=""))
         run.progress(start)  # it is done, or the agent knows nothing of it any more: ask again
