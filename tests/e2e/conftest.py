@@ -204,6 +204,12 @@ def send_sign_in(page: Page, home: House, email: str, *, url: str = "") -> None:
     page.goto(f"{url}/")
 
 
+def open_live(page: Page, url: str) -> None:
+    """Opens a page, and waits until it listens: then it has fetched its first part."""
+    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):
+        page.goto(url)
+
+
 def type_sign_in(page: Page, home: House, email: str) -> None:
     """Signs somebody in, as people do."""
     page.goto(f"{home.url}/login/")

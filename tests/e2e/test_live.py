@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import World
+from .conftest import World, open_live
 
 
 @pytest.mark.parametrize("where", ["vm", "list"])
@@ -16,8 +16,7 @@ def test_a_page_catches_up_after_eve_was_away(
     world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], where: str
 ) -> None:
     page = browse("olivia@acme.example")
-    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):  # once it listens
-        page.goto(world.vm_url if where == "vm" else f"{world.house.url}/vms/")
+    open_live(page, world.vm_url if where == "vm" else f"{world.house.url}/vms/")
     shown = (
         page.locator("main tr", has=page.locator(f"a[href*='{world.vm_id}']"))
         if where == "list"
@@ -41,4 +40,4 @@ def test_a_page_catches_up_after_eve_was_away(
         assert page.get_attribute("body", "data-marked") == "yes", "it was not loaded anew"
     finally:
         world.sandbox.virsh("resume", world.vm_id)
-    expect(state).to_contain_text("Running", timeout=20_000)
+    expect(state).to_contain_text("Running", timeout=10_000)

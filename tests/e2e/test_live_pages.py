@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from .conftest import open_live
 from .house import ADMIN, House
 
 AT_ONCE_MS = 5_000
@@ -36,8 +37,7 @@ def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[.
 
     def opened(path: str) -> Page:
         page = first.context.new_page()
-        with page.expect_response(lambda response: "x-eve-part" in response.request.headers):  # once it listens
-            page.goto(made_up_home.url + path)
+        open_live(page, made_up_home.url + path)
         page.evaluate("document.body.dataset.marked = 'yes'")
         return page
 
@@ -69,8 +69,7 @@ def test_a_button_that_is_held_down_stays_until_it_is_let_go(made_up_home: House
     project = project_of(made_up_home, token)
     take_in(made_up_home, token, project, "pia@acme.example", "Pia Pressed")
     page = open_as(ADMIN)
-    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):
-        page.goto(f"{made_up_home.url}/projects/{project}/")
+    open_live(page, f"{made_up_home.url}/projects/{project}/")
     page.get_by_role("row", name="Pia Pressed").get_by_role("button").hover()
     page.mouse.down()
     take_in(made_up_home, token, project, "quinn@acme.example", "Quinn Quick")

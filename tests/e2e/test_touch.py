@@ -62,9 +62,7 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     expect(page.locator('.vkeys [data-do="keyboard"]')).to_have_attribute("aria-pressed", "true")
     page.keyboard.type("echo up-$((20+1)); cat")
     page.keyboard.press("Enter")
-    expect(lines).to_contain_text(
-        "up-21"
-    )  # what is typed ahead of a program is echoed by that, after what is typed once it runs
+    expect(lines).to_contain_text("up-21")  # a program echoes what was typed ahead of it after what comes later
     page.keyboard.type("line-in-cat")
     expect(lines).to_contain_text("line-in-cat")  # a finger on a page that still draws would rest too long for a tap
     page.tap('.vkeys [data-press="Control+c"]')
@@ -74,7 +72,7 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     page.tap('.vkeys [data-press="Left"]')
     page.keyboard.press("Delete")
     page.keyboard.press("Enter")
-    expect(lines).to_contain_text(re.compile(r"out-42(?!x)"))
+    expect(lines).to_contain_text(re.compile(r"out-42(?!x)"), timeout=10_000)
     page.keyboard.type("echo up-$((30+1)); sleep 100")
     page.keyboard.press("Enter")
     expect(lines).to_contain_text("up-31")
@@ -84,7 +82,7 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     expect(held).to_have_attribute("aria-pressed", "false")
     page.keyboard.type("echo awake-$((40+3))")
     page.keyboard.press("Enter")
-    expect(lines).to_contain_text("awake-43")
+    expect(lines).to_contain_text("awake-43", timeout=10_000)
     with page.expect_download() as saving:
         page.tap('[data-do="save-text"]')
     assert re.fullmatch(rf"{world.vm_name} [0-9-]{{10}} [0-9.]{{8}}\.txt", saving.value.suggested_filename)
