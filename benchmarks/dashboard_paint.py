@@ -11,13 +11,12 @@ request to the first contentful paint, and to the moment at which the last card 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.house import ADMIN, PASSWORD, START_SECONDS, House
+from tests.e2e.house import ADMIN, PASSWORD, House
 
 from .click_to_frame import CHROMIUM, FLAGS
 from .figures import row
@@ -40,21 +39,6 @@ PAINT = """() => new Promise(resolve => {
     }).observe({ type: "paint", buffered: true });
 })"""
 WHOLE = "() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
-
-
-class ManyGuests(House):
-    """A house whose agent has so many guests."""
-
-    def __init__(self, folder: Path, *, guests: int) -> None:
-        super().__init__(folder, fake_console="tcp:127.0.0.1:1")
-        self.guests = guests
-
-    def start_agent(self, name: str = "hv1") -> None:
-        """The made-up hypervisor with more than its three."""
-        config = str(self.folder / "agent" / "agent.toml")
-        command = [sys.executable, "-m", "benchmarks.relay.agent_of_many", config, self.fake_console, str(self.guests)]
-        self.agent = self._start("agent", command)
-        self.manage("hypervisor_wait", name, "--seconds", str(START_SECONDS))
 
 
 def sign_in(browser: Browser, home: House) -> Page:
@@ -90,7 +74,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=15, help="how often the page is opened (%(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="eve-bench-") as folder, sync_playwright() as playwright:
-        home = ManyGuests(Path(folder), guests=options.vms)
+        home = House(Path(folder), fake_console="tcp:127.0.0.1:1", fake_domains=options.vms)
         try:
             home.set_up()
             home.start_eve()

@@ -45,8 +45,7 @@ def main(config_path: str, calls_path: str) -> None:
             setattr(libvirtmod, name, timed(function, name, out))
     config = Config.load(Path(config_path))
     logs.configure(config.log_level)
-    driver = daemon.make_driver(config, kind="libvirt", fake_console=None)
-    daemon.run(config, Identity(config.identity_dir.resolve()), driver)
+    daemon.run(config, Identity(config.identity_dir.resolve()), daemon.make_libvirt_driver(config))
 
 
 if __name__ == "__main__":

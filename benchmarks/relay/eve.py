@@ -25,7 +25,6 @@ HYPERVISOR = "bench"
 FIRST_VM_SECONDS = 30
 LAST_LINES = 20
 FEW_GUESTS = 3
-"""As many as ``--driver fake`` makes up."""
 MANY_GUESTS = 500
 CUSTOMER = "customer@eve.local"
 CUSTOMERS_GUESTS = 10
@@ -49,17 +48,6 @@ print(json.dumps([
     for number, guest in enumerate(found)
 ]))
 """
-
-
-class ManyGuestsHouse(House):
-    """A house whose agent makes up 500 guests."""
-
-    def start_agent(self, name: str = HYPERVISOR) -> None:
-        """Starts the agent, and waits until Eve sees it."""
-        config = str(self.folder / "agent" / "agent.toml")
-        module = [sys.executable, "-m", "benchmarks.relay.agent_of_many", config, self.fake_console, str(MANY_GUESTS)]
-        self.agent = self._start("agent", module)
-        self.manage("hypervisor_wait", name, "--seconds", "60")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +118,12 @@ def running_eve(
         settings: variables for Eve beside :data:`LIMITS`.
     """
     with tempfile.TemporaryDirectory(prefix="eve-bench-") as folder:
-        make = ManyGuestsHouse if guests == MANY_GUESTS else House
-        home = make(
-            Path(folder), fake_console=console, libvirt_uri=libvirt_uri, settings={**LIMITS, **(settings or {})}
+        home = House(
+            Path(folder),
+            fake_console=console,
+            fake_domains=guests,
+            libvirt_uri=libvirt_uri,
+            settings={**LIMITS, **(settings or {})},
         )
         password = secrets.token_urlsafe(18)
         (home.folder / "password").write_text(password)

@@ -104,9 +104,8 @@ def test_the_fake_console_is_connected_to(host: Host):
     with socket.create_server(("127.0.0.1", 0)) as display:
         display.settimeout(10)
         where = f"tcp:127.0.0.1:{display.getsockname()[1]}"
-        process = start(
-            "run", "--config", str(host.config), "--driver", "fake", "--fake-console", where, "--listen", "[::1]:0"
-        )
+        made_up = ("--driver", "fake", "--fake-console", where, "--fake-domains", "7")
+        process = start("run", "--config", str(host.config), *made_up, "--listen", "[::1]:0")
         try:
             entry = started(process)
             assert entry["listening_on"][0].startswith("[::1]:")
@@ -116,6 +115,7 @@ def test_the_fake_console_is_connected_to(host: Host):
             connection = http.client.HTTPSConnection("::1", port, context=context, timeout=10)
             connection.request("GET", "/libvirt/domains", headers={"Eve-Contract": "1"})
             domains = json.loads(connection.getresponse().read())
+            assert len(domains) == 7
             running = next(domain for domain in domains if domain["state"] == "running")
             connection.request(
                 "GET",
@@ -151,7 +151,8 @@ def test_a_taken_port_is_one_clear_sentence(host: Host):
     [
         (("--config", "/nonexistent.toml"), "enrol this host first"),
         (("--listen", "nonsense"), "is no HOST:PORT"),
-        (("--driver", "libvirt", "--fake-console", "tcp:127.0.0.1:1"), "goes with --driver fake only"),
+        (("--driver", "libvirt", "--fake-console", "tcp:127.0.0.1:1"), "go with --driver fake only"),
+        (("--driver", "libvirt", "--fake-domains", "1000"), "go with --driver fake only"),
         (("--driver", "fake", "--fake-console", "127.0.0.1:1"), "is no tcp:HOST:PORT"),
     ],
 )

@@ -53,10 +53,11 @@ class House:
         *,
         libvirt_uri: str = "",
         fake_console: str = "",
+        fake_domains: int = 3,
         settings: dict[str, str] | None = None,
         host: str = "127.0.0.1",
     ) -> None:
-        """With `fake_console` (``tcp:HOST:PORT`` of an RFB server) the agent makes its hypervisor up."""
+        """With `fake_console` (``tcp:HOST:PORT`` of an RFB server) the agent makes its hypervisor up, with so many guests."""
         self.folder = folder
         self.port = free_port(host)
         self.agent_port = free_port(host)
@@ -64,7 +65,8 @@ class House:
         """As addresses have it."""
         self.url = f"http://{self.host}:{self.port}"
         self.libvirt_uri = libvirt_uri
-        self.fake_console = fake_console
+        made_up = ["--driver", "fake", "--fake-console", fake_console, "--fake-domains", str(fake_domains)]
+        self.driver = made_up if fake_console else []
         self.log_dir = folder / "log"
         self.log_dir.mkdir()
         self.environment = {
@@ -143,8 +145,7 @@ class House:
     def start_agent(self, name: str = "hv1") -> None:
         """Starts the agent, and waits until Eve sees it."""
         config = self.folder / "agent" / "agent.toml"
-        driver = ["--driver", "fake", "--fake-console", self.fake_console] if self.fake_console else []
-        self.agent = self._start("agent", [*_unprivileged(), *_agent(), "run", "--config", str(config), *driver])
+        self.agent = self._start("agent", [*_unprivileged(), *_agent(), "run", "--config", str(config), *self.driver])
         self.manage("hypervisor_wait", name, "--seconds", str(START_SECONDS))
 
     def stop_agent(self, how: signal.Signals = signal.SIGTERM) -> None:

@@ -38,6 +38,7 @@ class DriverKind(enum.StrEnum):
     FAKE = "fake"
 
 
+FAKE_DOMAINS = 3
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The agent's configuration.")]
 
 
@@ -102,6 +103,12 @@ def run_command(
         str | None,
         typer.Option("--fake-console", metavar="tcp:HOST:PORT", help="RFB server behind the fake driver's consoles."),
     ] = None,
+    fake_domains: Annotated[
+        int | None,
+        typer.Option(
+            "--fake-domains", metavar="N", min=0, help=f"How many guests the fake driver makes up ({FAKE_DOMAINS})."
+        ),
+    ] = None,
     listen: Annotated[
         str | None,
         typer.Option("--listen", metavar="HOST:PORT", help="Listen here instead of where the configuration says."),
@@ -112,10 +119,9 @@ def run_command(
         loaded = Config.load(config)
         if listen:
             loaded = replace(loaded, listen=str(Address.parse(listen)))
-        console = _console_address(fake_console, driver)
+        made = _driver(loaded, driver, fake_console, fake_domains)
         logs.configure(loaded.log_level)
-        identity = Identity(loaded.identity_dir.resolve())
-        daemon.run(loaded, identity, daemon.make_driver(loaded, kind=driver, fake_console=console))
+        daemon.run(loaded, Identity(loaded.identity_dir.resolve()), made)
     except (ConfigError, IdentityError, ValueError) as error:
         _fail(str(error))
     except ImportError as error:
@@ -142,7 +148,7 @@ def check_command(config: ConfigOption = DEFAULT_CONFIG) -> None:
         )
         typer.echo(f"certificate    fine, valid until {credential.certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
         typer.echo(f"pins of Eve    {', '.join(sorted(identity.pins))}")
-        facts = asyncio.run(_ask_driver(daemon.make_driver(loaded, kind="libvirt", fake_console=None)))
+        facts = asyncio.run(_ask_driver(daemon.make_libvirt_driver(loaded)))
         typer.echo(f"libvirt        fine, {facts}")
     except (ConfigError, AgentError, OSError) as error:
         _fail(str(error))
@@ -165,11 +171,16 @@ async def _ask_driver(driver: Driver) -> str:
     return f"libvirt {facts.libvirt_version}, QEMU {facts.hypervisor_version} on {facts.host_name}"
 
 
-def _console_address(text: str | None, driver: DriverKind) -> Address | None:
-    if text is None:
-        return None
-    if driver is not DriverKind.FAKE:
-        raise ValueError("--fake-console goes with --driver fake only")
+def _driver(config: Config, kind: DriverKind, fake_console: str | None, fake_domains: int | None) -> Driver:
+    if kind is DriverKind.FAKE:
+        console = None if fake_console is None else _console_address(fake_console)
+        return daemon.make_fake_driver(console=console, domains=FAKE_DOMAINS if fake_domains is None else fake_domains)
+    if fake_console is not None or fake_domains is not None:
+        raise ValueError("--fake-console and --fake-domains go with --driver fake only")
+    return daemon.make_libvirt_driver(config)
+
+
+def _console_address(text: str) -> Address:
     if not text.startswith("tcp:"):
         raise ValueError(f"--fake-console: {text!r} is no tcp:HOST:PORT")
     return Address.parse(text.removeprefix("tcp:"))

@@ -27,12 +27,15 @@ EXPIRY_WARNING = dt.timedelta(days=7)
 log = structlog.get_logger(__name__)
 
 
-def make_driver(config: Config, *, kind: str, fake_console: Address | None) -> Driver:
-    """The driver that `kind` (``libvirt`` or ``fake``) names. Only that one is imported: ``fake`` needs no libvirt."""
-    if kind == "fake":
-        from .driver.fake import FakeDriver  # noqa: PLC0415
+def make_fake_driver(*, console: Address | None, domains: int) -> Driver:
+    """A made-up hypervisor with so many running guests, whose consoles are the RFB server at `console`. Needs no libvirt."""
+    from .driver.fake import FakeDriver  # noqa: PLC0415
 
-        return FakeDriver(console_address=(fake_console.host, fake_console.port) if fake_console else None)
+    return FakeDriver(console_address=(console.host, console.port) if console else None, domains=domains)
+
+
+def make_libvirt_driver(config: Config) -> Driver:
+    """The driver of the configured libvirt. Raises ImportError where libvirt's binding is not installed."""
     from .driver.kvm import Virtualization  # noqa: PLC0415
     from .driver.libvirt import LibvirtDriver  # noqa: PLC0415
 
