@@ -1,4 +1,4 @@
-"""What is under a machine breaks, on real libvirt and QEMU: libvirtd and the agent are killed while something is made and changed, a disk fills up."""
+"""What is under a machine breaks, on real libvirt and QEMU: libvirtd, the agent and Eve are killed while something is made and changed, a disk fills up."""
 
 from __future__ import annotations
 
@@ -96,6 +96,32 @@ def test_a_change_ends_well_or_is_taken_back(world: World, fault: str) -> None:
         assert differences(world, token, vm_id) == [], ends
     remove(world, token, vm_id)
     assert volumes(world) == []
+
+
+@pytest.mark.timeout(300)
+def test_the_page_of_what_is_made_goes_on_after_eve_was_killed(world: World, browse: Callable[..., Page]) -> None:
+    """From the wizard to the running machine: the browser finds Eve again by itself, and Eve what she was at."""
+    token, page = world.house.token(OLIVIA), browse(OLIVIA)
+    world.sandbox.make_network()
+    host_there(world)
+    page.goto(f"{world.house.url}/vms/new/")
+    page.fill("#id_name", "killed-01")
+    page.locator("label.opt", has_text="Own numbers").click()
+    page.fill("#id_memory_gib", "0.125")
+    page.fill("#id_disk_gib", "1")
+    with world.sandbox.stopped("libvirtd"):
+        page.get_by_role("button", name="Create killed-01").click()
+        page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
+        page.evaluate("document.body.dataset.mark = 'the same page'")
+        expect(page.locator(".op")).to_be_visible()
+        world.house.stop_eve(signal.SIGKILL)
+    world.house.start_eve()
+    expect(page.get_by_text("killed-01 is there.")).to_be_visible(timeout=OPERATION_SECONDS * 1000)
+    expect(page.locator(".phead .st")).to_have_text("Running", timeout=PAGE_MS)
+    assert page.evaluate("document.body.dataset.mark") == "the same page"
+    vm_id = page.url.rstrip("/").rpartition("/")[2]
+    assert differences(world, token, vm_id) == []
+    remove(world, token, vm_id)
 
 
 @pytest.mark.timeout(300)
