@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -17,9 +19,15 @@ from eve_agent.wire.close import CloseCode
 from consoles import pulse, pump
 from consoles.errors import LinkLost
 from consoles.framing import FrameTracker, close_frame, close_words
-from consoles.link import AgentLink
+from consoles.link import AgentLink, open_link
 from consoles.pump import Pump, splice
 from consoles.relay import Ending
+from tests.agent.stub import DOMAIN
+from tests.agent.transport.conftest import Agent, agent
+
+from .test_link import trust_of, wanted
+
+__all__ = ["agent"]
 
 MIB = 1024 * 1024
 
@@ -347,3 +355,27 @@ async def test_an_agent_that_does_not_even_ping_is_gone(bench: Bench, monkeypatc
         await send(bench.agent, frame(Opcode.PING, b""))
     assert not bench.over.done()
     assert (await bench.ending()).code == CloseCode.HOST_AWAY
+
+
+@pytest.mark.parametrize("who", ["viewer", "agent"])
+async def test_nothing_of_an_ended_consoles_tls_waits_for_the_collector(agent: Agent, who: str) -> None:
+    """It has 192 KiB of buffers, of which the collector knows nothing: a hundred would be 20 MiB before it comes."""
+    far, near = await tcp_pair()
+    _transport, held = await asyncio.get_running_loop().create_connection(HeldViewer, sock=near)
+    gc.disable()
+    try:
+        link = await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
+        ended = splice(held, link)
+        tls = weakref.ref(link._transport.get_extra_info("ssl_object"))  # type: ignore[union-attr] # it is open
+        over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        ended.start(over.set_result)
+        far.close() if who == "viewer" else (await agent.display()).close()
+        await asyncio.wait_for(over, 5)
+        await ended.close(CloseCode.NORMAL, "")
+        del held, link, ended, over
+        async with asyncio.timeout(5):
+            while tls() is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+        far.close()
