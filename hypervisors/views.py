@@ -13,8 +13,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 
+from accounts.access import StaffRequiredMixin
 from accounts.callers import caller
-from accounts.pages import StaffRequiredMixin
 
 from .doctor import connection_test
 from .models import EnrolmentToken, Hypervisor, HypervisorState

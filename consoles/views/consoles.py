@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.access import staff_required
 from accounts.callers import caller
-from accounts.pages import staff_required
 from common.errors import EveError
 from common.lists import list_context
 from common.pages import back_address

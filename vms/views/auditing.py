@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.access import staff_required
 from accounts.audit_details import details_in_words
 from accounts.callers import caller
 from accounts.models import AuditEvent
-from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from accounts.services import audit_record
 from common.lists import list_context

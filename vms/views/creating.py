@@ -17,7 +17,7 @@ from common.errors import EveError
 from common.pages import uuid_of
 from operations.errors import IdempotencyMismatch
 from operations.idempotency import operation_once, request_digest
-from vms.forms import NewVmForm
+from vms.forms.creating import NewVmForm
 from vms.quotas import Share, shares_of
 from vms.services import vm_create
 

@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.access import staff_required
 from accounts.callers import caller
 from accounts.models import Project
-from accounts.pages import staff_required
 from common.errors import EveError
 from common.lists import PAGE_SIZE, list_context
 from common.pages import back_address, uuid_of

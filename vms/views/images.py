@@ -13,9 +13,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.access import staff_required
 from accounts.callers import caller
 from accounts.models import Project, Role, User
-from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_for
 from common.errors import EveError
 from common.lists import list_context
@@ -23,8 +23,8 @@ from common.pages import is_part
 from common.pieces import PIECE_BYTES
 from common.sentences import gettext as _
 from hypervisors.selectors import sites_for
+from vms.forms.storage import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_cards import ImageCard, image_cards
-from vms.image_forms import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_uses import uses_of
 from vms.images import image_for, images_at_sites_of, images_for, sites_known_to
 from vms.lists import IMAGES

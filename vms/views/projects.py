@@ -15,20 +15,20 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.access import unlimited_staff_required
 from accounts.callers import caller
 from accounts.forms import MemberForm
 from accounts.models import Membership, Project, Role
 from accounts.own import invitations_table
-from accounts.pages import unlimited_staff_required
 from accounts.selectors import invitations_of, projects_visible_to, users_for
 from accounts.services import invitation_withdraw, member_invite, membership_remove, project_create, project_update
 from common.errors import EveError
 from common.lists import list_context
 from common.sentences import gettext as _
 from vms.cards import cards_for
+from vms.forms.people import ProjectChangeForm, ProjectNewForm, TransferForm
 from vms.models import Vm
 from vms.people import PROJECTS, projects_counted
-from vms.people_forms import ProjectChangeForm, ProjectNewForm, TransferForm
 from vms.quotas import shares_of
 from vms.services import vms_move
 from vms.services.bulk import MOST

@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.access import staff_required
 from accounts.callers import caller
-from accounts.pages import staff_required
 from accounts.selectors import audit_events_for
 from common.errors import EveError
 from common.lists import list_context

@@ -12,14 +12,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from eve_agent.wire.storage import Volume, VolumeKind
 
+from accounts.access import staff_required
 from accounts.callers import caller
 from accounts.models import Project
-from accounts.pages import staff_required
 from accounts.selectors import is_unlimited_staff, projects_visible_to
 from common.errors import EveError
 from common.lists import list_context
 from common.sentences import gettext as _
-from vms.image_forms import ImageTakeForm, QuotaForm, SizeForm
+from vms.forms.storage import ImageTakeForm, QuotaForm, SizeForm
 from vms.lists import POOLS, QUOTAS, SIZES
 from vms.models import Quota, Size
 from vms.quotas import shares_of, shares_of_each

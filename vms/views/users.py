@@ -12,9 +12,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.access import unlimited_staff_required
 from accounts.callers import caller
 from accounts.models import User
-from accounts.pages import unlimited_staff_required
 from accounts.selectors import (
     audit_events_for,
     login_sessions_for,
@@ -28,9 +28,9 @@ from common.errors import EveError
 from common.lists import list_context
 from common.sentences import gettext as _
 from vms.cards import cards_for
+from vms.forms.people import UserForm
 from vms.models import Vm
 from vms.people import USERS, memberships_of, users_counted
-from vms.people_forms import UserForm
 
 from .frames import manage_context
 

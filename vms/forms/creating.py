@@ -17,14 +17,13 @@ from common.errors import EveError
 from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for
-
-from .errors import NameTaken, NoRoom, QuotaExceeded
-from .images import images_for, sites_known_to, sizes_offered
-from .models import Firmware, Image, ImageState, Size
-from .networks import default_plug, plugs_for
-from .placement import pools_of
-from .services import NewDisk, NewNic, NewVm
-from .services.creating import first_disk_bytes
+from vms.errors import NameTaken, NoRoom, QuotaExceeded
+from vms.images import images_for, sites_known_to, sizes_offered
+from vms.models import Firmware, Image, ImageState, Size
+from vms.networks import default_plug, plugs_for
+from vms.placement import pools_of
+from vms.services import NewDisk, NewNic, NewVm
+from vms.services.creating import first_disk_bytes
 
 GIB, MIB = 2**30, 2**20
 OWN = "own"

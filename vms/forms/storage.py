@@ -13,10 +13,9 @@ from accounts.models import Project
 from common.fields import NameChoiceField
 from common.sentences import gettext_lazy as _
 from hypervisors.models import Site
-
-from .models import ImageFormat, ImageKind, Quota, Size
-from .quotas import LIMITS, caption_of
-from .services import NewImage
+from vms.models import ImageFormat, ImageKind, Quota, Size
+from vms.quotas import LIMITS, caption_of
+from vms.services import NewImage
 
 GIB = 2**30
 _TEXT = {"class": "form-control", "autocomplete": "off"}

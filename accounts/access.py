@@ -1,4 +1,4 @@
-"""Who may see a page."""
+"""Decorators of pages: who may see them."""
 
 from __future__ import annotations
 
