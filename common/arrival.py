@@ -10,12 +10,14 @@ from typing import Any, Self
 from django.conf import settings
 from django.http import HttpRequest
 
+from .context import clean_address
+
 CONNECTION = "eve.connection"
 """Where a scope keeps its connection's (peer's address, own address), as the server has them: ``client`` may become whom a trusted proxy speaks for."""
 
 
 class RememberConnection:
-    """Notes who connected, before forwarded headers are believed."""
+    """Notes who connected, before forwarded headers are believed. An IPv4 peer of a socket for both families gets its usual address."""
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -24,7 +26,8 @@ class RememberConnection:
         """Serves one request or websocket."""
         client, server = scope.get("client"), scope.get("server")
         if client and server:
-            scope[CONNECTION] = (tuple(client), tuple(server))
+            peer = (clean_address(client[0]) or client[0], client[1])
+            scope = {**scope, "client": peer, CONNECTION: (peer, tuple(server))}
         await self.application(scope, receive, send)
 
 

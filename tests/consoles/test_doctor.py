@@ -116,14 +116,16 @@ def test_the_examples_have_this_eves_names() -> None:
     assert caddy.lines[0] == "http://10.0.0.9:8080 {", "without the scheme, Caddy would speak https there"
 
 
-async def test_who_connected_is_remembered() -> None:
+@pytest.mark.parametrize("peer", ["10.0.0.2", "::ffff:10.0.0.2"])
+async def test_who_connected_is_remembered(peer: str) -> None:
     seen: dict[str, Any] = {}
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
         seen.update(scope)
 
-    scope = {"type": "http", "client": ("10.0.0.2", 5), "server": ("10.0.0.1", 80)}
+    scope = {"type": "http", "client": (peer, 5), "server": ("10.0.0.1", 80)}
     await RememberConnection(inner)(scope, None, None)
+    assert seen["client"] == ("10.0.0.2", 5)
     assert seen[CONNECTION] == (("10.0.0.2", 5), ("10.0.0.1", 80))
     assert Arrival.of({**seen, "client": ("198.51.100.7", 0), "scheme": "https"}).peer == "10.0.0.2"
 
