@@ -153,7 +153,8 @@ def main() -> None:
             parser.error("--serve needs a --console tcp:HOST:PORT")
         serve(options.console)
         return
-    signal.signal(signal.SIGTERM, stopped)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stopped)
     try:
         measure(options)
     except KeyboardInterrupt:
@@ -161,7 +162,7 @@ def main() -> None:
 
 
 def stopped(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the benchmark as Ctrl-C does."""
+    """SIGTERM and Ctrl-C end the benchmark, also one that a shell started in the background, where Python would not notice Ctrl-C."""
     raise KeyboardInterrupt
 
 
