@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ class RequestContext:
     address: str | None = None
     """Where it comes from: the client's IP address, past trusted proxies only."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    began_at: float = field(default_factory=time.time)
+    """Seconds since 1970: what is read for it is no older."""
     afterwards: list[Callable[[], object]] | None = None
     """What is to be done once it was answered, its transactions over; None where nobody would do it."""
 

@@ -30,11 +30,14 @@ from hypervisors.metrics.recorder import SAMPLES, STEP_SECONDS
 from hypervisors.selectors import hypervisor_for, sites_for
 
 from . import live
+from .changes import changes
 from .selectors import vm_for
 
 log = structlog.get_logger(__name__)
 
 RECHECK_SECONDS = 30
+SETTLE_SECONDS = 0.3
+"""What was told just before a page began to listen has been heard of after that long."""
 
 _open_sockets: Counter[UUID] = Counter()
 """How many of these websockets each user has open in this process; the server's loop alone touches it."""
@@ -70,9 +73,11 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ``{"type": "viewers", "id"}``                           somebody came to or left a VM's consoles, or got the keyboard
     ``{"type": "host", "id", "state"}``, ``{"type": "drift"}``  for staff
     ``{"type": "event", "what", "target"}``                 an audit event: the first word of its action, and of whom or what
+    ``{"type": "image", "id"}``                             a public image came, is other than it was, or is gone
     ``{"type": "notification"}``                            one's notifications are others, or were read
     ``{"type": "samples", "times", …}``                     columns of the minute so far, for ``?samples=vm:ID`` or ``host:ID``
     ``{"type": "access"}``                                  what one may see has changed: load everything again
+    ``{"type": "missed"}``                                  a page that was made at ``?since=`` (seconds since 1970) may be out of date by now
     ======================================================  =====================================================
     """
 
@@ -156,9 +161,19 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         await self._look()
 
     async def _recheck_forever(self) -> None:
+        await self._catch_up()
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
             await self._look()
+
+    async def _catch_up(self) -> None:
+        """Tells a page whether something happened between its making and its listening."""
+        if self._made_at is None or self._audience is None:
+            return
+        changes().begin()
+        await asyncio.sleep(SETTLE_SECONDS)
+        if self._audience is not None and changes().may_have_missed(self._audience.groups, since=self._made_at):
+            await self.send_json({"type": "missed"})
 
     async def _look(self) -> None:
         """Looks whether it may go on. One look at a time: each compares with what the last one found."""
@@ -218,8 +233,19 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
 
     @property
     def _wanted_samples(self) -> str:
+        return self._asked("samples")
+
+    @property
+    def _made_at(self) -> float | None:
+        """When the page was made; None where it does not ask what it missed."""
+        try:
+            return float(self._asked("since"))
+        except ValueError:
+            return None
+
+    def _asked(self, name: str) -> str:
         query = parse_qs(self.scope.get("query_string", b"").decode("ascii", "replace"))
-        return query.get("samples", [""])[0]
+        return query.get(name, [""])[0]
 
 
 def audience_of(session_key: str, wanted_samples: str = "") -> Audience | None:
@@ -236,10 +262,13 @@ def audience_of(session_key: str, wanted_samples: str = "") -> Audience | None:
     sampled = _sampled(user, wanted_samples)
     samples = {live.samples_group(sampled.hypervisor_id)} if sampled else set()
     staff = {live.staff_group()} if is_unlimited_staff(user) else set()
+    everybody = {live.public_group()}
     return Audience(
         user_id=user.pk,
         personal=frozenset({live.user_group(user.pk), live.login_group(session_digest(session_key))}),
-        shared=frozenset({*map(live.project_group, projects), *map(live.site_group, sites), *staff, *samples}),
+        shared=frozenset(
+            {*map(live.project_group, projects), *map(live.site_group, sites), *staff, *everybody, *samples}
+        ),
         sampled=sampled.key if sampled else None,
     )
 

@@ -7,7 +7,7 @@ ever sent.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,9 @@ from hypervisors.metrics.blocks import pack
 from hypervisors.metrics.recorder import Block
 
 from .signals import vm_state_changed, vm_states_written
+
+CHANGES = "live.changes"
+"""Which groups were told something, for :mod:`vms.changes`."""
 
 
 def project_group(project_id: UUID) -> str:
@@ -48,9 +51,28 @@ def staff_group() -> str:
     return "live.staff"
 
 
+def public_group() -> str:
+    """Everybody, for public images."""
+    return "live.public"
+
+
 def samples_group(hypervisor_id: UUID) -> str:
     """All open graphs of a host and of the VMs on it."""
     return f"live.samples.{hypervisor_id}"
+
+
+def tell(groups: Iterable[str], message: Mapping[str, Any]) -> None:
+    """Tells the open pages of these groups, now."""
+    _publish({group: {"type": "live.message", "message": message} for group in groups})
+
+
+def _publish(messages: Mapping[str, Mapping[str, Any]]) -> None:
+    """Each group its message; first, to who remembers it, that these are told something."""
+    if not messages:
+        return
+    publish(CHANGES, {"type": "live.changes", "groups": list(messages)})
+    for group, message in messages.items():
+        publish(group, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +103,7 @@ def _announce(changes: tuple[VmChange, ...]) -> None:
         message = {"id": str(change.vm_id), "state": change.state}
         by_group[project_group(change.project_id)].append(message)
         by_group[site_group(change.site_id)].append(message)
-    for group, messages in by_group.items():
-        publish(group, {"type": "live.vms", "vms": messages})
+    _publish({group: {"type": "live.vms", "vms": messages} for group, messages in by_group.items()})
     for change in changes:
         if change.is_new_state:
             vm_state_changed.send_robust(sender=VmChange, vm_id=change.vm_id, state=change.state, before=change.before)
@@ -90,13 +111,13 @@ def _announce(changes: tuple[VmChange, ...]) -> None:
 
 def announce_drift(site_id: UUID) -> None:
     """Tells the site's staff that something differs from what is agreed, or no longer."""
-    transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": {"type": "drift"}}))
+    transaction.on_commit(partial(tell, [site_group(site_id)], {"type": "drift"}))
 
 
 def announce_host(*, hypervisor_id: UUID, site_id: UUID, state: str) -> None:
     """Tells the site's staff about a host."""
     message = {"type": "host", "id": str(hypervisor_id), "state": state}
-    transaction.on_commit(partial(publish, site_group(site_id), {"type": "live.message", "message": message}))
+    transaction.on_commit(partial(tell, [site_group(site_id)], message))
 
 
 def publish_samples(*, hypervisor_id: UUID, block: Block) -> None:
@@ -107,8 +128,7 @@ def publish_samples(*, hypervisor_id: UUID, block: Block) -> None:
 
 def publish_site_change(*site_ids: UUID) -> None:
     """Tells the staff of these sites, now, that they may see other hosts and VMs than before."""
-    for site_id in site_ids:
-        publish(site_group(site_id), {"type": "live.message", "message": {"type": "access"}})
+    tell(map(site_group, site_ids), {"type": "access"})
 
 
 def publish_event(event: AuditEvent) -> None:
@@ -121,13 +141,16 @@ def publish_event(event: AuditEvent) -> None:
     if event.target_type == "user":
         groups.add(user_group(UUID(event.target_id)))
     message = {"type": "event", "what": event.action.partition(".")[0], "target": event.target_id}
-    for group in groups:
-        publish(group, {"type": "live.message", "message": message})
+    tell(groups, message)
+
+
+def publish_public_image(image_id: UUID) -> None:
+    """Tells everybody, now, that a public image came, is other than it was, or is gone."""
+    tell([public_group()], {"type": "image", "id": str(image_id)})
 
 
 def publish_operation(*, message: dict[str, Any], project_id: UUID | None, site_id: UUID | None) -> None:
     """Tells a project and a site about an operation, now."""
     groups = [project_group(project_id)] if project_id else []
     groups += [site_group(site_id)] if site_id else []
-    for group in groups:
-        publish(group, {"type": "live.message", "message": message})
+    tell(groups, message)

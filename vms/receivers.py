@@ -106,6 +106,8 @@ def on_operation_changed(*, operation: Operation, **_: Any) -> None:
         "target": str(operation.target_id),
     }
     live.publish_operation(message=message, project_id=operation.project_id, site_id=operation.site_uuid)
+    if _is_of_public_image(operation) and operation.finished_at is not None:
+        live.publish_public_image(operation.target_id)
 
 
 @receiver(event_recorded)
@@ -113,6 +115,12 @@ def on_event_recorded(*, event: AuditEvent, **_: Any) -> None:
     """Somebody did something: pages that list it, or show what it changed, are told."""
     if event.actor_id or event.project_id or event.site_uuid:
         live.publish_event(event)
+    if _is_of_public_image(event):
+        live.publish_public_image(UUID(event.target_id))
+
+
+def _is_of_public_image(what: Operation | AuditEvent) -> bool:
+    return what.target_type == Image._meta.model_name and what.project_id is None
 
 
 @receiver(access_revoked)

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext_lazy, pgettext_lazy
 
+from common.context import current_context
 from common.sentences import gettext_lazy as _
 
 register = template.Library()
@@ -98,6 +99,12 @@ def csrf_cookie_name() -> str:
 def public_url() -> str:
     """The address that people use."""
     return str(settings.PUBLIC_URL)
+
+
+@register.simple_tag
+def made_at() -> str:
+    """When this page's making began, in seconds since 1970."""
+    return f"{current_context().began_at:.3f}"
 
 
 @register.simple_tag

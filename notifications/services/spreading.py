@@ -14,10 +14,9 @@ from django.db.models import Count
 from django.utils import timezone
 
 from accounts.models import User
-from common.publish import publish
 from notifications.models import Delivery, DeliveryState, Event, Notice, Way, Webhook
 from notifications.selectors import people_of, ways_for, webhooks_of
-from vms.live import user_group
+from vms.live import tell, user_group
 
 MAILS_PER_HOUR: Final = 30
 """As many mails one person gets; what goes beyond is in their list only."""
@@ -50,7 +49,7 @@ def _spread(key: UUID) -> int:
 
 def notices_announce(user_id: UUID) -> None:
     """Tells the user's open pages, now, that their list is another."""
-    publish(user_group(user_id), {"type": "live.message", "message": {"type": "notification"}})
+    tell([user_group(user_id)], {"type": "notification"})
 
 
 def _publish(told: Collection[UUID]) -> None:

@@ -209,8 +209,10 @@ const heard = {
   host: () => refresh(parts(["hosts"])),
   drift: () => refresh(parts(["drift"])),
   event: ({ what, target }) => refresh(parts(["events", `events ${target}`, what, `${what} ${target}`])),
+  image: ({ id }) => refresh(parts(["image", `image ${id}`])),
   notification: () => refresh(parts(["notifications"])),
   access: () => refresh(document.querySelectorAll("[data-live]")),
+  missed: () => refresh(document.querySelectorAll("[data-live]:not(article, tr)")), // it changed before this page began to listen
   samples: (detail) => document.dispatchEvent(new CustomEvent("eve:samples", { detail })),
 };
 
@@ -220,18 +222,19 @@ function connect() {
   const url = new URL(LIVE_URL, location.origin);
   const { samples } = document.getElementById("graphs")?.dataset ?? {};
   if (samples) url.searchParams.set("samples", samples);
+  if (lostAt === null) url.searchParams.set("since", config.dataset.madeAt); // after a break all of it is fetched
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(url);
   socket.addEventListener("open", () => {
     attempt = 0;
     closeToast();
-    if (lostAt !== null) {
-      lostAt = null;
-      toast(config.dataset.back, { kind: "ok", id: "live" });
-      refresh(document.querySelectorAll("[data-live]"));
-      renewScreens();
-      document.dispatchEvent(new CustomEvent("eve:live-again"));
-    } else refresh(document.querySelectorAll("[data-live]:not(article, tr)")); // what changed before this page began to listen
+    config.toggleAttribute("data-open", true);
+    if (lostAt === null) return;
+    lostAt = null;
+    toast(config.dataset.back, { kind: "ok", id: "live" });
+    refresh(document.querySelectorAll("[data-live]"));
+    renewScreens();
+    document.dispatchEvent(new CustomEvent("eve:live-again"));
   });
   socket.addEventListener("message", ({ data }) => {
     let message;
@@ -243,6 +246,7 @@ function connect() {
     heard[message?.type]?.(message);
   });
   socket.addEventListener("close", ({ code }) => {
+    config.removeAttribute("data-open");
     if (code === ACCESS_ENDED) accessEnded();
     else if (code === TOO_MANY) waitForRoom();
     else retryLater();

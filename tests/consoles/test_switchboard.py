@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from channels.layers import get_channel_layer
 
+from common import hearing
 from consoles import notices, switchboard
 
 
@@ -72,7 +73,7 @@ async def test_who_was_told_and_left_is_let_go(occasion: str) -> None:
 
 
 async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(switchboard, "LISTEN_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(hearing, "LISTEN_AGAIN_SECONDS", 0.01)
     layer: Any = get_channel_layer()
     receive, fails = layer.receive, [ConnectionError("Redis is away")]
 
@@ -91,7 +92,7 @@ async def test_after_the_channel_layer_was_away_everybody_looks(monkeypatch: pyt
 
 
 async def test_the_group_is_joined_again_before_the_layer_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(switchboard, "JOIN_AGAIN_SECONDS", 0.02)
+    monkeypatch.setattr(hearing, "JOIN_AGAIN_SECONDS", 0.02)
     layer: Any = get_channel_layer()
     board, one = await listening(), Told()
     board.join(one, ["vm.1"], since=board.position)

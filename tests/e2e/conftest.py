@@ -205,9 +205,9 @@ def send_sign_in(page: Page, home: House, email: str, *, url: str = "") -> None:
 
 
 def open_live(page: Page, url: str) -> None:
-    """Opens a page, and waits until it listens: then it has fetched its first part."""
-    with page.expect_response(lambda response: "x-eve-part" in response.request.headers):
-        page.goto(url)
+    """Opens a page, and waits until it listens."""
+    page.goto(url)
+    expect(page.locator("#live")).to_have_attribute("data-open", "")
 
 
 def type_sign_in(page: Page, home: House, email: str) -> None:

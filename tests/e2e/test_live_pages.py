@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import open_live
 from .house import ADMIN, House
@@ -79,3 +79,27 @@ def test_a_button_that_is_held_down_stays_until_it_is_let_go(made_up_home: House
     expect(page.locator("#confirm")).to_contain_text("Take Pia Pressed out")
     page.keyboard.press("Escape")
     expect(page.get_by_role("row", name="Quinn Quick")).to_be_visible(timeout=AT_ONCE_MS)
+
+
+def test_a_page_is_fetched_once_and_what_happened_before_it_listened_is_caught_up_with(
+    made_up_home: House, open_as: Callable[..., Page]
+) -> None:
+    token = made_up_home.token()
+    project = project_of(made_up_home, token)
+    page, fetched = open_as(ADMIN), []
+    page.on("request", lambda request: fetched.append(request.url) if "x-eve-part" in request.headers else None)
+    open_live(page, f"{made_up_home.url}/projects/{project}/")
+    page.wait_for_timeout(2000)  # longer ago than clocks may be apart
+    fetched.clear()
+    for path in ("/", f"/projects/{project}/", "/images/", "/manage/"):
+        open_live(page, made_up_home.url + path)
+        page.wait_for_timeout(1000)
+        assert fetched == [], path
+
+    def change_first(route: Route) -> None:
+        made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 55})
+        route.continue_()
+
+    page.route("**/eve/live*.js", change_first)
+    open_live(page, f"{made_up_home.url}/projects/{project}/")
+    expect(page.locator("#quota")).to_contain_text("55", timeout=AT_ONCE_MS)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from urllib.parse import urlencode
 
 import pytest
 from channels.db import database_sync_to_async
@@ -16,6 +17,7 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.domain import DomainState
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -29,12 +31,13 @@ from hypervisors.models import Hypervisor, HypervisorState
 from hypervisors.services import hypervisor_delete, hypervisor_register, hypervisor_update
 from hypervisors.signals import domain_seen, hypervisor_state_changed
 from operations.services import operation_create
+from operations.signals import operation_changed
 from tests.factories import make_member
 from tests.vms.conftest import domain_of_vm, make_domain
-from vms import consumers, live
-from vms.models import Image
+from vms import changes, consumers, live
+from vms.models import Image, ImageState
 from vms.routing import websocket_urlpatterns
-from vms.services import vm_change_state
+from vms.services import image_delete, image_update, vm_change_state
 
 APPLICATION = CookieMiddleware(URLRouter(websocket_urlpatterns))
 ORIGIN = settings.PUBLIC_URL
@@ -48,17 +51,17 @@ def login(user):
     return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
-def websocket(cookie="", origins=(ORIGIN,), samples=""):
+def websocket(cookie="", origins=(ORIGIN,), **query):
     headers = [(b"origin", origin.encode()) for origin in origins]
     if cookie:
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-    return WebsocketCommunicator(APPLICATION, f"/ws/live?samples={samples}" if samples else "/ws/live", headers=headers)
+    return WebsocketCommunicator(APPLICATION, f"/ws/live?{urlencode(query)}", headers=headers)
 
 
-async def listen(user, samples=""):
+async def listen(user, samples="", **query):
     """An open websocket of `user`, and the key of its login session."""
     cookie = await database_sync_to_async(login)(user)
-    socket = websocket(cookie, samples=samples)
+    socket = websocket(cookie, samples=samples, **query)
     assert (await socket.connect())[0]
     return socket, cookie
 
@@ -171,6 +174,48 @@ async def test_it_is_heard_within_a_moment(cast):
     socket, _cookie = await listen(cast.owner)
     await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
     assert json.loads((await asyncio.wait_for(socket.receive_output(), 1))["text"])["state"] == "off"
+
+
+async def test_a_page_is_told_what_it_missed_and_only_then(cast, monkeypatch):
+    async def opened(cookie, since):
+        page = websocket(cookie, since=since)
+        assert (await page.connect())[0]
+        return page
+
+    monkeypatch.setattr(changes, "SLACK_SECONDS", 0.0)
+    (first, owner), (_other, outsider) = await listen(cast.owner, since="0"), await listen(cast.outsider)
+    assert await heard(first, 0.5) == [{"type": "missed"}], "nobody knows what was told then"
+    made_at = time.time()
+    for since in ("", "nonsense", made_at):
+        assert await heard(await opened(owner, since), 0.5) == [], since
+    await see(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
+    assert len(await heard(first)) == 1
+    assert await heard(await opened(owner, made_at), 0.5) == [{"type": "missed"}]
+    assert await heard(await opened(outsider, made_at), 0.5) == []
+
+
+async def test_a_public_image_is_everybodys_and_a_projects_its_members(cast):
+    sockets = {name: (await listen(user))[0] for name, user in cast.everybody.items()}
+    for project, heard_by in ((None, set(sockets)), (cast.acme, set())):
+        image = await Image.objects.acreate(name="Debian", site=cast.here, project=project, state=ImageState.READY)
+        await database_sync_to_async(image_update)(image=image, user=cast.staff_here, name="Debian 13")
+        for name, socket in sockets.items():
+            expected = [{"type": "image", "id": str(image.pk)}] if name in heard_by else []
+            assert await heard(socket, 0.3 if expected else 0.05) == expected, name
+    operation = await database_sync_to_async(image_delete)(image=image, user=cast.staff_here)
+    assert {"type": "image", "id": str(image.pk)} not in await heard(sockets["outsider"])
+    assert operation.project_id == cast.acme.pk
+
+
+async def test_the_end_of_a_public_images_operation_is_everybodys(cast):
+    image = await Image.objects.acreate(name="Debian", site=cast.here, state=ImageState.READY)
+    operation = await database_sync_to_async(image_delete)(image=image, user=cast.staff_here)
+    socket, _cookie = await listen(cast.outsider)
+    await database_sync_to_async(operation_changed.send)(sender=None, operation=operation)
+    assert await heard(socket) == [], "how far it is interests its staff only"
+    operation.finished_at = timezone.now()
+    await database_sync_to_async(operation_changed.send)(sender=None, operation=operation)
+    assert await heard(socket) == [{"type": "image", "id": str(image.pk)}]
 
 
 async def test_operations_hosts_and_drift_are_heard_by_whom_they_concern(cast):
@@ -421,7 +466,7 @@ async def test_nothing_is_left_behind(cast, monkeypatch):
     monkeypatch.setattr(layer, "group_add", group_add)
     monkeypatch.setattr(layer, "group_discard", group_discard)
     socket, _cookie = await listen(cast.staff_here)
-    assert len(joined) == 4  # the user, the login session, the personal project, the site
+    assert len(joined) == 5  # the user, the login session, the personal project, the site, everybody
     await socket.disconnect()
     assert joined == set()
 
