@@ -21,7 +21,7 @@ from .operation_lines import DISK, IMAGE
 from .states import kind_of
 from .storage import PoolOfHost
 
-ADOPTING_PROJECTS: Final = Choices(
+PROJECTS_FOR_MACHINES: Final = Choices(
     placeholder=_("Name or e-mail address"),
     find=lambda text: Q(name__icontains=text) | Q(personal_owner__email__icontains=text),
     groups={

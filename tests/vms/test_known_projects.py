@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import Project
+from common.lists import PAGE_SIZE
 from tests.cast import Cast
 from tests.factories import make_member, make_project
 from vms.inventory import inventory_apply
@@ -33,7 +34,7 @@ def test_staff_of_a_site_know_what_has_something_there(cast: Cast) -> None:
 
 
 def test_pages_name_no_other(cast: Cast, found: DiscoveredDomain) -> None:
-    for address in (f"/manage/drift/adopt/?domain={found.pk}", f"/vms/{cast.acme_vm.pk}/settings/"):
+    for address in (f"/manage/drift/adopt/?domain={found.pk}", f"/vms/{cast.acme_vm.pk}/project/"):
         html = cast.pages(cast.staff_here).get(address).content.decode()
         assert "Acme" in html
         assert "Ottos" not in html, address
@@ -67,3 +68,25 @@ def test_and_on_the_page(cast: Cast, found: DiscoveredDomain) -> None:
     body = {"domain": found.pk, "project": str(cast.acme.pk)}
     answer = cast.pages(cast.staff_here).post("/manage/drift/adopt/", body, follow=True)
     assert "Acme is over its quota now (virtual machines: 2 of 1)." in answer.content.decode()
+
+
+def test_of_a_thousand_projects_a_page_is_shown_and_each_is_found(cast: Cast) -> None:
+    Project.objects.bulk_create(Project(name=f"Number {number:04}") for number in range(1000))
+    pages, address = cast.pages(cast.staff_everywhere), f"/vms/{cast.acme_vm.pk}"
+    settings = pages.get(f"{address}/settings/").content.decode()
+    assert "Number" not in settings
+    assert f'href="{address}/project/"' in settings
+    assert pages.get(f"{address}/project/").content.decode().count("Move to ") == PAGE_SIZE // 2
+    found = pages.get(f"{address}/project/?q=0777").content.decode()
+    assert found.count("Move to ") == 1
+    wanted = Project.objects.get(name="Number 0777")
+    assert f'value="{wanted.pk}"' in found
+    pages.post(f"{address}/project/", {"project": str(wanted.pk)})
+    assert Vm.objects.get(pk=cast.acme_vm.pk).project == wanted
+
+
+def test_who_may_not_move_it_is_offered_nothing(cast: Cast) -> None:
+    for user in (cast.operator, cast.viewer):
+        pages, address = cast.pages(user), f"/vms/{cast.acme_vm.pk}"
+        assert f"{address}/project/" not in pages.get(f"{address}/settings/").content.decode()
+        assert pages.get(f"{address}/project/").status_code == 404

@@ -25,7 +25,7 @@ from common.sentences import ngettext
 from vms.drift import Drift
 from vms.drift_lists import DRIFT_KINDS, DriftKind
 from vms.facts import display_warnings
-from vms.lists import ADOPTING_PROJECTS
+from vms.lists import PROJECTS_FOR_MACHINES
 from vms.models import DiscoveredDomain
 from vms.quotas import overdraft_words
 from vms.selectors import discovered_for, projects_known_to, vms_managed_by
@@ -118,7 +118,7 @@ def adopt(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("Choose the project that they shall belong to."))
     context = {
         **manage_context(request, "drift"),
-        **list_context(request, projects, ADOPTING_PROJECTS, page_size=PAGE_SIZE // 2),
+        **list_context(request, projects, PROJECTS_FOR_MACHINES, page_size=PAGE_SIZE // 2),
         "domains": domains,
         "next": asked.get("next", ""),
     }

@@ -8,20 +8,23 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.models import User
+from accounts.models import Project, User
 from accounts.selectors import ssh_keys_for
 from common.errors import EveError
+from common.lists import PAGE_SIZE, list_context
 from common.pages import is_part, uuid_of
 from common.sentences import gettext as _
 from vms.cards import card_for
 from vms.facts import CDROM
 from vms.images import images_usable_by
+from vms.lists import PROJECTS_FOR_MACHINES
 from vms.models import ImageState, Vm
 from vms.selectors import boot_order_of, projects_open_to
 from vms.services import boot_order_set, vm_configure, vm_delete, vm_move, vm_update
@@ -56,7 +59,7 @@ def vm_settings(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "tab": "settings",
         "images": images_usable_by(user, vm.project).filter(site_id=vm.hypervisor.site_id, state=ImageState.READY),
         "keys": ssh_keys_for(user),
-        "destinations": projects_open_to(user, vm).exclude(pk=vm.project_id),
+        "may_move": _destinations(user, vm).exists(),
         "bootables": bootables,
         "boot_places": _boot_places(vm, min(BOOT_PLACES, len(bootables))),
     }
@@ -91,10 +94,33 @@ def vm_boot(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 def vm_to_project(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Gives it to another project."""
+    """Chooses the project that it shall belong to; POST gives it to it."""
     vm, user = vm_or_404(request, vm_id), caller(request)
+    if request.method == "POST":
+        return _move(request, vm, user)
+    destinations = _destinations(user, vm)
+    if not destinations.exists():
+        raise Http404
+    context = {
+        **page_context(request, nav="vms"),
+        **list_context(
+            request, destinations.select_related("personal_owner"), PROJECTS_FOR_MACHINES, page_size=PAGE_SIZE // 2
+        ),
+        "vm": vm,
+        "card": card_for(user, vm),
+        "tab": "settings",
+    }
+    return render(request, "vms/to_project.html", context)
+
+
+def _destinations(user: User, vm: Vm) -> QuerySet[Project]:
+    return projects_open_to(user, vm).exclude(pk=vm.project_id)
+
+
+def _move(request: HttpRequest, vm: Vm, user: User) -> HttpResponse:
     project = get_object_or_404(projects_open_to(user, vm), pk=uuid_of(request.POST.get("project", "")))
     try:
         vm = vm_move(vm=vm, project=project, user=user)
@@ -103,7 +129,7 @@ def vm_to_project(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         )
     except EveError as error:
         messages.error(request, str(error.detail))
-    return redirect("vm-settings", vm_id=vm_id)
+    return redirect("vm-settings", vm_id=vm.pk)
 
 
 @login_required
