@@ -31,7 +31,10 @@ LAYOUT = {
     "power": "etc/acpi/PWRF/00000080",
 }
 
-MODULES = ("button", "evdev", "virtio_pci", "virtio_net", "virtio_blk", "virtio_rng", "virtio_balloon", "pvpanic_mmio")
+MODULES = (
+    *("button", "evdev", "virtio_pci", "virtio_net", "virtio_blk", "virtio_rng", "virtio_balloon", "virtio_console"),
+    "pvpanic_mmio",
+)
 """What the demo guest needs and Debian's cloud kernel has as modules: the power button first of all."""
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"

@@ -39,6 +39,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path):
         ("libvirt_call_timeout_seconds = true", "libvirt_call_timeout_seconds has to be a number"),
         ("libvirt_call_timeout_seconds = 0", "between 1 and 600"),
         ("libvirt_call_timeout_seconds = nan", "between 1 and 600"),
+        ('clipboard = "yes"', "clipboard: 'yes' is none of auto, on, off"),
         ('log_level = "loud"', "log_level: 'loud' is none of debug, info"),
         ("listen = ", "is no TOML"),
     ],

@@ -15,6 +15,7 @@ DEFAULT_CONFIG = Path("/etc/eve-agent/agent.toml")
 DEFAULT_KEY_DIR = Path("/var/lib/eve-agent")
 DEFAULT_PORT = 8443
 VIRTUALIZATIONS = ("auto", "kvm", "qemu")
+CLIPBOARDS = ("auto", "on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -57,6 +58,8 @@ class Config:
     libvirt_call_timeout_seconds: float = 20.0
     virtualization: str = "auto"
     """``kvm`` or ``qemu`` for the machines that are made here; ``auto``: KVM where a probe runs under it."""
+    clipboard: str = "auto"
+    """Whether machines that are made here share their clipboard with who is at their screen; ``auto``: where that takes no snapshots from them."""
     log_level: str = "info"
 
     @property
@@ -118,6 +121,8 @@ class Config:
             raise ConfigError(
                 f"{path}: virtualization: {self.virtualization!r} is none of {', '.join(VIRTUALIZATIONS)}"
             )
+        if self.clipboard not in CLIPBOARDS:
+            raise ConfigError(f"{path}: clipboard: {self.clipboard!r} is none of {', '.join(CLIPBOARDS)}")
         if self.log_level not in LOG_LEVELS:
             raise ConfigError(f"{path}: log_level: {self.log_level!r} is none of {', '.join(LOG_LEVELS)}")
 

@@ -43,6 +43,7 @@ def make_libvirt_driver(config: Config) -> Driver:
         uri=config.libvirt_uri,
         call_timeout_seconds=config.libvirt_call_timeout_seconds,
         virtualization=Virtualization(config.virtualization),
+        clipboard=config.clipboard,
     )
 
 

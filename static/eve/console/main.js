@@ -2,6 +2,7 @@
 
 import { keepPicture, pictureOf, Refused } from "./api.js";
 import { KeyButtons } from "./buttons.js";
+import { Clipboard } from "./clipboard.js";
 import { Dictation } from "./dictation.js";
 import { saveFile } from "./files.js";
 import { remember, remembered } from "./memory.js";
@@ -27,6 +28,7 @@ const page = new ConsolePage({
         page.tell("quality-lowered");
       },
       zoomed: (scale) => showScale(scale),
+      copied: (text) => clipboard?.take(text),
     }),
   changed: () => {
     if (!page.isControlling) dictation?.lost();
@@ -38,6 +40,7 @@ const field = document.getElementById("typing");
 const dictation = facts.typingUrl && page.mayControl
   ? new Dictation({ url: facts.typingUrl, keyboards: facts.keyboardUrl, screen, tell: page.tell })
   : null;
+const clipboard = page.mayControl ? new Clipboard({ give: (text) => screen.give(text), tell: page.tell }) : null;
 
 // ------------------------------------------------------------------------------------------------ the bar
 

@@ -24,9 +24,10 @@ export class Screen {
    * @param {(event: object) => void} tell gets host, screen and closed, each with its turn
    * @param {() => void} lowerQuality is called when it does not keep up
    * @param {(scale: number|null) => void} zoomed gets each new scale that fingers made, as Zoom tells it
+   * @param {(text: string) => void} copied gets what was copied in the guest; nothing, once nobody here may know it any more
    */
-  constructor({ target, ghost, library, label, tell, lowerQuality, zoomed }) {
-    Object.assign(this, { target, ghost, library, label, tell, lowerQuality });
+  constructor({ target, ghost, library, label, tell, lowerQuality, zoomed, copied }) {
+    Object.assign(this, { target, ghost, library, label, tell, lowerQuality, copied });
     const changed = (scale) => {
       this.#isFitting = true; // into what Zoom makes larger
       this.#scale();
@@ -85,6 +86,7 @@ export class Screen {
       this.#zoom.place();
       this.tell({ type: "screen", turn, now: performance.now() });
     });
+    rfb.addEventListener("clipboard", ({ detail }) => this.copied(detail.text));
     // Eve opens displays without a password. One that asks for it is not what Eve's agents give: no prompt, ever.
     for (const name of ["credentialsrequired", "serververification", "securityfailure"]) {
       rfb.addEventListener(name, () => {
@@ -122,10 +124,11 @@ export class Screen {
     this.ghost.width = this.ghost.height = 0;
   }
 
-  /** Takes away every picture: permission has ended. */
+  /** Takes away all that came of the guest: permission has ended. */
   clear() {
     this.close();
     this.forget();
+    this.copied("");
     this.target.replaceChildren();
   }
 
@@ -171,6 +174,11 @@ export class Screen {
     if (!this.#rfb) return;
     this.#rfb.qualityLevel = quality;
     this.#rfb.compressionLevel = compression;
+  }
+
+  /** Puts a text into the guest's clipboard. */
+  give(text) {
+    this.#rfb?.clipboardPasteFrom(text);
   }
 
   // ---------------------------------------------------------------------------------------------- keys

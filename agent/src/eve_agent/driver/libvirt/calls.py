@@ -63,6 +63,8 @@ class Shared:
 
     virtualization: Virtualization
     """Whether domains are made for KVM."""
+    clipboard: str
+    """Whether domains are made with a clipboard: see :mod:`eve_agent.driver.clipboard`."""
     capacities: dict[bytes, dict[str, int]] = field(default_factory=dict)
     """Bytes by disk target."""
     macs: dict[bytes, dict[str, str]] = field(default_factory=dict)
@@ -92,6 +94,7 @@ class Calls:
         self._seen = shared.seen
         self._reader = shared.reader
         self._virtualization = shared.virtualization
+        self._clipboard = shared.clipboard
 
     def is_alive(self) -> bool:
         """Whether the connection is open, as far as the library knows."""

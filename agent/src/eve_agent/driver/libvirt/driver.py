@@ -21,9 +21,10 @@ class LibvirtDriver(ThreadedDriver):
         call_timeout_seconds: float = 10.0,
         change_timeout_seconds: float = 60.0,
         virtualization: Virtualization | None = None,
+        clipboard: str = "auto",
     ) -> None:
         super().__init__(
-            LibvirtHypervisor(uri, virtualization or Virtualization("auto")),
+            LibvirtHypervisor(uri, virtualization or Virtualization("auto"), clipboard),
             call_timeout_seconds=call_timeout_seconds,
             change_timeout_seconds=change_timeout_seconds,
         )
@@ -32,10 +33,10 @@ class LibvirtDriver(ThreadedDriver):
 class LibvirtHypervisor:
     """Opens connections to `uri` (see :class:`~eve_agent.driver.host.Hypervisor`)."""
 
-    def __init__(self, uri: str, virtualization: Virtualization) -> None:
+    def __init__(self, uri: str, virtualization: Virtualization, clipboard: str) -> None:
         start_event_thread()
         self._uri = uri
-        self._shared = Shared(virtualization)
+        self._shared = Shared(virtualization, clipboard)
 
     def open_watch(self, listener: WatchListener) -> LibvirtWatch:
         """Raises LibvirtAway."""

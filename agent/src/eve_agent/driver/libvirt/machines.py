@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from eve_agent.driver import machine
+from eve_agent.driver.clipboard import has_clipboard
 from eve_agent.driver.pools.folder import disk_name, image_name, seed_name
 from eve_agent.driver.rules import capped, refuse_beyond_host, refuse_disk_in_use, refuse_foreign
 from eve_agent.driver.xml import DomainDocument, DomainPlan, domain_xml
@@ -95,6 +96,11 @@ class MachineCalls(StorageCalls):
             vcpus_max=vcpus_max,
             memory_max_bytes=memory_max_bytes,
             virtualization=self._virtualization.kind,
+            has_clipboard=has_clipboard(
+                self._clipboard,
+                libvirt_version=self._connection.getLibVersion(),
+                qemu_version=self._connection.getVersion(),
+            ),
             disk_paths={
                 disk.disk_uuid: self._free_disk_path(disk.pool, disk.disk_uuid, but="") for disk in wanted.disks
             },

@@ -15,6 +15,7 @@ from .parse import parse
 MARK_NAMESPACE = "urn:eve:machine:1"
 """Of the element in a domain's metadata that says that Eve made it."""
 GUEST_AGENT = "org.qemu.guest_agent.0"
+CLIPBOARD_AGENT = "com.redhat.spice.0"
 CD_TARGET = "sda"
 SEED_TARGET = "sdb"
 _FIRST_SCSI_DISK = 2
@@ -38,6 +39,8 @@ class DomainPlan:
     """Empty for an empty drive."""
     seed_path: str = ""
     """Empty where there is none."""
+    has_clipboard: bool = False
+    """Whether it shares its guest's clipboard with who is at its screen."""
 
 
 def domain_xml(plan: DomainPlan) -> str:
@@ -152,6 +155,8 @@ def _devices(plan: DomainPlan) -> etree._Element:
     devices.append(_e("serial", _e("target", port="0"), type="pty"))
     devices.append(_e("console", _e("target", type="serial", port="0"), type="pty"))
     devices.append(_e("channel", _e("target", type="virtio", name=GUEST_AGENT), type="unix"))
+    if plan.has_clipboard:
+        devices.append(_clipboard())
     devices.append(_e("input", type="tablet", bus="usb"))
     devices.append(_e("graphics", _e("listen", type="none"), type="vnc"))
     devices.append(_e("video", _e("model", type="vga", vram="16384", heads="1", primary="yes")))
@@ -196,6 +201,16 @@ def _nic(slot: NicSlot) -> etree._Element:
         _e("model", type=slot.model.value),
         *_boot(slot.boot_order),
         type="network" if slot.kind is NicKind.NETWORK else "bridge",
+    )
+
+
+def _clipboard() -> etree._Element:
+    """A channel to spice-vdagent. The pointer stays the tablet's, which needs no agent."""
+    return _e(
+        "channel",
+        _e("source", _e("clipboard", copypaste="yes"), _e("mouse", mode="server")),
+        _e("target", type="virtio", name=CLIPBOARD_AGENT),
+        type="qemu-vdagent",
     )
 
 
