@@ -364,6 +364,8 @@ NOTIFY_AWAY_SECONDS = env.whole("EVE_NOTIFY_AWAY_SECONDS", 60, least=0, most=DAY
 """As long a host has to be away, short returns included, before that is told."""
 NOTIFY_BACK_SECONDS = env.whole("EVE_NOTIFY_BACK_SECONDS", 300, least=0, most=DAY_SECONDS)
 """As long it has to be back without a break before that is told."""
+NOTIFY_LOOK_SECONDS = env.whole("EVE_NOTIFY_LOOK_SECONDS", 15, least=1, most=3600)
+"""How often quotas and certificates are looked at."""
 NOTIFY_QUOTA_PERCENT = env.whole("EVE_NOTIFY_QUOTA_PERCENT", 80, least=1, most=99)
 """From this share of a limit on it counts as nearly used up."""
 NOTIFICATION_DAYS = env.whole("EVE_NOTIFICATION_DAYS", 90, least=1, most=3650)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseFault
 
 from common.threads import DatabaseThreads, with_connections
@@ -32,8 +33,6 @@ T = TypeVar("T")
 SLOTS: Final = 8
 """How many deliveries are under way at a time; of one person or webhook, one."""
 POLL_SECONDS: Final = 1.0
-LOOK_SECONDS: Final = 60.0
-"""How often quotas and certificates are looked at."""
 SWEEP_SECONDS: Final = 3600.0
 STOP_SECONDS: Final = 3.0
 
@@ -78,7 +77,7 @@ class Courier:
     async def look(self, woken: asyncio.Event) -> None:
         """Does what is due, and begins what waits to be sent."""
         await self._ask(conditions_settle)
-        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+        if time.monotonic() - self._looked_at >= settings.NOTIFY_LOOK_SECONDS:
             await self._ask(levels_look)
             self._looked_at = time.monotonic()
         while await self._ask(events_spread):

@@ -110,7 +110,11 @@ def world(tmp_path_factory: pytest.TempPathFactory, libvirt_sandbox: LibvirtSand
         house(
             tmp_path_factory.mktemp("house"),
             libvirt_uri=libvirt_sandbox.uri,
-            settings={"EVE_EMAIL_URL": f"smtp://127.0.0.1:{mails.port}", "EVE_RESYNC_SECONDS": "20"},
+            settings={
+                "EVE_EMAIL_URL": f"smtp://127.0.0.1:{mails.port}",
+                "EVE_RESYNC_SECONDS": "20",
+                "EVE_NOTIFY_LOOK_SECONDS": "2",
+            },
         ) as home,
     ):
         people = json.loads(home.shell(PEOPLE % {"password": PASSWORD}).strip().splitlines()[-1])
