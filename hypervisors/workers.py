@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -56,7 +56,7 @@ class Workers:
         if running := [asyncio.wrap_future(future) for future in self._running.copy()]:
             await asyncio.wait(running, timeout=seconds)
 
-    async def _run(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    async def _run(self, pool: Executor, function: Callable[[], T]) -> T:
         future = pool.submit(with_connections, function)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
