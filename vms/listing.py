@@ -20,7 +20,7 @@ from common.sentences import ngettext
 from hypervisors.models import Hypervisor
 
 from .models import Vm, VmState
-from .selectors import trouble_first
+from .selectors import listed, trouble_first
 
 PAGE_SIZE = 48
 
@@ -94,8 +94,7 @@ class Listing:
             paginator = _CountedPaginator(sorted_ids, count=sum(counts.get(state, 0) for state in states or counts))
         page = paginator.get_page(number)
         ids = list(page.object_list)
-        # What hosts report of themselves is much, and on no list.
-        rows = vms.select_related("project", "hypervisor__site").defer("hypervisor__facts").in_bulk(ids)
+        rows = listed(vms).in_bulk(ids)
         found_vms = [rows[vm_id] for vm_id in ids if vm_id in rows]
         return Page(found_vms, page.number, cast(Paginator[Vm], page.paginator))
 

@@ -16,6 +16,10 @@ from .models import DiscoveredDomain, Disk, Vm, VmState
 
 TROUBLE_STATES = (VmState.CRASHED, VmState.MISSING)
 """Somebody must act."""
+_LISTED = (
+    *("name", "vcpus", "memory_bytes", "state", "state_reason", "state_since", "facts", "guest", "guest_asked_at"),
+    *("project__name", "hypervisor__name", "hypervisor__site__name"),
+)
 
 
 def vms_for(user: User) -> QuerySet[Vm]:
@@ -43,6 +47,11 @@ def vms_visible_to(user: User) -> QuerySet[Vm]:
 def vm_for(user: User, vm_id: UUID) -> Vm | None:
     """The VM with its project, host and site, if it exists for the user."""
     return vms_visible_to(user).select_related("project", "hypervisor__site").filter(pk=vm_id).first()
+
+
+def listed(vms: QuerySet[Vm]) -> QuerySet[Vm]:
+    """These VMs with what cards in lists show of them, and of their project, host and site: a whole row takes half as long again to read."""
+    return vms.select_related("project", "hypervisor__site").only(*_LISTED)
 
 
 def discovered_for(user: User) -> QuerySet[DiscoveredDomain]:

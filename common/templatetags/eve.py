@@ -261,7 +261,14 @@ def lasting(seconds: float) -> str:
 def exactly(moment: dt.datetime) -> str:
     """When, with its time zone, for attributes: “27 Nov 2026, 04:12 UTC”."""
     local = timezone.localtime(moment)
-    return f"{formats.date_format(local, str(_('j M Y, H:i')))} {local.tzname()}"
+    minute = local.replace(second=0, microsecond=0, tzinfo=None)
+    return f"{_minute_words(minute, get_language())} {local.tzname()}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _minute_words(minute: dt.datetime, language: str | None) -> str:
+    """Written once each in the active `language`: lists have many, and are looked at again and again."""
+    return formats.date_format(minute, str(_("j M Y, H:i")))
 
 
 @register.filter

@@ -29,7 +29,7 @@ from vms.lists import HOSTS, OPERATIONS, OUTAGES
 from vms.models import VmState
 from vms.networks import networks_of
 from vms.operation_lines import operation_lines
-from vms.selectors import discovered_for, state_counts, vms_managed_by
+from vms.selectors import discovered_for, listed, state_counts, vms_managed_by
 from vms.services import network_set_open
 from vms.storage import pools_of
 
@@ -92,12 +92,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         raise Http404
     if request.GET.get("part") == "head":
         return render(request, "manage/parts/host_head.html", {"host": host})
-    vms = (
-        vms_managed_by(user)
-        .filter(hypervisor=host.row)
-        .select_related("project", "hypervisor__site")
-        .order_by("name", "id")
-    )
+    vms = listed(vms_managed_by(user)).filter(hypervisor=host.row).order_by("name", "id")
     page = Paginator(vms, PAGE).get_page(request.GET.get("page"))
     context = {
         "host": host,
