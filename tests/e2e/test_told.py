@@ -19,6 +19,7 @@ SOON_MS = 10_000
 def told(page: Page, world: World, title: str) -> Iterator[None]:
     """Meanwhile the bell of the open page rings; the first of the list, which is `title`, leads on."""
     open_live(page, f"{world.house.url}/notifications/")
+    page.wait_for_timeout(2000)  # what it missed is fetched; from here on it has to be told
     before = unread(page)
     yield
     expect(page.locator("#notices li").first).to_contain_text(title, timeout=SOON_MS)
