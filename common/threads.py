@@ -22,8 +22,8 @@ class DatabaseThreads(Executor):
     """A few threads that keep their database connections for a while; the one that has worked last is asked first.
 
     Django's default under ASGI is a connection for each piece of work, and opening one costs more than most queries do. Connections
-    are checked before they are used again (``CONN_HEALTH_CHECKS``). A connection whose turn comes seldom has to read anew what others
-    wrote meanwhile: taken by turns, five of them cost a console's opening 0.7 ms more, and more memory.
+    are checked before they are used again (``CONN_HEALTH_CHECKS``). A connection whose turn comes seldom has to
+    read anew what others wrote meanwhile, and taken by turns, all that a crowd once needed would go on doing so.
     """
 
     def __init__(self, max_workers: int, name: str) -> None:
