@@ -11,8 +11,11 @@ from django.db import connection
 from django.utils import timezone
 from eve_agent.wire import codec
 from eve_agent.wire.domain import Disk, Domain, DomainState, Graphics, GraphicsKind, Nic
+from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool
+from eve_agent.wire.version import CONTRACT_VERSION
 
 from accounts.models import Membership, Project, Role, User
+from hypervisors.inventory import facts_as_plain
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from operations.models import Operation, OperationState
 from vms.models import Vm, VmState
@@ -48,6 +51,9 @@ def fleet_make(*, hosts: int, vms_each: int, projects: int) -> Fleet:
             site=sites[number % len(sites)],
             address=f"127.0.0.1:{number + 1}",
             state=HypervisorState.ONLINE,
+            facts=facts_as_plain(_host_facts(f"hv-{number:03}")),
+            contract_version=CONTRACT_VERSION,
+            last_seen_at=timezone.now(),
             certificate_fingerprint=uuid.uuid4().hex * 2,
         )
         for number in range(hosts)
@@ -64,6 +70,26 @@ def fleet_make(*, hosts: int, vms_each: int, projects: int) -> Fleet:
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")  # as autovacuum does within a minute, which would be amid the first lists
     return Fleet(customer=customer, staff=staff, project=owned[0], hypervisor=rows[0])
+
+
+def _host_facts(name: str) -> HostFacts:
+    return HostFacts(
+        host_name=name,
+        agent_version="1",
+        contract_version=CONTRACT_VERSION,
+        libvirt_version="9.0.0",
+        hypervisor_version="7.2.0",
+        cpu=Cpu(
+            architecture="x86_64", model="x", sockets=2, cores_per_socket=64, threads_per_core=2, threads_total=256
+        ),
+        memory_bytes=512 * GIB,
+        memory_free_bytes=256 * GIB,
+        time=timezone.now(),
+        networks=(HostNetwork(name="default", is_active=True, bridge="virbr0"),),
+        pools=(
+            HostPool(name="default", kind="dir", is_active=True, capacity_bytes=4096 * GIB, available_bytes=1024 * GIB),
+        ),
+    )
 
 
 def _vm(name: str, project: Project, host: Hypervisor, state: VmState, now: dt.datetime) -> Vm:
