@@ -20,6 +20,9 @@ from .conftest import OLIVIA, populate
 from .rfb import Display, Viewer
 from .test_leaks import Secrets
 
+NOBODYS = "127.0.53.1"
+"""An address of loopback that only a socket for all addresses answers on; tests beside this one may listen on 127.0.0.1 at the same port."""
+
 
 def test_a_console_over_ipv6_all_the_way(tmp_path: Path, display: Display) -> None:
     with house(tmp_path, fake_console=display.address, host="::1") as home:
@@ -36,7 +39,7 @@ def test_a_console_over_ipv6_all_the_way(tmp_path: Path, display: Display) -> No
         page.close()
         for port in (home.port, home.agent_port):
             with pytest.raises(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                socket.create_connection((NOBODYS, port), timeout=5).close()
 
 
 @pytest.fixture

@@ -274,10 +274,12 @@ def test_pages_of_the_project_and_the_site_hear_of_it_once_it_is_committed(
     with django_capture_on_commit_callbacks(execute=True):
         seen(cast.hypervisor_here, domain_of_vm(cast.acme_vm, state=DomainState.OFF))
         assert published == []
+    groups = [live.project_group(cast.acme.pk), live.site_group(cast.here.pk)]
     message = {"type": "live.vms", "vms": [{"id": str(cast.acme_vm.pk), "state": "off"}]}
-    assert sorted(published, key=str) == sorted(
-        [(live.project_group(cast.acme.pk), message), (live.site_group(cast.here.pk), message)], key=str
-    )
+    assert published == [
+        (live.CHANGES, {"type": "live.changes", "groups": groups}),
+        *((group, message) for group in groups),
+    ]
 
 
 def test_a_thousand_changes_are_one_message_a_group(cast, published, django_capture_on_commit_callbacks):
@@ -288,7 +290,8 @@ def test_a_thousand_changes_are_one_message_a_group(cast, published, django_capt
     )
     with django_capture_on_commit_callbacks(execute=True):
         listed(cast.hypervisor_here, *domains, domain_of_vm(cast.acme_vm))
-    assert len(published) == 2
+    groups = [live.project_group(cast.acme.pk), live.site_group(cast.here.pk)]
+    assert [group for group, _message in published] == [live.CHANGES, *groups]
 
 
 def test_apps_above_hear_of_new_states_only(cast, published, django_capture_on_commit_callbacks):
