@@ -47,7 +47,8 @@ def keep_as_it_came(page: Page) -> None:
     """The next page is not kept true: it is told nothing, and no part of it comes anew, which would bring the cookie of its forms along."""
 
     def answer(route: Route) -> None:
-        if "x-eve-part" in route.request.headers:
+        headers = route.request.headers
+        if "x-eve-part" in headers or ("hx-request" in headers and route.request.method == "GET"):
             route.fulfill(status=204)
         else:
             route.continue_()
