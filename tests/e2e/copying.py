@@ -10,6 +10,8 @@ import time
 import zlib
 from typing import BinaryIO
 
+from tests.services.listening import Listening
+
 WIDTH, HEIGHT = 64, 48
 _NAME = b"copying"
 _PIXELS = bytes((32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0))
@@ -32,12 +34,10 @@ def extended(flags: int, data: bytes = b"") -> bytes:
     return struct.pack(">B3xiI", 3, -4 - len(data), flags) + data
 
 
-class CopyingDisplay:
+class CopyingDisplay(Listening):
     """Shows one grey picture, again and again; with `copies` the guest copied that, and with `says` it sends those bytes."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.frames = 0
         """Pictures that viewers asked for and got."""
         self.asked = 0
@@ -48,7 +48,7 @@ class CopyingDisplay:
         self._open: set[socket.socket] = set()
         self._sending = threading.Lock()
         """Messages go out whole."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def copies(self, text: bytes) -> None:
         """As QEMU tells it: that there is text, and the text to who asks for it."""
@@ -61,19 +61,9 @@ class CopyingDisplay:
         for sock in list(self._open):
             self._send(sock, data)
 
-    def close(self) -> None:
-        """Ends it."""
-        self._listener.close()
-
     def _send(self, sock: socket.socket, data: bytes) -> None:
         with self._sending:
             sock.sendall(data)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _address = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError), sock, sock.makefile("rb") as stream:

@@ -12,6 +12,8 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.services.listening import Listening
+
 BELL = b"\x02"
 _NAME = b"stub"
 _SERVER_INIT = struct.pack(
@@ -20,32 +22,20 @@ _SERVER_INIT = struct.pack(
 _LENGTHS = {0: 20, 3: 10, 4: 8, 5: 6}
 
 
-class Display:
+class Display(Listening):
     """An RFB 3.8 server without authentication (RFC 6143), which any number of viewers may open."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.viewers = 0
         self.is_flooding = threading.Event()
         """Set: each key is answered by bells without end."""
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Ends it."""
-        self._listener.close()
+        super().__init__()
 
     def hang_up(self) -> None:
         """Ends all connections."""
         for sock in list(self._open):
             sock.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _address = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
         self.viewers += 1
