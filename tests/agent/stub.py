@@ -30,6 +30,8 @@ class StubDriver:
         self.greeting = b""
         """What a display says as soon as it is opened, before anybody listens."""
         self.failure: Exception | None = None
+        self.change_seconds = 0.0
+        """How long a change of state takes."""
         self.is_up = True
 
     async def start(self) -> None: ...
@@ -62,6 +64,7 @@ class StubDriver:
 
     async def change_state(self, domain_uuid: uuid.UUID, action: StateAction) -> Domain:
         self._called(f"change_state {action.value}")
+        await asyncio.sleep(self.change_seconds)
         return self._domain(domain_uuid)
 
     async def open_console(

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from eve_agent import errors
 from eve_agent.service.certificates import fingerprint
@@ -48,6 +49,26 @@ async def test_state_changes(agent: Agent):
                 assert response.status == 400, body
                 assert decode(Problem, await response.read()).code is ErrorCode.BAD_REQUEST
     assert agent.driver.calls == ["change_state reset"]
+
+
+@pytest.mark.parametrize("action", ["reset", "reboot"])
+async def test_what_would_lose_work_is_done_once_for_each_operation(agent: Agent, action: str):
+    """Eve asks again where the answer was lost on its way, and that may be before it is done."""
+
+    async def ask(eve: aiohttp.ClientSession, operation: str) -> int:
+        async with eve.patch(STATE, json={"action": action, "operation_id": operation}) as response:
+            return response.status
+
+    async with agent.session() as eve:
+        agent.driver.failure = errors.LibvirtAway("libvirt does not answer")
+        assert await ask(eve, "op-1") == 503
+        agent.driver.failure, agent.driver.change_seconds = None, 0.2
+        assert await asyncio.gather(*(ask(eve, "op-1") for _ in range(3))) == [200] * 3
+        assert await ask(eve, "op-1") == 200
+        assert agent.driver.calls == [f"change_state {action}"] * 2
+        assert await ask(eve, "op-2") == 200
+        assert [await ask(eve, "") for _ in range(2)] == [200] * 2
+    assert agent.driver.calls == [f"change_state {action}"] * 5
 
 
 @pytest.mark.parametrize(

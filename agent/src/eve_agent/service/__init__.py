@@ -6,5 +6,6 @@
 :mod:`.consoles`      open console sessions: limits, mode, how each ends
 :mod:`.certificates`  checks and makes keys, requests and fingerprints
 :mod:`.identity`      the agent's key, certificate and pins on disk
+:mod:`.once`          what is done once, however often it is asked for
 ====================  =========================================================
 """

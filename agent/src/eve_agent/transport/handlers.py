@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -12,15 +14,19 @@ from aiohttp import web
 from eve_agent.driver.base import Driver
 from eve_agent.service.consoles import Consoles
 from eve_agent.service.identity import Identity
+from eve_agent.service.once import Once
 from eve_agent.wire.certs import CertificateInstall, CertificateSigningRequest, Pins
 from eve_agent.wire.close import CloseCode
 from eve_agent.wire.console import ConsoleModeChange
-from eve_agent.wire.domain import StateChange
+from eve_agent.wire.domain import Domain, StateAction, StateChange
 
 from .http import Call, answer, long_answer
 from .tls import Listener, peer_fingerprint
 
 log = structlog.get_logger(__name__)
+
+_ONCE = (StateAction.REBOOT, StateAction.RESET)
+"""What loses work once more when it is done twice; the others are true already then."""
 
 
 class HostHandlers:
@@ -28,6 +34,7 @@ class HostHandlers:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._once: Once[Domain] = Once()
 
     async def host(self, _call: Call) -> web.StreamResponse:
         """``GET /libvirt``"""
@@ -47,8 +54,19 @@ class HostHandlers:
 
     async def change_state(self, call: Call) -> web.StreamResponse:
         """``PATCH …/state``"""
-        change = await call.body(StateChange)
-        domain = await self._driver.change_state(call.ids["uuid"], change.action)
+        change, domain_uuid = await call.body(StateChange), call.ids["uuid"]
+        work = partial(self._change_state, domain_uuid, change)
+        if change.action in _ONCE and change.operation_id:
+            return answer(await self._once.do((domain_uuid, change.action, change.operation_id), work))
+        return answer(await work())
+
+    async def screenshot(self, call: Call) -> web.StreamResponse:
+        """``GET …/screenshot``"""
+        picture = await self._driver.screenshot(call.ids["uuid"])
+        return web.Response(body=picture.data, content_type=picture.content_type)
+
+    async def _change_state(self, domain_uuid: uuid.UUID, change: StateChange) -> Domain:
+        domain = await self._driver.change_state(domain_uuid, change.action)
         log.info(
             "state_changed",
             domain=str(domain.uuid),
@@ -56,12 +74,7 @@ class HostHandlers:
             state=domain.state.value,
             operation=change.operation_id[:64],
         )
-        return answer(domain)
-
-    async def screenshot(self, call: Call) -> web.StreamResponse:
-        """``GET …/screenshot``"""
-        picture = await self._driver.screenshot(call.ids["uuid"])
-        return web.Response(body=picture.data, content_type=picture.content_type)
+        return domain
 
 
 class SessionHandlers:

@@ -151,9 +151,10 @@ class StateChange:
     """Body of ``PATCH /libvirt/domains/{uuid}/state``; the answer is the :class:`Domain` after it.
 
     A change that is already true (start of what runs, stop of what is off) succeeds without doing anything,
-    so that a retry is harmless. ``shutdown`` and ``reboot`` answer once the guest was asked, not when it is off.
+    so that a retry is harmless; a ``reboot`` or ``reset`` is done once for each operation, however often it is asked for.
+    ``shutdown`` and ``reboot`` answer once the guest was asked, not when it is off.
     """
 
     action: StateAction
     operation_id: str = ""
-    """Eve's operation, for the agent's log."""
+    """Eve's operation."""
