@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet, Sum
 from eve_agent.wire import codec
+from eve_agent.wire.domain import DomainState
 from eve_agent.wire.host import HostFacts, HostPool
 
 from common.errors import Invalid
@@ -16,7 +19,7 @@ from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState
 
 from .errors import NoRoom
-from .models import Vm
+from .models import DiscoveredDomain, Vm
 
 MACHINES_SINCE = 2
 """The contract's version from which on agents make VMs."""
@@ -76,7 +79,7 @@ def place_find(
         )
     for disk in disks:
         pool_require_known(disk.pool or next(iter(free)), free, field="disks")
-    room = {row.pk: _memory_left(row) for row in candidates}
+    room = memory_left(candidates)
     fitting = [row for row in candidates if room[row.pk] >= memory_bytes]
     if not fitting:
         raise NoRoom(
@@ -108,7 +111,7 @@ def memory_hold(host: Hypervisor, *, more_bytes: int) -> None:
     """
     if more_bytes <= 0:
         return
-    left = max(0, _memory_left(Hypervisor.objects.select_for_update().get(pk=host.pk)))
+    left = max(0, memory_left([Hypervisor.objects.select_for_update().get(pk=host.pk)])[host.pk])
     if left < more_bytes:
         raise NoRoom(
             _(
@@ -191,13 +194,22 @@ def _with_processors(hosts: Sequence[Hypervisor], vcpus: int) -> list[Hypervisor
     return [host for host in hosts if vcpus <= processors.get(host.pk, vcpus)]
 
 
-def _memory_left(host: Hypervisor) -> int:
-    """Of what may be promised to VMs: of the host's memory, less what the host itself needs and what VMs were promised."""
-    facts = facts_of(host)
-    if facts is None:
-        return 0
-    promised: int = Vm.objects.filter(hypervisor=host).aggregate(total=Sum("memory_bytes", default=0))["total"]
-    return int(facts.memory_bytes * settings.MEMORY_OVERCOMMIT - settings.HOST_MEMORY_BYTES) - promised
+def memory_left(hosts: Sequence[Hypervisor]) -> dict[UUID, int]:
+    """Of what may be promised to VMs, by host: of its memory, less what the host itself needs, VMs were promised, and guests that Eve does not have use."""
+    taken: Counter[UUID] = Counter()
+    promised = Vm.objects.filter(hypervisor__in=hosts).values("hypervisor").annotate(total=Sum("memory_bytes"))
+    taken.update({row["hypervisor"]: row["total"] for row in promised})
+    others = DiscoveredDomain.objects.filter(hypervisor__in=hosts)
+    for host_id, state, memory_bytes in others.values_list("hypervisor", "facts__state", "facts__memory_bytes"):
+        if state != DomainState.OFF:
+            taken[host_id] += memory_bytes or 0
+    facts = {host.pk: facts_of(host) for host in hosts}
+    return {
+        pk: int(found.memory_bytes * settings.MEMORY_OVERCOMMIT - settings.HOST_MEMORY_BYTES) - taken[pk]
+        if found
+        else 0
+        for pk, found in facts.items()
+    }
 
 
 def _pools_for(host: Hypervisor, disks: Sequence[Space]) -> list[str] | None:

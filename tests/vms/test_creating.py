@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 from django.db import connection
 from django.utils import timezone
+from eve_agent.wire.domain import DomainState
 
 from accounts.models import AuditEvent, Project, User
 from hypervisors.errors import HostAway
@@ -21,9 +23,10 @@ from operations.services import operation_cancel
 from operations.worker import operation_run
 from tests.cast import Cast
 from vms.handlers import creating, deleting
-from vms.inventory import inventory_apply
+from vms.inventory import domain_apply, domain_remove, inventory_apply
 from vms.models import Disk, Image, ImageState, Lifecycle, Nic, Quota, Seed, Size, Vm, VmState
 
+from .conftest import make_domain
 from .stub_host import GIB, StubHost, equip
 
 MIB = 2**20
@@ -301,6 +304,21 @@ def test_it_goes_where_most_memory_is_left(cast, host):
     assert placed == ["hv-there", "hv-there"]
     here = ask(cast, least(name="vm-here", site=str(cast.here.pk))).json()["id"]
     assert Vm.objects.get(pk=here).hypervisor == cast.hypervisor_here
+
+
+def test_guests_that_eve_does_not_have_use_memory_too(cast, host):
+    equip(cast.hypervisor_there, memory_bytes=128 * GIB)
+    found = make_domain(memory_bytes=100 * GIB, state=DomainState.OFF)
+
+    def placed(name):
+        return Vm.objects.get(pk=ask(cast, least(name=name)).json()["id"]).hypervisor.name
+
+    domain_apply(hypervisor_id=cast.hypervisor_there.pk, domain=found)
+    assert placed("off") == "hv-there"
+    domain_apply(hypervisor_id=cast.hypervisor_there.pk, domain=replace(found, state=DomainState.RUNNING))
+    assert placed("runs") == "hv-here"
+    domain_remove(hypervisor_id=cast.hypervisor_there.pk, domain_uuid=found.uuid)
+    assert placed("gone") == "hv-there"
 
 
 def test_the_quota_holds(cast, host):

@@ -23,7 +23,7 @@ __all__ = ["host", "vm"]
 
 def left(cast: Cast) -> float:
     cast.hypervisor_here.refresh_from_db()
-    return placement._memory_left(cast.hypervisor_here) / GIB
+    return placement.memory_left([cast.hypervisor_here])[cast.hypervisor_here.pk] / GIB
 
 
 def test_a_machine_does_not_grow_beyond_what_its_host_has_left(cast: Cast, host: Any, vm: Vm) -> None:
