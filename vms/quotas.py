@@ -149,6 +149,12 @@ def amount_words(name: str, amount: int) -> str:
     return f"{round(amount / GIB, 1):.12g} GiB"
 
 
+def limit_words(name: str, label: str | Promise, amount: int) -> str:
+    """A limit with what it is of, in a sentence, such as “64 vCPUs”."""
+    of = gettext("%(amount)s of %(what)s") if name.endswith("_bytes") else gettext("%(amount)s %(what)s")
+    return of % {"amount": amount_words(name, amount), "what": label}
+
+
 def caption_of(name: str, label: str | Promise) -> str:
     """The label of a limit with a capital, where it takes one."""
     text = str(label)

@@ -237,7 +237,9 @@ def test_discs(cast: Cast, host: ChangingHost, vm: Vm) -> None:
     iso = Image.objects.create(name="netinst", kind="iso", format="raw", site=cast.here, state=ImageState.READY)
     far = Image.objects.create(name="far", kind="iso", format="raw", site=cast.there, state=ImageState.READY)
     host.has_image(iso.pk)
-    assert ask(cast, vm, "put", "cd", {"image": str(far.pk)}).status_code == 400
+    for image in (str(far.pk), str(vm.pk)):
+        answer = ask(cast, vm, "put", "cd", {"image": image})
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, ["image"])
     assert ask(cast, vm, "put", "cd", {"image": str(iso.pk)}).status_code == 202
     assert work().state == "succeeded"
     vm.refresh_from_db()

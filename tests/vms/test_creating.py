@@ -184,6 +184,20 @@ def test_bad_input_is_refused_and_leaves_nothing(cast, host, what):
     assert host.asked == []
 
 
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"memory_bytes": 0}, "memory_bytes", "32 MiB to 16 TiB, in whole MiB."),
+        ({"memory_bytes": -1}, "memory_bytes", "32 MiB to 16 TiB, in whole MiB."),
+        ({"vcpus": 0}, "vcpus", "1 to 512."),
+        ({"disks": [{"size_bytes": 0}]}, "disks", "1 MiB to 64 TiB each, in whole MiB."),
+    ],
+)
+def test_a_number_that_cannot_be_is_answered_with_those_that_can(cast, host, body, field, words):
+    answer = ask(cast, {**least(), **body}).json()
+    assert (answer["errors"], answer["detail"]) == ({field: [words]}, f"{field}: {words}")
+
+
 BOMB = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30))
 """Nine to the thirtieth power, written out."""
 
@@ -327,7 +341,9 @@ def test_the_quota_holds(cast, host):
     assert first.status_code == 202
     answer = ask(cast, least(name="more", project=str(cast.acme.pk), vcpus=1))
     assert (answer.status_code, answer.json()["code"], answer.json()["what"]) == (409, "quota_exceeded", "disk_bytes")
-    assert "8 GiB" in answer.json()["detail"]
+    assert answer.json()["detail"].startswith(
+        "Project Acme may use 8 GiB of disk space. In use: 5 GiB. This needs 5 GiB more."
+    )
     shares = {
         share["name"]: share for share in cast.api(cast.viewer).get(f"/api/v1/projects/{cast.acme.pk}/quota").json()
     }

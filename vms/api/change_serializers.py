@@ -65,14 +65,14 @@ class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
 class ResourcesSerializer(StrictSerializer):
     """How large a machine is to be."""
 
-    vcpus = serializers.IntegerField(min_value=1, max_value=65_535)
-    memory_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+    vcpus = serializers.IntegerField(max_value=65_535)
+    memory_bytes = serializers.IntegerField(max_value=2**62, help_text="In whole MiB.")
 
 
 class DiskSizeSerializer(StrictSerializer):
     """How large a disk is to be."""
 
-    size_bytes = serializers.IntegerField(min_value=1, max_value=2**62, help_text="In whole MiB.")
+    size_bytes = serializers.IntegerField(max_value=2**62, help_text="In whole MiB.")
 
 
 class BootSerializer(StrictSerializer):

@@ -53,6 +53,7 @@ from .change_serializers import (
     SnapshotMakeSerializer,
     SnapshotSerializer,
 )
+from .choosing import chosen
 from .filters import KeptDiskFilter
 from .serializers import NewDiskSerializer, NewNicSerializer, OperationAddressSerializer
 from .views import IDEMPOTENCY_KEY, accepted, once_here, vm_or_404
@@ -199,8 +200,13 @@ class CdView(APIView):
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Inserts an ISO, or empties the drive."""
         vm, wanted = vm_or_404(request, vm_id), given(CdSerializer, request)
-        image = found(images_for(caller(request)).filter(pk=wanted["image"])) if wanted["image"] else None
-        return once(request, "cd", vm, partial(cd_change, vm=vm, user=caller(request), image=image))
+        user = caller(request)
+        return once(
+            request,
+            "cd",
+            vm,
+            lambda: cd_change(vm=vm, user=user, image=chosen(wanted, "image", images_for(user))),
+        )
 
 
 class BootView(APIView):

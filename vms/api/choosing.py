@@ -13,11 +13,13 @@ T = TypeVar("T", bound=Model)
 
 
 def chosen(data: dict[str, Any], field: str, among: QuerySet[T]) -> T | None:
-    """What `field` names, `among` what the caller sees; None where it names nothing. Raises ValidationError."""
-    key = data.get(field)
-    if key is None:
-        return None
-    found = among.filter(pk=key).first()
+    """As :func:`named`; None where the field is left out, or null."""
+    return named(data, field, among) if data.get(field) is not None else None
+
+
+def named(data: dict[str, Any], field: str, among: QuerySet[T]) -> T:
+    """What `field` names, `among` what the caller sees. Raises ValidationError."""
+    found = among.filter(pk=data[field]).first()
     if found is None:
         raise ValidationError({field: [_("There is no such thing, or it is not yours.")]})
     return found

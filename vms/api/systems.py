@@ -11,10 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from operations.models import Operation
 from vms.images import images_for
 from vms.services import NewSystem, vm_clone, vm_reinstall, vm_rescue, vm_rescue_end, vm_template
 
-from .changes import ACCEPTED, found, given, once, operation_asked
+from .changes import ACCEPTED, given, once, operation_asked
+from .choosing import named
 from .serializers import VmCreatedSerializer
 from .system_serializers import CloneSerializer, ReinstallSerializer, RescueSerializer, TemplateSerializer
 from .views import IDEMPOTENCY_KEY, created, once_here, vm_or_404
@@ -27,8 +29,13 @@ class RescueView(APIView):
     def put(self, request: Request, vm_id: UUID) -> Response:
         """Stops it at once and starts it from an ISO, with its disks attached."""
         vm, wanted = vm_or_404(request, vm_id), given(RescueSerializer, request)
-        image = found(images_for(caller(request)).filter(pk=wanted["image"]))
-        return once(request, "rescue", vm, partial(vm_rescue, vm=vm, image=image, user=caller(request)))
+        user = caller(request)
+        return once(
+            request,
+            "rescue",
+            vm,
+            lambda: vm_rescue(vm=vm, image=named(wanted, "image", images_for(user)), user=user),
+        )
 
     @extend_schema(operation_id="vm_rescue_end", responses=ACCEPTED, parameters=[IDEMPOTENCY_KEY])
     def delete(self, request: Request, vm_id: UUID) -> Response:
@@ -44,10 +51,13 @@ class ReinstallView(APIView):
     )
     def post(self, request: Request, vm_id: UUID) -> Response:
         """Stops it, gives it another first disk and starts it. All on the old one is lost; cards, addresses and other disks stay."""
-        vm, body = vm_or_404(request, vm_id), given(ReinstallSerializer, request)
-        image = found(images_for(caller(request)).filter(pk=body.pop("image")))
-        wanted = NewSystem(image=image, **body)
-        return once(request, "reinstall", vm, partial(vm_reinstall, vm=vm, wanted=wanted, user=caller(request)))
+        vm, body, user = vm_or_404(request, vm_id), given(ReinstallSerializer, request), caller(request)
+
+        def reinstall() -> Operation:
+            image = named(body, "image", images_for(user))
+            return vm_reinstall(vm=vm, wanted=NewSystem(**{**body, "image": image}), user=user)
+
+        return once(request, "reinstall", vm, reinstall)
 
 
 class CloneView(APIView):

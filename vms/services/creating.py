@@ -109,7 +109,8 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
             network_config=wanted.network_config,
         )
     elif wanted.ssh_keys or wanted.password or wanted.user_data or wanted.network_config:
-        raise Invalid(_("SSH keys, password and user-data are for cloud images: choose one, or leave them out."))
+        detail = _("SSH keys, password and user-data are for cloud images: choose one, or leave them out.")
+        raise Invalid(detail, errors={"image": [detail]})
     disks = _disks(wanted, cloud)
     with transaction.atomic():
         if image:

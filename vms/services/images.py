@@ -138,9 +138,13 @@ def image_delete(*, image: Image, user: User) -> Operation:
     image = Image.objects.select_for_update().get(pk=image.pk)
     uses = uses_of(image, user=user)
     if uses:
+        words = (
+            _("Image %(name)s is in use by %(uses)s. It is in their CD drives: eject it there first.")
+            if image.kind == ImageKind.ISO
+            else _("Image %(name)s is in use by %(uses)s. Their disks build on it: delete them first.")
+        )
         raise ImageInUse(
-            _("Image %(name)s is in use by %(uses)s. Their disks build on it: delete them first.")
-            % {"name": image.name, "uses": uses.words},
+            words % {"name": image.name, "uses": uses.words},
             used_by=list(uses.names),
             others=uses.others,
         )

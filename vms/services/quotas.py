@@ -10,7 +10,7 @@ from accounts.services import audit_record
 from common.sentences import gettext_lazy as _
 from vms.errors import ActionNotAllowed, QuotaExceeded
 from vms.models import Quota
-from vms.quotas import LIMITS, Amounts, amount_words, quota_of, usage_of
+from vms.quotas import LIMITS, Amounts, amount_words, limit_words, quota_of, usage_of
 
 
 def quota_reserve(*, project: Project, amounts: Amounts) -> None:
@@ -26,13 +26,12 @@ def quota_reserve(*, project: Project, amounts: Amounts) -> None:
         if wanted and limit is not None and now + wanted > limit:
             raise QuotaExceeded(
                 _(
-                    "Project %(project)s may use %(limit)s of %(what)s; %(used)s are in use, and this needs %(wanted)s more. "
+                    "Project %(project)s may use %(limit)s. In use: %(used)s. This needs %(wanted)s more. "
                     "Delete something, choose less, or ask the staff for a larger quota."
                 )
                 % {
                     "project": project.name,
-                    "what": label,
-                    "limit": amount_words(name, limit),
+                    "limit": limit_words(name, label, limit),
                     "used": amount_words(name, now),
                     "wanted": amount_words(name, wanted),
                 },

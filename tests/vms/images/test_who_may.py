@@ -127,7 +127,8 @@ def test_an_image_in_use_says_by_what(hosts: Cast):
     iso = image(hosts, kind="iso", project=hosts.acme)
     hosts.acme_vm.cd_image = iso
     hosts.acme_vm.save()
-    assert hosts.api(hosts.owner).delete(f"/api/v1/images/{iso.pk}").json()["used_by"] == ["acme-web"]
+    problem = hosts.api(hosts.owner).delete(f"/api/v1/images/{iso.pk}").json()
+    assert (problem["used_by"], "eject it there first" in problem["detail"]) == (["acme-web"], True)
     assert set(Image.objects.values_list("state", flat=True)) == {"ready"}
 
 
