@@ -91,11 +91,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="how often each (%(default)s)")
     options = parser.parse_args()
     with scratch_eve(options.database):
+        from eve_site.preload import preload  # noqa: PLC0415  (the same)
+
         from .machines.fleet import fleet_make  # noqa: PLC0415  (models want Django to be set up)
 
         fleet = fleet_make(hosts=options.hosts, vms_each=100, projects=10)
+        preload()
         gc.collect()
-        gc.freeze()  # as the server does once it has started
+        gc.freeze()  # as the server has done by the end of its first second
         late = []
         for address in addresses(fleet):
             for name, client in clients(fleet, address).items():

@@ -13,6 +13,8 @@ from django.conf import settings
 
 from common.publish import bind_server_loop
 
+from .preload import preload
+
 log = structlog.get_logger(__name__)
 
 Task = Callable[[asyncio.Event], Awaitable[None]]
@@ -45,8 +47,10 @@ class Lifespan:
         await receive()
         _settle_memory()
         await send({"type": "lifespan.startup.complete"})
+        loading = asyncio.create_task(asyncio.to_thread(_load_the_rest))
         await receive()
         stop.set()
+        await loading
         if tasks:
             _done, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
             for task in late:
@@ -59,6 +63,15 @@ class Lifespan:
 def _settle_memory() -> None:
     """What is there at the start stays: the collector need not go through it again and again, with all consoles waiting."""
     gc.collect()
+    gc.freeze()
+
+
+def _load_the_rest() -> None:
+    """Spares the first visitors the wait for it, and the collector the walk through it, too. Nothing is collected: consoles may be back already."""
+    try:
+        preload()
+    except Exception:
+        log.exception("could not load ahead")
     gc.freeze()
 
 

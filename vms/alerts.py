@@ -20,9 +20,8 @@ from hypervisors.models import HypervisorState
 from hypervisors.services.enrolment import MAX_SKEW
 
 from .drift import Drift
-from .hosts import Host, hosts_for
+from .hosts import Host, hosts_for, states_of
 from .models import VmState
-from .selectors import vms_managed_by
 from .storage import pools_of
 
 CLOCK_SECONDS: Final = int(MAX_SKEW.total_seconds())
@@ -63,9 +62,9 @@ def alerts_of(hosts: Sequence[Host]) -> list[Alert]:
     return sorted(found, key=lambda alert: TONES.index(alert.tone))
 
 
-def fleet_alerts(hosts: Sequence[Host], *, crashed: int, drift: int) -> list[Alert]:
-    """What to mind about these hosts, their `crashed` VMs, and in how many ways they differ from Eve."""
-    found = alerts_of(hosts)
+def fleet_alerts(of_hosts: Iterable[Alert], *, crashed: int, drift: int) -> list[Alert]:
+    """What to mind of hosts (:func:`alerts_of`), their `crashed` VMs, and in how many ways they differ from Eve."""
+    found = list(of_hosts)
     if crashed:
         title = ngettext("%d virtual machine has crashed", "%d virtual machines have crashed", crashed) % crashed
         text = _("Their disks are untouched. Look at their screens, then start or reset them.")
@@ -82,8 +81,8 @@ def fleet_alerts(hosts: Sequence[Host], *, crashed: int, drift: int) -> list[Ale
 
 def alerts_for(user: User) -> list[Alert]:
     """What to mind at the sites that the user manages."""
-    crashed = vms_managed_by(user).filter(state=VmState.CRASHED).count()
-    return fleet_alerts(hosts_for(user), crashed=crashed, drift=Drift(user).total)
+    hosts = hosts_for(user)
+    return fleet_alerts(alerts_of(hosts), crashed=states_of(hosts)[VmState.CRASHED], drift=Drift(user).total)
 
 
 _AWAY: Final[dict[str, tuple[str, str, Promise]]] = {
@@ -114,13 +113,14 @@ def _connection(host: Host) -> Iterable[Alert]:
     if row.state not in _AWAY:
         return
     icon, tone, title = _AWAY[row.state]
-    unknown = ngettext("%d VM is shown as unknown.", "%d VMs are shown as unknown.", row.unknown_count)
+    count = host.load.states[VmState.UNKNOWN]
+    unknown = ngettext("%d VM is shown as unknown.", "%d VMs are shown as unknown.", count) % count
     yield Alert(
         code=f"host_{row.state}",
         icon=icon,
         tone=tone,
         title=str(title % {"host": row.name}),
-        text=f"{row.state_reason} {unknown % row.unknown_count}".strip(),
+        text=f"{row.state_reason} {unknown}".strip(),
         url=reverse("manage-hypervisor-test", args=[row.pk]),
         label=_("Test the connection"),
         hypervisor_id=row.pk,
@@ -206,7 +206,7 @@ def _pools(host: Host) -> Iterable[Alert]:
     """Pools that fill; of a host that is away it is not known any more."""
     if host.row.state != HypervisorState.ONLINE:
         return
-    for pool in pools_of(host.row):
+    for pool in pools_of(host.row, host.facts):
         share = pool.share
         if not (pool.is_active and share.tone):
             continue

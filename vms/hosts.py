@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
-from eve_agent.wire import codec
 from eve_agent.wire.host import HostFacts
 
 from accounts.models import User
 from hypervisors.models import Hypervisor, Outage
 from hypervisors.selectors import hypervisors_for
 
-from .models import VmState
+from .models import Vm
+from .placement import facts_of
+from .selectors import vms_managed_by
 
 CERTIFICATE_DAYS = 14
 """An agent's certificate that ends sooner was not renewed in time."""
@@ -46,31 +48,43 @@ class Share:
         return "b" if self.percent >= 90 else "w" if self.percent >= 80 else ""
 
 
+@dataclass(slots=True)
+class Load:
+    """What the VMs of a host come to."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    """How many are in each state."""
+    vcpus: int = 0
+    memory_bytes: int = 0
+
+
 @dataclass(frozen=True)
 class Host:
-    """One hypervisor, with its counts."""
+    """One hypervisor, with what its VMs come to."""
 
     row: Any
-    """:class:`hypervisors.models.Hypervisor` with ``vm_count``, ``running_count``, ``vcpus_given``,
-    ``memory_given`` and ``outage_count`` (of the last day)."""
+    """:class:`hypervisors.models.Hypervisor` with ``outage_count`` (of the last day)."""
+    load: Load
 
     @cached_property
     def facts(self) -> HostFacts | None:
         """What it reported last."""
-        try:
-            return codec.from_plain(HostFacts, self.row.facts) if self.row.facts else None
-        except codec.DecodeError:
-            return None
+        return facts_of(self.row)
+
+    @property
+    def vm_count(self) -> int:
+        """How many VMs it has."""
+        return self.load.states.total()
 
     @property
     def vcpus(self) -> Share | None:
         """vCPUs of its VMs, of its threads."""
-        return Share(self.row.vcpus_given or 0, self.facts.cpu.threads_total) if self.facts else None
+        return Share(self.load.vcpus, self.facts.cpu.threads_total) if self.facts else None
 
     @property
     def memory(self) -> Share | None:
         """Memory of its VMs, of what it has; bytes."""
-        return Share(self.row.memory_given or 0, self.facts.memory_bytes) if self.facts else None
+        return Share(self.load.memory_bytes, self.facts.memory_bytes) if self.facts else None
 
     @property
     def storage(self) -> Share | None:
@@ -97,14 +111,24 @@ class Host:
 
 
 def hosts_for(user: User) -> list[Host]:
-    """The hypervisors that the user manages, by site; one query."""
-    return [Host(row) for row in _counted(hypervisors_for(user)).order_by("site__name", "name")]
+    """The hypervisors that the user manages, by site; two queries."""
+    loads = _loads_of(vms_managed_by(user))
+    rows = _with_outages(hypervisors_for(user)).order_by("site__name", "name")
+    return [Host(row, loads.get(row.pk, Load())) for row in rows]
 
 
 def host_for(user: User, hypervisor_id: UUID) -> Host | None:
     """One of them."""
-    row = _counted(hypervisors_for(user).filter(pk=hypervisor_id)).first()
-    return Host(row) if row else None
+    row = _with_outages(hypervisors_for(user).filter(pk=hypervisor_id)).first()
+    return Host(row, _loads_of(row.vms.all()).get(row.pk, Load())) if row else None
+
+
+def states_of(hosts: Iterable[Host]) -> Counter[str]:
+    """How many of their VMs are in each state."""
+    states: Counter[str] = Counter()
+    for host in hosts:
+        states.update(host.load.states)
+    return states
 
 
 def total_of(shares: Iterable[Share | None]) -> Share | None:
@@ -113,14 +137,22 @@ def total_of(shares: Iterable[Share | None]) -> Share | None:
     return Share(sum(share.used for share in known), sum(share.total for share in known)) if known else None
 
 
-def _counted(hypervisors: QuerySet[Hypervisor]) -> QuerySet[Hypervisor]:
+def _loads_of(vms: QuerySet[Vm]) -> dict[UUID, Load]:
+    """What these VMs come to, by host. They are counted without their hosts: to group by these is to sort all that they report."""
+    loads: dict[UUID, Load] = defaultdict(Load)
+    groups = vms.order_by().values_list("hypervisor", "state")
+    sums = groups.annotate(count=Count("*"), cores=Sum("vcpus"), memory=Sum("memory_bytes"))
+    for host, state, count, vcpus, memory_bytes in sums:
+        load = loads[host]
+        load.states[state] += count
+        load.vcpus += vcpus
+        load.memory_bytes += memory_bytes
+    return loads
+
+
+def _with_outages(hypervisors: QuerySet[Hypervisor]) -> QuerySet[Hypervisor]:
     recent = Outage.objects.filter(hypervisor=OuterRef("pk"), began_at__gte=timezone.now() - RECENT).order_by()
     outages = recent.values("hypervisor").annotate(count=Count("pk")).values("count")
     return hypervisors.select_related("site").annotate(
-        vm_count=Count("vms"),
-        running_count=Count("vms", filter=Q(vms__state=VmState.RUNNING)),
-        unknown_count=Count("vms", filter=Q(vms__state=VmState.UNKNOWN)),
-        vcpus_given=Sum("vms__vcpus"),
-        memory_given=Sum("vms__memory_bytes"),
-        outage_count=Coalesce(Subquery(outages, output_field=IntegerField()), 0),
+        outage_count=Coalesce(Subquery(outages, output_field=IntegerField()), 0)
     )

@@ -158,7 +158,7 @@ HOSTS: Final[LoadedChoices[Host]] = LoadedChoices(
     sorts={
         "site": (_("By site"), lambda host: host.row.site.name),
         "name": (_("By name"), lambda host: host.row.name),
-        "vms": (_("Most machines first"), lambda host: -host.row.vm_count),
+        "vms": (_("Most machines first"), lambda host: -host.vm_count),
         "memory": (_("Fullest memory first"), lambda host: -host.memory.percent if host.memory else 0),
         "storage": (_("Fullest storage first"), lambda host: -host.storage.percent if host.storage else 0),
     },

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
+from eve_agent.wire.host import HostFacts
 from eve_agent.wire.storage import Volume
 
 from accounts.models import User
@@ -55,12 +56,11 @@ class PoolOfHost:
 def pools_for(user: User) -> list[PoolOfHost]:
     """The pools of the hosts that the user manages, by site, host and name; one query."""
     hosts = hypervisors_for(user).select_related("site").order_by("site__name", "name")
-    return [pool for host in hosts for pool in pools_of(host)]
+    return [pool for host in hosts for pool in pools_of(host, facts_of(host))]
 
 
-def pools_of(host: Hypervisor) -> list[PoolOfHost]:
-    """The pools of one host, by name."""
-    facts = facts_of(host)
+def pools_of(host: Hypervisor, facts: HostFacts | None) -> list[PoolOfHost]:
+    """The pools that one host reports in its `facts`, by name."""
     return [
         PoolOfHost(host, pool.name, pool.kind, pool.is_active, pool.capacity_bytes, pool.available_bytes)
         for pool in sorted(facts.pools if facts else (), key=lambda pool: pool.name)
@@ -70,7 +70,8 @@ def pools_of(host: Hypervisor) -> list[PoolOfHost]:
 def pool_for(user: User, hypervisor_id: UUID, name: str) -> PoolOfHost | None:
     """That pool, if the user manages its host."""
     host = hypervisor_for(user, hypervisor_id)
-    return next((pool for pool in pools_of(host) if pool.name == name), None) if host else None
+    pools = pools_of(host, facts_of(host)) if host else []
+    return next((pool for pool in pools if pool.name == name), None)
 
 
 def volumes_in(pool: PoolOfHost) -> tuple[Volume, ...]:

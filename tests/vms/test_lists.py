@@ -16,7 +16,13 @@ from vms.models import Vm, VmState
 pytestmark = pytest.mark.django_db
 
 PAGES = ("/", "/vms/", "/vms/?page=2", "/vms/?q=vm-", "/vms/?state=trouble", "/vms/?sort=name", "/vms/?sort=recent")
-STAFF_PAGES = ("/manage/vms/", "/manage/vms/?q=vm-&sort=name", "/manage/vms/?page=2", "/manage/hypervisors/{host}/")
+STAFF_PAGES = (
+    "/manage/",
+    "/manage/vms/",
+    "/manage/vms/?q=vm-&sort=name",
+    "/manage/vms/?page=2",
+    "/manage/hypervisors/{host}/",
+)
 ANSWERS = ("", "?ordering=-state_since", "?search=vm-", "?state=crashed&state=running")
 
 

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from common.answers import represented
 from operations.idempotency import HEADER, operation_once, request_digest
 from vms.comparing import DifferenceKind
 from vms.drift import Drift, Entry, entries_of
@@ -81,7 +82,7 @@ class DriftListView(generics.ListAPIView[Vm]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of them."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(DriftSerializer(entries_of(page or []), many=True).data)
+        return self.get_paginated_response(represented(DriftSerializer, entries_of(page or [])))
 
 
 class DriftAcceptView(APIView):

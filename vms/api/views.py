@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.callers import caller
+from common.answers import represented
 from common.sentences import gettext as _
 from operations.idempotency import HEADER, operation_once, request_digest
 from operations.models import Operation
@@ -89,7 +90,7 @@ class VmListView(generics.ListAPIView[Vm]):
         """A page of them."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         cards = cards_for(caller(request), page or [])
-        return self.get_paginated_response(VmSerializer(cards, many=True).data)
+        return self.get_paginated_response(represented(VmSerializer, cards))
 
     @extend_schema(
         operation_id="vm_create",

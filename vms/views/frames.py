@@ -30,19 +30,20 @@ class SideCount:
     """Whether somebody should look."""
 
 
-def side_counts(user: User) -> dict[str, SideCount]:
-    """All of them, by name."""
+def side_counts(user: User, drift: Drift) -> dict[str, SideCount]:
+    """All of them, by name; `drift` is the user's."""
     active = operations_for(user).filter(state__in=ACTIVE_STATES).count()
     return {
-        "drift": SideCount("drift", "drift vms", Drift(user).total, is_bad=True),
+        "drift": SideCount("drift", "drift vms", drift.total, is_bad=True),
         "operations": SideCount("operations", "operations", active),
     }
 
 
-def manage_context(request: HttpRequest, part: str) -> dict[str, Any]:
-    """For the page that is called `part` at the side."""
+def manage_context(request: HttpRequest, part: str, drift: Drift | None = None) -> dict[str, Any]:
+    """For the page that is called `part` at the side; with the caller's `drift`, where the page counts it too."""
     user = caller(request)
-    return {"nav": "manage", "part": part, "is_unlimited": is_unlimited_staff(user), "side": side_counts(user)}
+    side = side_counts(user, drift or Drift(user))
+    return {"nav": "manage", "part": part, "is_unlimited": is_unlimited_staff(user), "side": side}
 
 
 def manage_response(

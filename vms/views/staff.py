@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -24,12 +24,12 @@ from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
 from vms.cards import cards_for
 from vms.drift import Drift
-from vms.hosts import Host, host_for, hosts_for, total_of
+from vms.hosts import Host, host_for, hosts_for, states_of, total_of
 from vms.lists import HOSTS, OPERATIONS, OUTAGES
 from vms.models import VmState
 from vms.networks import networks_of
 from vms.operation_lines import operation_lines
-from vms.selectors import discovered_for, listed, state_counts, vms_managed_by
+from vms.selectors import discovered_for, listed, vms_managed_by
 from vms.services import network_set_open
 from vms.storage import pools_of
 
@@ -50,12 +50,13 @@ _VM_PARTS: Final = {**COUNTED_PARTS, "list": "manage/parts/vms.html"}
 def overview(request: HttpRequest) -> HttpResponse:
     """Sites and hosts, what to mind, what is under way."""
     user, part = caller(request), request.GET.get("part", "")
-    hosts, counts = hosts_for(user), state_counts(vms_managed_by(user))
+    hosts, drift = hosts_for(user), Drift(user)
+    head = _fleet_head(hosts)
     if part == "head":
-        return render(request, "manage/parts/fleet_head.html", _fleet_head(hosts, counts))
+        return render(request, "manage/parts/fleet_head.html", head)
     context = {
         **list_context(request, hosts, HOSTS),
-        "alerts": fleet_alerts(hosts, crashed=counts.get(VmState.CRASHED, 0), drift=Drift(user).total),
+        "alerts": fleet_alerts(head["host_alerts"], crashed=head["vm_crashed"], drift=drift.total),
         "operations": operation_lines(
             user,
             [
@@ -66,7 +67,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     if part == "fleet":
         return render(request, "manage/parts/fleet.html", context)
-    whole = {**manage_context(request, "overview"), **_fleet_head(hosts, counts), **context}
+    whole = {**manage_context(request, "overview", drift), **head, **context}
     return render(request, "manage/overview.html", whole)
 
 
@@ -75,7 +76,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def side_count(request: HttpRequest) -> HttpResponse:
     """One of the numbers at the side, by its name in ``?part=``."""
-    counted = side_counts(caller(request)).get(request.GET.get("part", ""))
+    user = caller(request)
+    counted = side_counts(user, Drift(user)).get(request.GET.get("part", ""))
     if counted is None:
         raise Http404
     return render(request, "manage/parts/side_count.html", {"counted": counted})
@@ -100,7 +102,7 @@ def hypervisor(request: HttpRequest, hypervisor_id: UUID) -> HttpResponse:
         "page_obj": page,
         "cards": cards_for(user, page),
         "outages": list(outages_of(host.row)[:OUTAGES_SHOWN]),
-        "pools": pools_of(host.row),
+        "pools": pools_of(host.row, host.facts),
         "networks": networks_of(host.row.site),
         "discovered": list(discovered_for(user).filter(hypervisor=host.row)[:PAGE]),
         "events": list(
@@ -169,19 +171,18 @@ def operations(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _fleet_head(hosts: Sequence[Host], counts: Mapping[str, int]) -> dict[str, Any]:
+def _fleet_head(hosts: Sequence[Host]) -> dict[str, Any]:
     """How many there are of everything, and how much of it is given out."""
-    known = [host for host in hosts if host.facts]
+    counts = states_of(hosts)
     return {
         "site_count": len({host.row.site_id for host in hosts}),
         "hosts": hosts,
         "online": [host for host in hosts if host.row.state == "online"],
         "host_alerts": alerts_of(hosts),
-        "vcpus": total_of(host.vcpus for host in known),
-        "memory": total_of(host.memory for host in known),
-        "storage": total_of(host.storage for host in known),
-        "vm_total": sum(counts.values()),
-        "vm_running": counts.get(VmState.RUNNING, 0),
-        "vm_crashed": counts.get(VmState.CRASHED, 0),
-        "vm_unknown": counts.get(VmState.UNKNOWN, 0),
+        "memory": total_of(host.memory for host in hosts),
+        "storage": total_of(host.storage for host in hosts),
+        "vm_total": counts.total(),
+        "vm_running": counts[VmState.RUNNING],
+        "vm_crashed": counts[VmState.CRASHED],
+        "vm_unknown": counts[VmState.UNKNOWN],
     }
