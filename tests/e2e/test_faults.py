@@ -7,8 +7,10 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,6 +98,30 @@ def test_a_change_ends_well_or_is_taken_back(world: World, fault: str) -> None:
         assert differences(world, token, vm_id) == [], ends
     remove(world, token, vm_id)
     assert volumes(world) == []
+
+
+@pytest.mark.timeout(300)
+def test_two_people_delete_and_start_at_once(world: World) -> None:
+    """Whoever comes first has it, the other is told so, and it is whole or gone."""
+    olivia, oscar = world.house.token(OLIVIA), world.house.token("oscar@acme.example")
+    for number in range(8):
+        vm_id = made(world, olivia, f"wanted-{number}", is_started=False)
+        delete = partial(world.house.api, "DELETE", f"/vms/{vm_id}", token=olivia)
+        start = partial(world.house.api, "PATCH", f"/vms/{vm_id}/state", token=oscar, json={"action": "start"})
+        with ThreadPoolExecutor(max_workers=6) as people:
+            answers = list(people.map(lambda ask: ask(), [delete, start] * 3))
+        codes = {answer.json()["code"] for answer in answers if answer.status_code != 202}
+        assert codes <= {"operation_running", "not_found"}, codes
+        accepted = {answer.json()["operation"] for answer in answers if answer.status_code == 202}
+        ended = [over(world, olivia, address) for address in accepted]
+        assert {each["state"] for each in ended} == {"succeeded"}, ended
+        if "vm.delete" not in {each["kind"] for each in ended}:
+            world.house.wait_state(vm_id, "running", olivia)
+            assert differences(world, olivia, vm_id) == []
+            remove(world, olivia, vm_id)
+        assert world.house.api("GET", f"/vms/{vm_id}", token=olivia).status_code == 404
+        assert vm_id not in world.sandbox.virsh("list", "--all", "--uuid")
+        assert volumes(world) == []
 
 
 @pytest.mark.timeout(300)

@@ -161,6 +161,14 @@ def test_a_second_click_gets_the_first_operation_another_action_is_refused(cast)
 # ------------------------------------------------------------------------------------------------ Adopting
 
 
+def test_what_was_deleted_meanwhile_is_not_there(cast):
+    vm = Vm.objects.get(pk=cast.acme_vm.pk)
+    Vm.objects.filter(pk=vm.pk).delete()
+    with pytest.raises(VmNotFound):
+        vm_change_state(vm=vm, action="stop", user=cast.operator)
+    assert not Operation.objects.exists()
+
+
 def test_adopting_gives_it_to_a_project_as_the_host_has_it(cast):
     discovered = discover(cast.hypervisor_here)
     vm = vm_adopt(discovered=discovered, project=cast.acme, user=cast.staff_here)

@@ -50,7 +50,7 @@ def vm_change_state(*, vm: Vm, action: str, user: User) -> Operation:
     Asked for the same again while it is under way, the operation that does it already is returned.
 
     Raises:
-        VmNotFound: the VM is not the user's.
+        VmNotFound: the VM is not the user's, or was deleted meanwhile.
         ActionNotAllowed: the user may only look.
         ActionUnknown: `action` is no :class:`eve_agent.wire.domain.StateAction`.
         VmHostAway: its host cannot be asked.
@@ -64,7 +64,11 @@ def vm_change_state(*, vm: Vm, action: str, user: User) -> Operation:
         require_host(vm)
         if vm.state not in ALLOWED_IN[wanted]:
             raise WrongState(refusal_words(wanted, vm.state, vm.name), state=vm.state)
-    return operation_create(kind=kind_of(wanted), target=vm, project=vm.project, user=user)
+    with transaction.atomic():
+        operation = operation_create(kind=kind_of(wanted), target=vm, project=vm.project, user=user)
+        if not Vm.objects.filter(pk=vm.pk).exists():  # the change that was under way until now was its end
+            raise VmNotFound
+    return operation
 
 
 def vm_update(*, vm: Vm, user: User, remarks: str) -> Vm:
