@@ -3,6 +3,7 @@
 import { isAtHome, pointHome } from "./address.js";
 import { changeOf, focusAt, placeIn } from "./focus.js";
 import { filled } from "./names.js";
+import { fitTables } from "./tables.js";
 
 const ERROR_TOAST_MS = 0; // stays until closed
 const TOAST_MS = 6000;
@@ -105,18 +106,6 @@ function refreshTimes() {
     time.dataset.local = "yes";
     if (time.dataset.moment !== undefined) time.textContent = new Date(moment).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
     time.title = new Date(moment).toLocaleString(undefined, EXACT);
-  }
-}
-
-// ------------------------------------------------------------------------------------------------ Wide tables
-
-/** A table that is wider than its place is scrolled by the arrow keys too: then its place takes the focus. */
-export function reachWideTables() {
-  for (const place of document.querySelectorAll(".scroll-x")) {
-    const isWide = place.scrollWidth > place.clientWidth;
-    if (isWide === place.hasAttribute("tabindex")) continue;
-    if (isWide) place.tabIndex = 0;
-    else place.removeAttribute("tabindex");
   }
 }
 
@@ -328,7 +317,7 @@ document.addEventListener("htmx:after:swap", () => {
   }
   replaced.clear();
   refreshTimes();
-  reachWideTables();
+  fitTables();
 });
 document.addEventListener("eve:part", refreshTimes);
 /** Whether somebody asked for it: what asks again by itself says nothing. */
@@ -369,7 +358,7 @@ if (elsewhere && !isAtHome) {
 // On a narrow screen the tab that is open may lie outside of what is seen of their row.
 document.querySelector(".tabs-x [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-new ResizeObserver(reachWideTables).observe(document.body);
+new ResizeObserver(fitTables).observe(document.body);
 refreshTimes();
 setInterval(refreshTimes, AGES_EVERY_MS);
 document.addEventListener("visibilitychange", () => {

@@ -3,7 +3,7 @@
 // The figures come from the API; live.js hands on each sample as it is heard on the page's websocket ("eve:samples").
 // Where nothing was measured the line is broken, and the words say so.
 
-import { reachWideTables } from "./eve.js";
+import { fitTables } from "./tables.js";
 import { merged, nice, rateWords, rows, summary, bytesWords } from "./figures.js";
 
 const RETRY_MS = 10_000;
@@ -156,7 +156,7 @@ function fillTable() {
       row.insertCell().textContent = format(all[index][0], value);
     });
   }
-  reachWideTables();
+  fitTables();
 }
 
 // ------------------------------------------------------------------------------------------------ Figures

@@ -4,8 +4,9 @@
 // audited actions such as "image", "list": a list of machines, several apart by spaces) and where it comes from by data-part: an address that answers with the part, or a page that has it. Nothing but ids and states travels on the websocket; what is shown is always asked for by the page.
 
 import { isAtHome } from "./address.js";
-import { accessEnded, announce, reachWideTables, toast } from "./eve.js";
+import { accessEnded, announce, toast } from "./eve.js";
 import { changeOf, focusAt, placeIn } from "./focus.js";
+import { fitTables } from "./tables.js";
 
 const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
@@ -135,7 +136,7 @@ function swap(element, html) {
   element.replaceWith(fresh);
   window.htmx?.process(fresh);
   document.dispatchEvent(new CustomEvent("eve:part"));
-  reachWideTables();
+  fitTables();
   focusAt(fresh, focused);
   if (change) announce(change);
 }

@@ -41,6 +41,9 @@ GATHER_SECONDS = 0.15
 """A page fetches what changed together after 120 ms (static/eve/live.js)."""
 SETTLE_SECONDS = 30
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SIDEWAYS = """() => [...document.querySelectorAll(".scroll-x, .menus-out, .card")]
+    .filter((place) => place.querySelector(".tbl") && place.scrollWidth > place.clientWidth).length"""
+"""How many tables hide a part of themselves beside what is seen."""
 
 
 def ids_of(world: World) -> dict[str, str]:
@@ -139,6 +142,8 @@ def test_pages(
                 page.emulate_media(color_scheme=LOOKS[look]["color_scheme"])
                 if page.evaluate(WIDER) > 0:
                     faults.append(f"{name} is wider than the window")
+                if look == "phone" and page.evaluate(SIDEWAYS):
+                    faults.append(f"{name} has a table that has to be pushed aside")
                 picture(page, f"{name}-{look}")
                 said = len(faults)
                 found = accessibility_faults(page)
