@@ -15,7 +15,7 @@ from eve_agent.wire.version import CONTRACT_VERSION
 from accounts.models import User
 from common.sentences import gettext as _
 from common.sentences import gettext_lazy, ngettext
-from common.templatetags.eve import bytes_in_units
+from common.templatetags.eve import bytes_in_units, grouped
 from hypervisors.models import HypervisorState
 from hypervisors.services.enrolment import MAX_SKEW
 
@@ -66,16 +66,15 @@ def fleet_alerts(of_hosts: Iterable[Alert], *, crashed: int, drift: int) -> list
     """What to mind of hosts (:func:`alerts_of`), their `crashed` VMs, and in how many ways they differ from Eve."""
     found = list(of_hosts)
     if crashed:
-        title = ngettext("%d virtual machine has crashed", "%d virtual machines have crashed", crashed) % crashed
+        words = ngettext("%s virtual machine has crashed", "%s virtual machines have crashed", crashed)
         text = _("Their disks are untouched. Look at their screens, then start or reset them.")
         url = f"{reverse('manage-vms')}?state=trouble"
-        found.append(Alert("vm_crashed", "alert-triangle", "bad", title, text, url, _("Show them")))
+        found.append(Alert("vm_crashed", "alert-triangle", "bad", words % grouped(crashed), text, url, _("Show them")))
     if drift:
-        title = (
-            ngettext("%d difference between libvirt and Eve", "%d differences between libvirt and Eve", drift) % drift
-        )
+        words = ngettext("%s difference between libvirt and Eve", "%s differences between libvirt and Eve", drift)
         text = _("Eve mends nothing by itself.")
-        found.append(Alert("drift", "git-compare", "warn", title, text, reverse("manage-drift"), _("Look and choose")))
+        url = reverse("manage-drift")
+        found.append(Alert("drift", "git-compare", "warn", words % grouped(drift), text, url, _("Look and choose")))
     return sorted(found, key=lambda alert: TONES.index(alert.tone))
 
 
@@ -114,7 +113,7 @@ def _connection(host: Host) -> Iterable[Alert]:
         return
     icon, tone, title = _AWAY[row.state]
     count = host.load.states[VmState.UNKNOWN]
-    unknown = ngettext("%d VM is shown as unknown.", "%d VMs are shown as unknown.", count) % count
+    unknown = ngettext("%s VM is shown as unknown.", "%s VMs are shown as unknown.", count) % grouped(count)
     yield Alert(
         code=f"host_{row.state}",
         icon=icon,

@@ -17,6 +17,7 @@ from common.lists import search_text
 from common.pages import uuid_of
 from common.sentences import gettext_lazy as _
 from common.sentences import ngettext
+from common.templatetags.eve import grouped
 from hypervisors.models import Hypervisor
 
 from .models import Vm, VmState
@@ -132,16 +133,16 @@ def tabs(counts: Mapping[str, int]) -> list[Tab]:
 def counts_in_words(counts: Mapping[str, int]) -> str:
     """Such as “1 crashed, 3 running, 1 off”; what needs somebody comes first."""
     words = {
-        VmState.CRASHED: ngettext("%d crashed", "%d crashed", counts.get(VmState.CRASHED, 0)),
-        VmState.MISSING: ngettext("%d missing", "%d missing", counts.get(VmState.MISSING, 0)),
-        VmState.UNKNOWN: ngettext("%d unknown", "%d unknown", counts.get(VmState.UNKNOWN, 0)),
-        VmState.PAUSED: ngettext("%d paused", "%d paused", counts.get(VmState.PAUSED, 0)),
-        VmState.RUNNING: ngettext("%d running", "%d running", counts.get(VmState.RUNNING, 0)),
-        VmState.SHUTTING_DOWN: ngettext("%d shutting down", "%d shutting down", counts.get(VmState.SHUTTING_DOWN, 0)),
-        VmState.SLEEPING: ngettext("%d sleeping", "%d sleeping", counts.get(VmState.SLEEPING, 0)),
-        VmState.OFF: ngettext("%d off", "%d off", counts.get(VmState.OFF, 0)),
+        VmState.CRASHED: ngettext("%s crashed", "%s crashed", counts.get(VmState.CRASHED, 0)),
+        VmState.MISSING: ngettext("%s missing", "%s missing", counts.get(VmState.MISSING, 0)),
+        VmState.UNKNOWN: ngettext("%s unknown", "%s unknown", counts.get(VmState.UNKNOWN, 0)),
+        VmState.PAUSED: ngettext("%s paused", "%s paused", counts.get(VmState.PAUSED, 0)),
+        VmState.RUNNING: ngettext("%s running", "%s running", counts.get(VmState.RUNNING, 0)),
+        VmState.SHUTTING_DOWN: ngettext("%s shutting down", "%s shutting down", counts.get(VmState.SHUTTING_DOWN, 0)),
+        VmState.SLEEPING: ngettext("%s sleeping", "%s sleeping", counts.get(VmState.SLEEPING, 0)),
+        VmState.OFF: ngettext("%s off", "%s off", counts.get(VmState.OFF, 0)),
     }
-    return ", ".join(form % counts[state] for state, form in words.items() if counts.get(state))
+    return ", ".join(form % grouped(counts[state]) for state, form in words.items() if counts.get(state))
 
 
 def _sorted(vms: QuerySet[Vm], sort: str) -> QuerySet[Vm]:

@@ -143,10 +143,10 @@ def overdraft_words(project: Project) -> list[str]:
 def amount_words(name: str, amount: int) -> str:
     """An amount for people."""
     if not name.endswith("_bytes"):
-        return str(amount)
+        return f"{amount:,}"
     if 0 < amount < GIB:
-        return f"{round(amount / MIB):d} MiB"
-    return f"{round(amount / GIB, 1):.12g} GiB"
+        return f"{round(amount / MIB):,d} MiB"
+    return f"{round(amount / GIB, 1):,.12g} GiB"
 
 
 def limit_words(name: str, label: str | Promise, amount: int) -> str:

@@ -180,6 +180,12 @@ def state_tone(state: str) -> str:
     return _STATE_LOOKS.get(state, _STATE_LOOKS["unknown"])[0]
 
 
+@register.filter
+def grouped(count: int | None) -> str:
+    """A number as people read it: “1,204”, in the active language; nothing for none."""
+    return "" if count is None else formats.number_format(count, force_grouping=True)
+
+
 @register.filter(name="bytes")
 def bytes_in_units(count: object) -> str:
     """Bytes in the binary unit that reads best: ``2147483648|bytes`` is “2 GiB”; nothing for what is no number."""
@@ -188,13 +194,13 @@ def bytes_in_units(count: object) -> str:
     except (TypeError, ValueError):
         return ""
     if abs(size) < KIB:
-        return f"{formats.number_format(int(size))} B"
+        return f"{grouped(int(size))} B"
     power = 0
     while power < len(_UNITS) and abs(size) >= KIB - 0.05:
         size /= KIB
         power += 1
     digits = 0 if abs(size) >= 100 or abs(size - round(size)) < 0.05 else 1
-    return f"{formats.number_format(round(size, digits), decimal_pos=digits)} {_UNITS[power - 1]}"
+    return f"{formats.number_format(round(size, digits), digits, force_grouping=True)} {_UNITS[power - 1]}"
 
 
 _AGES = (

@@ -31,7 +31,7 @@ def many(cast: Cast) -> None:
 def test_many_are_told_a_few_at_a_time(cast: Cast, many: None) -> None:
     html = page(cast, cast.superuser, "/manage/drift/")
     assert len(set(re.findall(r"left-\d{4}", html))) == 10
-    assert "Show all 1000" in words(html)
+    assert "Show all 1,000" in words(html)
     assert "project-" not in html
     whole = page(cast, cast.superuser, "/manage/drift/unknown/?q=left-09")
     assert len(set(re.findall(r"<bdi>left-\d{4}", whole))) == 50
