@@ -6,9 +6,11 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from eve_agent.wire.close import RETRYABLE, CloseCode
@@ -25,7 +27,7 @@ from vms.models import Vm
 
 from . import notices
 from .credentials import Handshake, Principal, guest_principal, origin_check, page_session_check
-from .errors import BadCredential, TooManyConsoles
+from .errors import BadCredential, ConsoleRefused, TooManyConsoles
 from .guests import LABEL
 from .models import ConsoleKind, ConsoleMode, ConsoleSession, ConsoleTicket, GuestLink
 from .selectors import (
@@ -174,7 +176,7 @@ def grant_for(
 
 
 def session_begin(*, grant: Grant) -> ConsoleSession:
-    """Writes down that a console session starts, or goes on after a break; within the caller's transaction. Raises TooManyConsoles.
+    """Writes down that a console session starts, or goes on after a break; within the caller's transaction. Raises ConsoleRefused.
 
     A resumed session may still be open over the connection that broke (Eve learns of that later than a browser): its record is
     the new connection's from here on, and the old one is told to look.
@@ -231,9 +233,15 @@ def session_begin(*, grant: Grant) -> ConsoleSession:
 
 
 def _session_resume(session_id: uuid.UUID, of_connection: Mapping[str, object]) -> bool:
-    """Lets the record of that session go on, if there is one."""
-    before = ConsoleSession.objects.filter(pk=session_id)
-    return before.update(**of_connection, ended_at=None, close_code=None, end_reason="") > 0
+    """Lets the record of that session go on, if there is one. Raises ConsoleRefused where it ended for good since its ticket was made."""
+    record = ConsoleSession.objects.filter(pk=session_id)
+    if record.filter(_BROKEN_OFF).update(**of_connection, ended_at=None, close_code=None, end_reason=""):
+        return True
+    ended = record.first()
+    if ended is None:
+        return False
+    known = ended.close_code if ended.close_code in set(CloseCode) else None  # a viewer or newer agent has others
+    raise ConsoleRefused(CloseCode(known or CloseCode.ACCESS_ENDED), ended.end_reason)
 
 
 def session_meter(*, session_id: uuid.UUID, request_id: str, bytes_to_viewer: int, bytes_from_viewer: int) -> None:
@@ -309,6 +317,10 @@ def session_cut(*, session: ConsoleSession, user: User) -> None:
         detail={"session": str(session.pk), "viewer": session.user_label},
     )
     reason = _("You ended it.") if own else _("%(name)s ended it.") % {"name": user.name or user.email}
+    # Its end is written by who serves it; from now on nothing goes on under its name.
+    ConsoleSession.objects.filter(pk=session.pk, ended_at=None).update(
+        close_code=CloseCode.ENDED_BY_STAFF, end_reason=reason[:200]
+    )
     publish_on_commit(
         notices.GROUP, notices.end_notice(notices.session_topic(session.pk), CloseCode.ENDED_BY_STAFF, reason)
     )
@@ -366,21 +378,18 @@ def _vm_of(principal: Principal, vm_id: uuid.UUID) -> Vm | None:
 
 def _resumable(session_id: uuid.UUID, principal: Principal, vm: Vm) -> bool:
     since = timezone.now() - dt.timedelta(seconds=RESUME_SECONDS)
-    sessions = ConsoleSession.objects.filter(pk=session_id, vm=vm)
+    sessions = ConsoleSession.objects.filter(_BROKEN_OFF, pk=session_id, vm=vm)
     if principal.guest is not None:
         sessions = sessions.filter(link=principal.guest.link, session_digest=principal.session_digest)
     else:
         sessions = sessions.filter(user=principal.user, link=None)
-    session = sessions.first()
-    if session is None:
-        return False
-    if session.ended_at is None:
-        return session.seen_at > since
-    return session.ended_at > since and (session.close_code in RETRYABLE or session.close_code in _BROKE_OFF)
+    return sessions.filter(Q(ended_at=None, seen_at__gt=since) | Q(ended_at__gt=since)).exists()
 
 
-_BROKE_OFF = frozenset({CloseCode.NORMAL, CloseCode.GOING_AWAY, 1005, 1006})
-"""How a browser's or a network's end looks: nobody took the access away."""
+_BROKEN_OFF: Final = Q(ended_at=None, close_code=None) | Q(
+    ended_at__isnull=False, close_code__in=[*RETRYABLE, CloseCode.NORMAL, CloseCode.GOING_AWAY, 1005, 1006]
+)
+"""Sessions that may go on: nobody took the access away. Open ones may be broken already; of the ended ones, a browser's or network's end looks so."""
 
 
 def _token_lives(principal: Principal) -> bool:

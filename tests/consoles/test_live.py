@@ -29,7 +29,7 @@ from accounts.services import (
     user_disable,
 )
 from common.publish import bind_server_loop, publish
-from consoles import consumers, leftovers, live, notices
+from consoles import consumers, leftovers, live, notices, services
 from consoles.models import ConsoleSession
 from consoles.services import session_cut
 from hypervisors.errors import AgentRefused
@@ -417,6 +417,34 @@ async def test_a_broken_session_goes_on_and_a_revoked_one_does_not(committed_cas
     assert await in_thread(resume)() == str(session.pk)
     await in_thread(ConsoleSession.objects.filter(pk=session.pk).update)(close_code=CloseCode.ACCESS_ENDED)
     assert await in_thread(resume)() != str(session.pk)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_what_is_ended_between_ticket_and_handshake_does_not_come_back(
+    committed_cast: Cast, links: list[StubLink], monkeypatch: pytest.MonkeyPatch, is_open: bool
+) -> None:
+    """Whether the connection that broke is known to be dead by then, or its end is not written down yet."""
+    cast = committed_cast
+
+    def ask() -> dict[str, Any]:
+        url = f"/api/v1/vms/{cast.acme_vm.pk}/console"
+        return cast.api(cast.operator).post(url, data={"resume": str(session.pk)}).json()
+
+    async with viewing(cast) as first:
+        session = await in_thread(ConsoleSession.objects.get)()
+        answer = await in_thread(ask)()
+        assert answer["session"] == str(session.pk)
+        if is_open:
+            monkeypatch.setattr(services, "publish_on_commit", lambda *_: None)
+        await in_thread(session_cut)(session=session, user=cast.owner)
+        if not is_open:
+            assert await close_code(first) == CloseCode.ENDED_BY_STAFF
+            await first.disconnect()
+        assert (await in_thread(ask)())["session"] != str(session.pk)
+        late = websocket(cast.acme_vm.pk, query=f"ticket={answer['ticket']}")
+        assert (await late.connect(timeout=5))[0]
+        assert await close_code(late) == CloseCode.ENDED_BY_STAFF
+        assert len(links) == 1
 
 
 async def test_a_session_goes_on_over_another_connection_before_the_first_is_known_to_be_dead(
