@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 
 MAX_WEBSOCKET_MESSAGE_BYTES = 1024 * 1024
 GRACEFUL_SHUTDOWN_SECONDS = 5
-SWITCH_INTERVAL_SECONDS = 0.0005
-"""A page that renders gives way to a console's echo after half a millisecond."""
+SWITCH_INTERVAL_SECONDS = 0.0001
+"""A page that renders gives way to a console's echo after a tenth of a millisecond."""
 
 
 def serve(*, host: str, port: int, sockets: Sequence[socket.socket] = (), **options: Any) -> None:
