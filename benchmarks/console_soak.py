@@ -4,7 +4,7 @@
 
 Against an Eve and an agent of its own, as benchmarks.console_relay has them. Each cycle opens a console, answers RFB's handshake, has one
 key answered, and leaves, in turn politely, by cutting the connection, and in the middle of a stream. File descriptors, threads and resident memory
-of both processes are compared, and the gauges that Eve has at /metrics: after a first tenth, which fills caches and pools, and at the end.
+of both processes are compared, and the gauges that Eve and the agent have at /metrics, tasks among them: after a first tenth, which fills caches and pools, and at the end.
 No session may be open then. The exit code is 1 where something grew or stayed.
 """
 
@@ -23,6 +23,7 @@ if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import requests
+from eve_agent.wire import paths
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.console_relay import allow_open_files
@@ -36,7 +37,17 @@ GROWTH_DESCRIPTORS = 4
 GROWTH_THREADS = 4
 GROWTH_BYTES = 4 * 2**20
 """As much as allocators move by themselves; what leaks leaks more than 500 bytes a cycle."""
+GROWTH_TASKS = 4
+"""Beside consoles' there are those of requests and of what Eve does by itself."""
+TASKS = ("eve_tasks", "eve_agent_tasks")
 REPORTS = 10
+AGENT_METRICS = f"""
+from hypervisors.models import Hypervisor
+from hypervisors.tls import agent_tls
+from hypervisors.transport import session_for
+row = Hypervisor.objects.get()
+print(session_for(row.pk, agent_tls(row)).exchange("GET", "{paths.METRICS}", headers={{}}, body=None, limit=2**20).body.decode())
+"""
 
 
 def cycle(address: Address, number: int) -> None:
@@ -84,12 +95,12 @@ def footprints(eve: RunningEve) -> dict[str, Footprint]:
 
 
 def gauges(eve: RunningEve) -> dict[str, float]:
-    """Eve's own gauges at /metrics, by name and labels; left out are clocks (seconds) and what hosts measure, which go on by themselves."""
+    """Both programs' own gauges at /metrics, by name and labels; left out are clocks (seconds) and what hosts measure, which go on by themselves."""
     answer = requests.get(f"{eve.house.url}/metrics", headers={"Authorization": f"Bearer {eve.token}"}, timeout=10)
     answer.raise_for_status()
     return {
         f"{sample.name}{sample.labels or ''}": sample.value
-        for family in text_string_to_metric_families(answer.text)
+        for family in text_string_to_metric_families(f"{answer.text}\n{eve.house.shell(AGENT_METRICS)}")
         if family.type == "gauge"
         and family.name.startswith("eve_")
         and not family.name.startswith("eve_hypervisor_")
@@ -129,6 +140,15 @@ def grown(before: dict[str, Footprint], after: dict[str, Footprint], cycles: int
     return found
 
 
+def more(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """Which gauges are higher."""
+    return [
+        f"{name}: {was:g} became {after[name]:g}"
+        for name, was in before.items()
+        if after[name] > was + (GROWTH_TASKS if name in TASKS else 0)
+    ]
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,7 +171,8 @@ def main() -> None:
             show(done, last, rate)
         findings = grown(warm, last, options.cycles - part)
         now = gauges(eve)
-        findings += [f"{name}: {was:g} became {now[name]:g}" for name, was in gauges_before.items() if now[name] > was]
+        print("   ".join(f"{name}: {gauges_before[name]:g}, then {now[name]:g}" for name in TASKS))
+        findings += more(gauges_before, now)
         if left := sessions_left(eve):
             findings.append(f"sessions that are still open: {len(left)} or more, such as {left[0]}")
     print("Flat." if not findings else "\n".join(["Not flat:", *findings]))

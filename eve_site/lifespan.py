@@ -13,6 +13,7 @@ from django.conf import settings
 
 from common.publish import bind_server_loop
 
+from .metrics import watch_tasks
 from .preload import preload
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Lifespan:
         loop = asyncio.get_running_loop()
         if self._bound is not loop:
             bind_server_loop(loop)
+            watch_tasks(loop)
             self._bound = loop
         if scope["type"] == "lifespan":
             await self._live(receive, send)

@@ -6,7 +6,7 @@ import os
 import time
 from itertools import count
 
-from benchmarks.console_soak import gauges, grown, sessions_left, soak
+from benchmarks.console_soak import TASKS, gauges, grown, more, sessions_left, soak
 from benchmarks.relay.client import Viewer
 from benchmarks.relay.eve import running_eve
 from benchmarks.relay.processes import Footprint, StubPorts
@@ -24,7 +24,11 @@ def test_cycles_leave_no_session_and_one_that_is_open_is_seen(stub: StubPorts) -
         viewer = Viewer(eve.address)
         assert len(sessions_left(eve)) == 1
         viewer.leave()
-        assert all(isinstance(value, float) for value in gauges(eve).values())
+        while sessions_left(eve) and time.monotonic() < until:
+            time.sleep(0.1)
+        found = gauges(eve)
+        assert found["eve_consoles_open"] == found["eve_agent_consoles_open"] == 0
+        assert all(found[name] >= 1 for name in TASKS)
 
 
 def test_what_grew_is_named() -> None:
@@ -37,6 +41,10 @@ def test_what_grew_is_named() -> None:
         "eve: bytes of memory",
         "agent: threads",
     ]
+    assert more({"eve_consoles_open": 0, "eve_tasks": 20}, {"eve_consoles_open": 1, "eve_tasks": 22}) == [
+        "eve_consoles_open: 0 became 1"
+    ]
+    assert more({"eve_agent_tasks": 9}, {"eve_agent_tasks": 109}) == ["eve_agent_tasks: 9 became 109"]
 
 
 def test_a_footprint_is_that_of_the_process() -> None:

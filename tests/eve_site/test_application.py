@@ -14,6 +14,7 @@ from django.test import Client
 from consoles.sweeper import sweep_forever
 from eve_site import lifespan
 from eve_site.asgi import application
+from eve_site.metrics import TASKS
 from tests.cast import Cast
 from vms.sweeper import sweep_forever as sweep_uploads_forever
 
@@ -48,6 +49,22 @@ def test_metrics_are_for_staff_of_every_site(cast: Cast) -> None:
 async def test_an_unknown_websocket_is_refused(path: str) -> None:
     socket = WebsocketCommunicator(application, path)
     assert (await socket.connect(timeout=5))[0] is False
+
+
+async def test_tasks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> float:
+        return next(iter(TASKS.collect())).samples[0].value
+
+    monkeypatch.setattr(lifespan, "_background_tasks", list)
+    life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
+    await life.send_input({"type": "lifespan.startup"})
+    assert (await life.receive_output())["type"] == "lifespan.startup.complete"
+    before = counted()
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    assert counted() == before + 1
+    waiting.cancel()
+    await life.send_input({"type": "lifespan.shutdown"})
+    assert (await life.receive_output())["type"] == "lifespan.shutdown.complete"
 
 
 async def test_a_background_task_that_fails_is_started_again(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

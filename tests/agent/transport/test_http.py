@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -204,16 +205,25 @@ async def test_one_log_line_a_request_without_its_query(
 
 async def test_metrics(agent: Agent):
     async with agent.console():
-        await agent.display()
+        await (await agent.display()).send(b"RFB 003.008\n")
+        other = await agent.console()
+        other.transport.abort()
+        async with asyncio.timeout(5):
+            while not agent.server.consoles.ends:  # noqa: ASYNC110 - seen from outside
+                await asyncio.sleep(0.01)
         async with agent.session() as eve:
             async with eve.get(paths.HOST):
                 pass
             async with eve.get(paths.METRICS) as response:
                 text = await response.text()
     assert "eve_agent_consoles_open 1.0" in text
+    assert 'eve_agent_console_bytes_total{direction="to_viewer"} 12.0' in text
+    assert 'eve_agent_console_bytes_total{direction="from_viewer"} 0.0' in text
+    assert 'eve_agent_console_ends_total{reason="viewer_lost"} 1.0' in text
+    assert float(re.search("^eve_agent_tasks (.+)$", text, re.MULTILINE)[1]) >= 1
     assert "eve_agent_libvirt_up 1.0" in text
     assert 'eve_agent_requests_total{method="GET",route="/libvirt",status="200"} 1.0' in text
-    assert "eve_agent_console_setup_seconds_count 1.0" in text
+    assert "eve_agent_console_setup_seconds_count 2.0" in text
     assert "eve_agent_certificate_not_after_seconds" in text
 
 

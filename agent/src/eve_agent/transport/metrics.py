@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from aiohttp import web
@@ -40,6 +41,7 @@ class _State(Collector):
         for reason, count in sorted(self._consoles.ends.items()):
             ends.add_metric([reason], count)
         yield ends
+        yield GaugeMetricFamily("eve_agent_tasks", "Asyncio tasks.", value=len(asyncio.all_tasks()))
         yield GaugeMetricFamily("eve_agent_event_listeners", "Open websockets of /events.", value=self._listeners())
         yield GaugeMetricFamily(
             "eve_agent_libvirt_up", "Whether libvirt can be reached.", value=1 if self._driver.is_up else 0
