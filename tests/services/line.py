@@ -14,14 +14,14 @@ PIECE_BYTES = 65_536
 class Line(Listening):
     """Carries bytes both ways, as they are."""
 
-    def __init__(self, port: int) -> None:
-        """Leads to `port` of loopback."""
+    def __init__(self, port: int, listener: socket.socket | None = None) -> None:
+        """Leads to `port` of loopback, from where `listener` listens."""
         self._port = port
         self._loses = False
         self._goes_down = False
         self.is_down = False
         """Whether it carries nothing at all."""
-        super().__init__()
+        super().__init__(listener)
 
     def lose_next_answer(self, *, goes_down: bool) -> None:
         """What comes next from the agent ends its connection instead; with `goes_down` nobody gets through from then on.

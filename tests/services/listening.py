@@ -8,11 +8,12 @@ import threading
 
 
 class Listening:
-    """Listens on a free port of loopback from its making on; a subclass serves."""
+    """Listens from its making on: on `listener`, or else on a free port of loopback. A subclass serves."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
+    def __init__(self, listener: socket.socket | None = None) -> None:
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        host, port = self._listener.getsockname()
+        self.address = f"tcp:{host}:{port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
