@@ -114,13 +114,13 @@ def hosts_for(user: User) -> list[Host]:
     """The hypervisors that the user manages, by site; two queries."""
     loads = _loads_of(vms_managed_by(user))
     rows = _with_outages(hypervisors_for(user)).order_by("site__name", "name")
-    return [Host(row, loads.get(row.pk, Load())) for row in rows]
+    return [Host(row, loads[row.pk]) for row in rows]
 
 
 def host_for(user: User, hypervisor_id: UUID) -> Host | None:
     """One of them."""
     row = _with_outages(hypervisors_for(user).filter(pk=hypervisor_id)).first()
-    return Host(row, _loads_of(row.vms.all()).get(row.pk, Load())) if row else None
+    return Host(row, _loads_of(row.vms.all())[row.pk]) if row else None
 
 
 def states_of(hosts: Iterable[Host]) -> Counter[str]:
@@ -137,9 +137,9 @@ def total_of(shares: Iterable[Share | None]) -> Share | None:
     return Share(sum(share.used for share in known), sum(share.total for share in known)) if known else None
 
 
-def _loads_of(vms: QuerySet[Vm]) -> dict[UUID, Load]:
-    """What these VMs come to, by host. They are counted without their hosts: to group by these is to sort all that they report."""
-    loads: dict[UUID, Load] = defaultdict(Load)
+def _loads_of(vms: QuerySet[Vm]) -> defaultdict[UUID, Load]:
+    """What these VMs come to, by host; of one without any, nothing. They are counted without their hosts: to group by these is to sort all that they report."""
+    loads: defaultdict[UUID, Load] = defaultdict(Load)
     groups = vms.order_by().values_list("hypervisor", "state")
     sums = groups.annotate(count=Count("*"), cores=Sum("vcpus"), memory=Sum("memory_bytes"))
     for host, state, count, vcpus, memory_bytes in sums:

@@ -100,7 +100,7 @@ class House:
     def start_eve(self) -> None:
         """Starts the server, and waits until it answers."""
         self.eve = self._start("eve", [sys.executable, "manage.py", "serve"])
-        self._wait(lambda: requests.get(f"{self.url}/healthz", timeout=2).status_code == 200, "Eve to answer")
+        self.wait_until(lambda: requests.get(f"{self.url}/healthz", timeout=2).status_code == 200, "Eve to answer")
 
     def stop_eve(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends the server."""
@@ -183,7 +183,27 @@ class House:
 
     def wait_state(self, vm_id: str, state: str, token: str, *, seconds: float = 30) -> None:
         """Waits until the API says so."""
-        self._wait(lambda: self.vm_state(vm_id, token) == state, f"the VM to be {state}", seconds=seconds)
+        self.wait_until(lambda: self.vm_state(vm_id, token) == state, f"the VM to be {state}", seconds=seconds)
+
+    def wait_until(self, condition: Any, what: str, *, seconds: float = START_SECONDS) -> None:
+        """Waits for `what`; while Eve does not answer, too."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if condition():
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"waited {seconds:g} s for {what} in vain:\n{self.logs()[-4000:]}")
+
+    def over(self, address: str, *, token: str, seconds: float) -> dict[str, Any]:
+        """The operation at that address, once it is over, taken back if need be."""
+        deadline = time.monotonic() + seconds
+        while not (operation := self.api("GET", address.removeprefix("/api/v1"), token=token).json())["finished_at"]:
+            assert time.monotonic() < deadline, operation
+            time.sleep(0.2)
+        return dict(operation)
 
     # ------------------------------------------------------------------------------------------ inside
 
@@ -200,17 +220,6 @@ class House:
     def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self.log_dir / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
-
-    def _wait(self, condition: Any, what: str, *, seconds: float = START_SECONDS) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                if condition():
-                    return
-            except requests.RequestException:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(f"waited {seconds:g} s for {what} in vain:\n{self.logs()[-4000:]}")
 
 
 @contextmanager

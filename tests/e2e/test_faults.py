@@ -262,8 +262,7 @@ def reached(world: World, token: str, address: str, percent: int) -> None:
 
 def over(world: World, token: str, address: str) -> dict[str, Any]:
     """The operation once it is over, taken back if need be."""
-    until(lambda: operation(world, token, address)["finished_at"], 0.2)
-    return operation(world, token, address)
+    return world.house.over(address, token=token, seconds=OPERATION_SECONDS)
 
 
 def volumes(world: World) -> list[str]:

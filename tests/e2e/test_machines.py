@@ -200,13 +200,7 @@ def ended(world: World, address: str) -> dict[str, Any]:
 
 def over(world: World, address: str) -> dict[str, Any]:
     """The operation at that address, once it is over."""
-    token, deadline = world.house.token(), time.monotonic() + OPERATION_MS / 1000
-    while True:
-        answer = world.house.api("GET", address.removeprefix("/api/v1"), token=token).json()
-        if answer["finished_at"]:
-            return dict(answer)
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    return world.house.over(address, token=world.house.token(), seconds=OPERATION_MS / 1000)
 
 
 def volumes(world: World) -> list[str]:

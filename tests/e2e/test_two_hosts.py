@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ def test_machines_go_where_most_memory_is_left(hosts: tuple[Host, Host]) -> None
         assert eve.vm_state(vm_id, token) == "running", name
 
     small.house.stop_agent(signal.SIGKILL)
-    until(lambda: state_of(eve, token, small.name) == "offline")
+    eve.wait_until(lambda: state_of(eve, token, small.name) == "offline", "the host to be away", seconds=SECONDS)
     made["fifth"] = make(eve, token, "fifth", memory_bytes=64 * MIB)
     assert host_of(eve, token, made["fifth"]) == large.name, "the other cannot be asked"
     assert eve.api("DELETE", f"/vms/{made['second']}", token=token).json()["code"] == "host_away"
@@ -137,9 +136,7 @@ def upload(eve: House, token: str, data: bytes) -> str:
 
 def over(eve: House, token: str, address: str) -> None:
     """Waits until the operation has done what it was to do."""
-    path = address.removeprefix("/api/v1")
-    until(lambda: eve.api("GET", path, token=token).json()["finished_at"])
-    ended = eve.api("GET", path, token=token).json()
+    ended = eve.over(address, token=token, seconds=SECONDS)
     assert ended["state"] == "succeeded", ended
 
 
@@ -152,11 +149,3 @@ def state_of(eve: House, token: str, name: str) -> str:
     """What Eve knows of a host."""
     hosts = eve.api("GET", "/hypervisors", token=token).json()["results"]
     return str(next(host["state"] for host in hosts if host["name"] == name))
-
-
-def until(condition: Any) -> None:
-    """Waits for it."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

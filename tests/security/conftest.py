@@ -62,6 +62,18 @@ class Estate:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["ticket"])
 
+    def session_open(self, email: str) -> str:
+        """The id of the newest console session that the user sees."""
+        return str(self.home.api("GET", "/consoles", token=self.token(email)).json()["results"][0]["session"])
+
+    def session_ended(self, email: str, session_id: str, *, seconds: float) -> dict[str, Any]:
+        """The record of a console session, once it is over."""
+        token, until = self.token(email), time.monotonic() + seconds
+        while (session := self.home.api("GET", f"/consoles/{session_id}", token=token).json())["ended_at"] is None:
+            assert time.monotonic() < until, session
+            time.sleep(0.2)
+        return dict(session)
+
     def browser(self, email: str) -> Browser:
         """Signed in."""
         return Browser(self.home.url).sign_in(email)

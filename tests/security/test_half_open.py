@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from .conftest import OLIVIA, Estate, populate
 from .rfb import Display, Viewer
 
 NOTICED_SECONDS = 45
-ASKED_EVERY_SECONDS = 0.5
 
 
 @pytest.fixture
@@ -33,13 +31,9 @@ def test_a_viewer_that_is_gone(tmp_path: Path, display: Display, far: Far) -> No
         estate = populate(home)
         viewer = Viewer(_url(estate), sock=far.connect(home.port)).greet()
         viewer.press()
-        token = estate.token(OLIVIA)
-        opened = home.api("GET", "/consoles", token=token).json()["results"][0]["session"]
+        opened = estate.session_open(OLIVIA)
         far.cut()
-        until = time.monotonic() + NOTICED_SECONDS
-        while (session := home.api("GET", f"/consoles/{opened}", token=token).json())["ended_at"] is None:
-            assert time.monotonic() < until, session
-            time.sleep(ASKED_EVERY_SECONDS)
+        session = estate.session_ended(OLIVIA, opened, seconds=NOTICED_SECONDS)
         assert session["close_code"] == CloseCode.STALLED, session
         assert display.viewers == 0
 

@@ -24,15 +24,11 @@ def test_a_viewer_that_is_full_learns_the_true_reason(tmp_path: Path) -> None:
     settings = {"EVE_CONSOLE_IDLE_SECONDS": str(IDLE_SECONDS)}
     with house(tmp_path, fake_console=display.address, settings=settings) as home:
         estate = populate(home)
-        token = estate.token(OLIVIA)
         viewer = estate.watch(OLIVIA, estate.vms[0])
-        opened = home.api("GET", "/consoles", token=token).json()["results"][0]["session"]
+        opened = estate.session_open(OLIVIA)
         display.is_flooding.set()
         viewer.press()  # and nobody reads what comes
-        until = time.monotonic() + 25
-        while (session := home.api("GET", f"/consoles/{opened}", token=token).json())["ended_at"] is None:
-            assert time.monotonic() < until, session
-            time.sleep(0.2)
+        session = estate.session_ended(OLIVIA, opened, seconds=25)
         assert session["close_code"] == CloseCode.IDLE_LIMIT, session
     display.close()
 
