@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.house import House, free_port
+from tests.e2e.house import House, free_ports
 
 from .relay.processes import cpu_seconds, memory_bytes, stop
 
@@ -64,8 +64,7 @@ print(MetricBlock.objects.count(), Hypervisor.objects.filter(state="online").cou
 @contextmanager
 def agents(house: House, *, hosts: int, guests: int, processes: int) -> Iterator[list[subprocess.Popen[str]]]:
     """Enrolled and serving, in so many processes."""
-    ports = [free_port() for _ in range(hosts)]
-    lines = json.loads(house.shell(REGISTER % {"ports": ports}).strip().splitlines()[-1])
+    lines = json.loads(house.shell(REGISTER % {"ports": free_ports(hosts)}).strip().splitlines()[-1])
     folder = house.folder / "hosts"
     folder.mkdir()
     with ExitStack() as stack:
