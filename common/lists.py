@@ -34,11 +34,18 @@ class Asked:
     search: str = ""
     group: str = ""
     sort: str = ""
+    more: int = 0
+    """How many of :attr:`Offer.more_names` it gives."""
+
+    @property
+    def folded(self) -> int:
+        """How many things narrow it besides the search: what a phone folds away."""
+        return bool(self.group) + self.more
 
     @property
     def is_narrowed(self) -> bool:
         """Whether it leaves something out."""
-        return bool(self.search or self.group)
+        return bool(self.search or self.folded)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,8 @@ class Offer(Generic[Test, Sort]):
     """What it can be narrowed to, by the key in the address."""
     group_name: str = "group"
     """The name of that key."""
+    more_names: tuple[str, ...] = ()
+    """Further keys that narrow it, such as the days of an audit; their view reads them."""
     sorts: Mapping[str, tuple[Promise | str, Sort]]
     """By the key in the address; the first where none is named."""
 
@@ -63,6 +72,7 @@ class Offer(Generic[Test, Sort]):
             search=search_text(query.get("q", "")),
             group=group if group in self.groups else "",
             sort=sort if sort in self.sorts else next(iter(self.sorts)),
+            more=sum(bool(query.get(name)) for name in self.more_names),
         )
 
 

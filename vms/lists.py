@@ -51,6 +51,7 @@ AUDIT: Final = Choices(
     ),
     group_name="outcome",
     groups={value: (label, Q(outcome=value)) for value, label in AuditOutcome.choices},
+    more_names=("from", "to"),
     sorts={
         "new": (_("Newest first"), ("-at", "id")),
         "old": (_("Oldest first"), ("at", "id")),

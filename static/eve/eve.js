@@ -355,8 +355,8 @@ if (elsewhere && !isAtHome) {
   pointHome(elsewhere);
 }
 
-// On a narrow screen the tab that is open may lie outside of what is seen of their row.
-document.querySelector(".tabs-x [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// On a narrow screen the tab or page that is open may lie outside of what is seen of their row.
+for (const open of document.querySelectorAll(":is(.tabs-x, .snav) [aria-current]")) open.scrollIntoView({ block: "nearest", inline: "center" });
 
 new ResizeObserver(fitTables).observe(document.body);
 refreshTimes();

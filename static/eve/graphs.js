@@ -87,7 +87,7 @@ function options(kind, place) {
       y: { range: (_plot, _least, most) => [0, top && most <= top ? top : nice(most, !kind.share)] },
     },
     axes: [
-      axis({ values: (_plot, ticks) => ticks.map(clock), space: 70 }),
+      axis({ values: (_plot, ticks) => ticks.map(clock), space: 70, size: 28 }),
       axis({ values: (_plot, ticks) => ticks.map((tick) => format(kind, tick)), size: 74, ...(kind.share ? {} : { incrs: BINARY }) }),
     ],
     series: [
@@ -95,6 +95,7 @@ function options(kind, place) {
       ...kind.columns.map(([, name], index) => ({
         label: words[name],
         stroke: () => colour(index ? "second" : "first"),
+        fill: () => (kind.columns.length > 1 ? "" : colour("under")),
         width: 1.5,
         spanGaps: false,
         points: { size: 4 }, // where they stand far apart, and alone between gaps

@@ -14,6 +14,7 @@ CHOICES = Choices(
     find=lambda text: Q(name__icontains=text),
     group_name="state",
     groups={"on": ("On", Q(is_on=True))},
+    more_names=("from", "to"),
     sorts={"name": ("By name", ("name",)), "new": ("Newest first", ("-at",))},
 )
 
@@ -33,6 +34,7 @@ def test_a_text_that_is_searched_for(text: str, searched: str) -> None:
         ("q=web&state=on&sort=new", Asked("web", "on", "new")),
         ("q=%00&state=off&sort=-id", Asked(sort="name")),
         ("group=on", Asked(sort="name")),
+        ("from=2026-01-31&to=", Asked(sort="name", more=1)),
     ],
 )
 def test_what_cannot_be_meant_is_left_out(query: str, asked: Asked) -> None:
@@ -43,3 +45,9 @@ def test_an_order_alone_leaves_nothing_out() -> None:
     assert not Asked(sort="new").is_narrowed
     assert Asked(search="web").is_narrowed
     assert Asked(group="on").is_narrowed
+    assert Asked(more=1).is_narrowed
+
+
+def test_what_narrows_it_besides_the_search_is_counted() -> None:
+    assert Asked(search="web", sort="new").folded == 0
+    assert Asked(group="on", more=2).folded == 3

@@ -2,7 +2,7 @@
 // what every bar has. What is shown differs: a screen or a serial line, here called the surface.
 
 import { isAtHome, pointHome } from "../address.js";
-import "../eve.js";
+import { announce } from "../eve.js";
 import { Refused, sessionOf, stateOf, ticket } from "./api.js";
 import { Discs } from "./discs.js";
 import { Power } from "./power.js";
@@ -10,6 +10,7 @@ import { ConsoleSession } from "./session.js";
 import { View } from "./view.js";
 import { Viewers } from "./viewers.js";
 import { Watch } from "./watch.js";
+import { word } from "./words.js";
 
 const WINDOW_SIZE = "popup,width=1296,height=872";
 const HOLDS_THE_WAY_OUT = ["Control", "Alt", "Shift", "Meta"];
@@ -146,7 +147,8 @@ export class ConsolePage {
     this.changed();
     if (session.phase !== "connected" || before === "connected") return;
     this.viewers?.refresh();
-    view.tell(isControlling ? "connected" : "connected-view");
+    if (isControlling) announce(word("connected", { name: view.name })); // the picture says it to others, and a prompt at its foot stays in sight
+    else view.tell("connected-view");
     this.#tellOfCrash();
     if (isControlling && !document.querySelector("dialog[open], details.menu[open]")) surface.focus();
   }
