@@ -29,7 +29,7 @@ class EveError(Exception):
         self.detail = detail or self.title
         super().__init__(f"{self.detail} ({for_staff})" if for_staff else str(self.detail))
         self.for_staff = for_staff
-        """What a host or library said itself: not translated, and no customer's business. For logs and staff."""
+        """What is no customer's business, for logs and staff: what a host or library said itself, where it is, how to mend it."""
         self.members = members
         """Further members of the problem details, such as ``limit``."""
 

@@ -55,7 +55,7 @@ def _begin(grant: Grant) -> Admission:
     try:
         return Admitted(grant, session, agent_tls(grant.vm.hypervisor))
     except EveError as error:
-        log.warning("agent not trusted", why=str(error.detail))
+        log.warning("agent not trusted", why=str(error))
         away = HostUnreachable(_("The host of this virtual machine is not connected to Eve just now."))
         session_end(session_id=session.id, code=away.close_code, reason=str(away.detail), request_id=session.request_id)
         return away

@@ -102,7 +102,7 @@ def take_due(due: DueScreenshot) -> None:
     try:
         screenshot_keep(vm=due.vm, pictures=take(due.vm), kind=ScreenshotKind(due.kind))
     except EveError as error:
-        log.info("no picture of a screen", vm=str(due.vm_id), at=due.kind, code=error.code, detail=str(error.detail))
+        log.info("no picture of a screen", vm=str(due.vm_id), at=due.kind, code=error.code, why=str(error))
         if error.retryable:
             DueScreenshot.objects.filter(pk=due.pk).update(claimed_until=timezone.now() + dt.timedelta(seconds=10))
             return

@@ -246,7 +246,7 @@ class HypervisorAdmin(ModelAdmin[Hypervisor]):
                 serial=hypervisor.certificate_serial, reason=request.POST.get("reason", ""), user=caller(request)
             )
         except EveError as error:
-            messages.error(request, str(error.detail))
+            messages.error(request, str(error))
         else:
             messages.success(request, _("%(name)s is shut out.") % {"name": hypervisor.name})
         return HttpResponseRedirect(back)
@@ -303,7 +303,7 @@ class CertificateAdmin(ModelAdmin[Certificate]):
                 )
                 messages.success(request, _("%(serial)s is revoked.") % {"serial": certificate.serial})
             except EveError as error:
-                messages.error(request, f"{certificate.serial}: {error.detail}")
+                messages.error(request, f"{certificate.serial}: {error}")
         return None
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

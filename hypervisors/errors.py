@@ -3,16 +3,17 @@
 ::
 
     common.errors.EveError
-    ├── AgentError                     talking to an agent failed
-    │   ├── HostAway                   it cannot be reached
-    │   ├── AgentTimeout               it does not answer in time
-    │   ├── NotTrusted                 something answers, but not the agent that Eve knows
-    │   ├── BadAnswer                  the answer is no valid message of the contract, or beyond its bounds
-    │   ├── ContractMismatch           its contract is more than one version away
-    │   ├── LibvirtAway                it answers, but its libvirt does not
-    │   │   └── LibvirtTimeout         … not in time: what was asked may still happen
-    │   └── AgentRefused               it refused, with a code of the contract
-    ├── AuthorityError                 Eve's CA cannot be used
+    ├── BehindTheScenes                where and why is for staff; all others are told what it means for them
+    │   ├── AgentError                 talking to an agent failed
+    │   │   ├── HostAway               it cannot be reached
+    │   │   ├── AgentTimeout           it does not answer in time
+    │   │   ├── NotTrusted             something answers, but not the agent that Eve knows
+    │   │   ├── BadAnswer              the answer is no valid message of the contract, or beyond its bounds
+    │   │   ├── ContractMismatch       its contract is more than one version away
+    │   │   ├── LibvirtAway            it answers, but its libvirt does not
+    │   │   │   └── LibvirtTimeout     … not in time: what was asked may still happen
+    │   │   └── AgentRefused           it refused, with a code of the contract
+    │   └── AuthorityError             Eve's CA cannot be used
     ├── CertificateRefused             what is to be signed, verified or revoked cannot be
     ├── EnrolmentRefused               an enrolment was refused
     │   └── ClockSkew                  the clocks of host and Eve differ too much
@@ -21,6 +22,9 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
+from django.utils.functional import Promise
 from eve_agent.wire.errors import ErrorCode
 
 from common.errors import Conflict, EveError, Invalid, NotAllowed, Unavailable
@@ -29,12 +33,28 @@ from common.sentences import gettext_lazy as _
 from .refusals import refusal_words
 
 
-class AgentError(EveError):
+class BehindTheScenes(EveError):
+    """Something that Eve runs on failed. Addresses, files and how to mend them are for staff and logs: `for_staff`, which is
+    what it is as a text. Customers are told `meaning`, or a `detail` that is fit for everybody.
+    """
+
+    meaning: ClassVar[str | Promise]
+    """What happened, what it means for whoever asked for something, and what they can do."""
+
+    def __init__(self, for_staff: str | Promise = "", *, detail: str | Promise = "", **members: Any) -> None:
+        super().__init__(detail or self.meaning, for_staff=str(for_staff), **members)
+
+    def __str__(self) -> str:
+        return self.for_staff or str(self.detail)
+
+
+class AgentError(BehindTheScenes):
     """Talking to an agent failed."""
 
     status = 502
     code = "agent_failed"
     title = _("The host's agent failed")
+    meaning = _("Something on the host failed, so what was asked for was not finished. Tell the staff.")
 
 
 class HostAway(AgentError, Unavailable):
@@ -43,6 +63,10 @@ class HostAway(AgentError, Unavailable):
     status = 503
     code = "host_away"
     title = _("The host does not answer")
+    meaning = _(
+        "The host cannot be reached just now, so what was asked for was not finished. Its virtual machines may well run on. "
+        "Eve keeps trying to reach it: try again in a few minutes, and tell the staff if it stays away."
+    )
     retryable = True
 
 
@@ -52,6 +76,10 @@ class AgentTimeout(AgentError):
     status = 504
     code = "agent_timeout"
     title = _("The host takes too long to answer")
+    meaning = _(
+        "The host does not answer in time. What was asked for may still happen: look in a minute, then try again if it did "
+        "not. Tell the staff if it stays so."
+    )
     retryable = True
 
 
@@ -61,6 +89,10 @@ class NotTrusted(AgentError):
     status = 503
     code = "host_not_trusted"
     title = _("The host is not trusted")
+    meaning = _(
+        "Eve has no connection to the host that she trusts just now, so what was asked for was not finished. Its virtual "
+        "machines may well run on. Only the staff can mend that: tell them."
+    )
 
 
 class BadAnswer(AgentError):
@@ -68,6 +100,10 @@ class BadAnswer(AgentError):
 
     code = "agent_bad_answer"
     title = _("The host's agent answered nonsense")
+    meaning = _(
+        "Eve does not understand what the host answered. What was asked for may or may not have been done: look, then try "
+        "again if it was not. Tell the staff if it happens again."
+    )
 
 
 class ContractMismatch(AgentError):
@@ -76,6 +112,10 @@ class ContractMismatch(AgentError):
     status = 503
     code = "contract_unsupported"
     title = _("The host's agent has another version")
+    meaning = _(
+        "Eve and the host's agent are too far apart in version, so what was asked for was not finished. Its virtual machines "
+        "run on. Tell the staff, who have to update the older of the two."
+    )
 
 
 class LibvirtAway(AgentError, Unavailable):
@@ -84,6 +124,10 @@ class LibvirtAway(AgentError, Unavailable):
     status = 503
     code = "libvirt_away"
     title = _("libvirt on the host does not answer")
+    meaning = _(
+        "libvirt on the host, which runs its virtual machines, does not answer just now, so what was asked for was not finished. "
+        "They may well run on. Try again in a few minutes, and tell the staff if it stays so."
+    )
     retryable = True
 
 
@@ -92,6 +136,10 @@ class LibvirtTimeout(LibvirtAway):
 
     status = 504
     code = "libvirt_timeout"
+    meaning = _(
+        "libvirt on the host takes too long. What was asked for may still happen: look in a minute, then try again if it did "
+        "not. Tell the staff if it stays so."
+    )
 
 
 class AgentRefused(AgentError):
@@ -102,15 +150,21 @@ class AgentRefused(AgentError):
     title = _("The host refused")
 
     def __init__(self, said: str = "", *, agent_code: ErrorCode = ErrorCode.UNKNOWN) -> None:
-        super().__init__(refusal_words(agent_code), for_staff=said, agent_code=agent_code.value)
+        super().__init__(said, detail=refusal_words(agent_code), agent_code=agent_code.value)
         self.agent_code = agent_code
 
+    def __str__(self) -> str:
+        return f"{self.detail} ({self.for_staff})" if self.for_staff else str(self.detail)
 
-class AuthorityError(EveError):
-    """Eve's CA cannot be used; the detail says what is wrong with which file."""
+
+class AuthorityError(BehindTheScenes):
+    """Eve's CA cannot be used; `for_staff` says what is wrong with which file."""
 
     code = "ca_unusable"
     title = _("Eve's certificate authority cannot be used")
+    meaning = _(
+        "Eve cannot prove to hosts who she is, so nothing reaches them. Virtual machines run on. Tell the staff."
+    )
 
 
 class CertificateRefused(Invalid):

@@ -60,7 +60,7 @@ _NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 def as_agent_error(error: BaseException, trust: AgentTls) -> EveError:
-    """What `error`, which came up on a link to that agent, is in Eve's terms; `detail` is for an operator."""
+    """What `error`, which came up on a link to that agent, is in Eve's terms; the words here are for staff."""
     where = {"name": trust.name, "address": format_address(trust.host, trust.port)}
     for cause in _causes(error):
         if isinstance(cause, EveError):

@@ -250,16 +250,16 @@ class HostLink:
         try:
             await self._workers.ask_host(agent_trust_maintain, hypervisor_id=self._host.hypervisor_id)
         except EveError as error:
-            log.warning("certificates_not_maintained", hypervisor=self._host.name, why=str(error.detail))
+            log.warning("certificates_not_maintained", hypervisor=self._host.name, why=str(error))
 
     async def _failed(self, error: Exception) -> None:
         if not isinstance(error, EveError):
             log.exception("watching_failed", hypervisor=self._host.name)
             error = HostAway(_("Eve failed at watching %(name)s; its log says how.") % {"name": self._host.name})
         state = HypervisorState.REJECTED if isinstance(error, NotTrusted) else HypervisorState.OFFLINE
-        log.info("host_away", hypervisor=self._host.name, state=state.value, why=str(error.detail))
+        log.info("host_away", hypervisor=self._host.name, state=state.value, why=str(error))
         try:
-            await self._state(state, str(error.detail))
+            await self._state(state, str(error))
         except Exception:  # the database is away too; the next attempt says it again
             log.exception("state_not_written", hypervisor=self._host.name)
 

@@ -25,7 +25,7 @@ _WORDS: Final[dict[ErrorCode, str | Promise]] = {
     ErrorCode.METHOD_NOT_ALLOWED: _TOO_OLD,
     ErrorCode.BODY_TOO_LARGE: _EVES_FAULT,
     ErrorCode.CONTRACT_UNSUPPORTED: _(
-        "The host's agent and Eve are too far apart in version. Update the older of the two."
+        "The host's agent and Eve are too far apart in version. Tell the staff, who have to update the older of the two."
     ),
     ErrorCode.NOT_SUPPORTED: _TOO_OLD,
     ErrorCode.DOMAIN_NOT_FOUND: _NOT_THERE,

@@ -31,15 +31,15 @@ def screenshot_png(content_type: str, data: bytes, *, width: int | None = None) 
         BadAnswer: it is no picture that Eve shows.
     """
     if content_type.split(";", maxsplit=1)[0].strip().lower() not in CONTENT_TYPES:
-        raise BadAnswer(_("The host sent something else than a picture of the screen."))
+        raise BadAnswer(detail=_("The host sent something else than a picture of the screen."))
     pool = _current_pool()
     try:
         cleaned = pool.submit(picture.reencode_in_time, data, width).result(timeout=WAIT_SECONDS)
     except (BrokenProcessPool, TimeoutError) as error:
         _discard(pool)
-        raise BadAnswer(_("The host's picture of the screen takes too much to decode.")) from error
+        raise BadAnswer(detail=_("The host's picture of the screen takes too much to decode.")) from error
     if cleaned is None:
-        raise BadAnswer(_("The host's picture of the screen cannot be decoded."))
+        raise BadAnswer(detail=_("The host's picture of the screen cannot be decoded."))
     return cleaned
 
 

@@ -111,7 +111,7 @@ class _Watcher:
         try:
             await self._workers.write(eve_certificate_renew)
         except EveError as error:
-            log.warning("eve_certificate_not_renewed", why=str(error.detail))
+            log.warning("eve_certificate_not_renewed", why=str(error))
 
     def _cut(self, hypervisor_id: uuid.UUID) -> None:
         for assignment, task in self._tasks.items():

@@ -15,7 +15,7 @@ from accounts.models import Role, User
 from accounts.selectors import is_unlimited_staff, projects_for, role_allows
 
 from .handlers import Lane, kinds_in
-from .models import ACTIVE_STATES, CLAIMED_STATES, Operation
+from .models import ACTIVE_STATES, CLAIMED_STATES, FOR_STAFF, Operation
 
 Scope = Callable[[User], Q]
 
@@ -55,6 +55,17 @@ def cancellable_by(user: User, operation_ids: Collection[UUID]) -> set[UUID]:
     for scope in _scopes:
         allowed |= scope(user)
     return set(Operation.objects.filter(allowed, pk__in=operation_ids).values_list("pk", flat=True))
+
+
+def staff_words(user: User, operation: Operation) -> str:
+    """What only staff of its site are told of how it failed; empty for others. A query for staff of some sites, where there is any."""
+    words = str((operation.error or {}).get(FOR_STAFF, ""))
+    if not words or is_unlimited_staff(user):
+        return words
+    managed = Q(pk__in=())
+    for scope in _scopes if user.is_staff else ():
+        managed |= scope(user)
+    return words if Operation.objects.filter(managed, pk=operation.pk).exists() else ""
 
 
 def active_operations(*, target_type: str, target_ids: Collection[UUID]) -> dict[UUID, Operation]:

@@ -90,7 +90,7 @@ def _handle(run: OperationRun) -> Mapping[str, Any] | None:
     except OperationCancelled:
         return cancelled()
     except EveError as error:
-        log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code)
+        log.info("operation failed", operation=str(operation.pk), kind=operation.kind, code=error.code, why=str(error))
         return {**from_error(error), **({FOR_STAFF: error.for_staff} if error.for_staff else {})}
     except Exception:
         log.exception("operation failed unexpectedly", operation=str(operation.pk), kind=operation.kind)

@@ -94,7 +94,7 @@ def guests_refresh(hypervisor_id: UUID) -> None:
             try:
                 _ask(vm, agent)
             except EveError as error:
-                log.info("guest_not_asked", vm=str(vm.pk), why=str(error.detail))
+                log.info("guest_not_asked", vm=str(vm.pk), why=str(error))
 
 
 def guest_password_set(*, vm: Vm, user: User, account: str, password: str) -> None:

@@ -110,17 +110,19 @@ class Requests:
     def _refusal(self, answer: Answer) -> Exception:
         problem = self._decoded(Problem, answer)
         words = clean_words(problem.message)
+        said = {"name": self._name, "said": words}
         log.info("agent_refused", hypervisor=self._name, code=problem.code.value, said=words)
         if problem.code is ErrorCode.LIBVIRT_AWAY:
             return LibvirtAway(
-                _("libvirt on %(name)s does not answer. Look at it there: systemctl status libvirtd.")
-                % {"name": self._name},
-                for_staff=words,
+                _(
+                    "libvirt on %(name)s does not answer. Look at it there: systemctl status libvirtd. The agent says: %(said)s"
+                )
+                % said
             )
         if problem.code is ErrorCode.LIBVIRT_TIMEOUT:
             return LibvirtTimeout(
-                _("libvirt on %(name)s takes too long. What was asked for may still happen.") % {"name": self._name},
-                for_staff=words,
+                _("libvirt on %(name)s takes too long. What was asked for may still happen. The agent says: %(said)s")
+                % said
             )
         if problem.code is ErrorCode.CONTRACT_UNSUPPORTED:
             return contract_mismatch(self._name, self.contract_version)
@@ -147,7 +149,8 @@ class Requests:
 
     def _nonsense(self, error: codec.DecodeError) -> BadAnswer:
         return BadAnswer(
-            _("The answer of %(name)s is not understood.") % {"name": self._name}, for_staff=clean_words(str(error))
+            _("The answer of %(name)s is not understood (%(why)s).")
+            % {"name": self._name, "why": clean_words(str(error))}
         )
 
 

@@ -36,7 +36,9 @@ class HostRequests(Requests):
         domain = self._domain(domain_uuid, self._ask("GET", paths.domain_path(paths.DOMAIN, domain_uuid)))
         if domain.is_outline:
             raise LibvirtTimeout(
-                _("The QEMU of this virtual machine does not answer on %(name)s. Stop it, or try again in a minute.")
+                detail=_(
+                    "The QEMU of this virtual machine does not answer on %(name)s. Stop it, or try again in a minute."
+                )
                 % {"name": self._name}
             )
         return domain

@@ -111,7 +111,7 @@ def _check(request: EnrolmentRequest, row: EnrolmentToken) -> None:
         )
     if not is_supported(request.contract_version):
         raise ContractMismatch(
-            _(
+            detail=_(
                 "The agent speaks version %(agent)d of the contract, Eve %(eve)d. Install the agent that goes with this Eve."
             )
             % {"agent": request.contract_version, "eve": CONTRACT_VERSION}

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from operations.models import FOR_STAFF, Operation, OperationState
+from operations.selectors import staff_words
 
 
 class TargetSerializer(serializers.Serializer[Any]):
@@ -34,7 +35,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     retryable = serializers.BooleanField(required=False)
-    for_staff = serializers.CharField(required=False, help_text="What the host itself said, in its words. Staff only.")
+    for_staff = serializers.CharField(
+        required=False, help_text="What the host itself said, or where and why it failed. Staff only."
+    )
     request_id = serializers.CharField()
 
 
@@ -68,8 +71,9 @@ class OperationSerializer(serializers.ModelSerializer[Operation]):
 
     @extend_schema_field(ProblemSerializer(allow_null=True))
     def get_error(self, operation: Operation) -> dict[str, Any] | None:
-        """Its problem details; what the host itself said of it is told to staff only."""
-        request = self.context.get("request")
-        if operation.error is None or (request is not None and request.user.is_staff):
-            return operation.error
-        return {name: value for name, value in operation.error.items() if name != FOR_STAFF}
+        """Its problem details; what is for staff is told to those of its site only."""
+        if operation.error is None:
+            return None
+        words = staff_words(self.context["request"].user, operation)
+        told = {name: value for name, value in operation.error.items() if name != FOR_STAFF}
+        return {**told, FOR_STAFF: words} if words else told

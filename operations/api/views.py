@@ -68,4 +68,6 @@ class OperationCancelView(APIView):
         """Asks for it: what waits ends at once, what runs at the border of its next step, and is taken back."""
         operation = get_object_or_404(operations_for(caller(request)), pk=operation_id)
         cancelled = operation_cancel(operation=operation, user=caller(request))
-        return Response(OperationSerializer(cancelled).data, status=status.HTTP_202_ACCEPTED)
+        return Response(
+            OperationSerializer(cancelled, context={"request": request}).data, status=status.HTTP_202_ACCEPTED
+        )

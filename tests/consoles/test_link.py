@@ -103,7 +103,7 @@ async def test_an_agent_takes_an_eve_one_version_apart(
 
 async def test_a_peer_two_versions_apart_is_refused_in_words(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "CONTRACT_VERSION", CONTRACT_VERSION + 2)
-    with pytest.raises(DisplayRefused, match="Update the older of the two") as refusal:
+    with pytest.raises(DisplayRefused, match="update the older of the two") as refusal:
         await open_link(trust_of(agent), wanted(), domain=DOMAIN, timeout_seconds=5)
     assert f"not {CONTRACT_VERSION + 2}; update the older side" in refusal.value.for_staff
 

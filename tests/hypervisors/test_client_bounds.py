@@ -239,7 +239,7 @@ def test_problems_become_errors(code, status, error, hypervisor, serve: Serve):
     with pytest.raises(error) as caught:
         facts(hypervisor)
     said = caught.value.for_staff
-    assert said.startswith("it  [31mhurts")
+    assert "it  [31mhurts" in said
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert len(said) < 600

@@ -38,7 +38,7 @@ def test_no_answer_of_an_agents_is_handed_on_in_its_words(code, hypervisor: Hype
         client.domain(uuid.uuid4())
     assert "canary" not in json.dumps(from_error(caught.value))
     if code != ErrorCode.CONTRACT_UNSUPPORTED:
-        assert caught.value.for_staff == CANARY
+        assert CANARY in caught.value.for_staff
         assert CANARY in str(caught.value), "logs have it"
 
 
@@ -46,8 +46,8 @@ def test_an_answer_that_makes_no_sense_neither(hypervisor: Hypervisor, serve: Se
     serve(answering(http(b'{"canary": 1}')))
     with pytest.raises(BadAnswer) as caught, AgentClient(hypervisor) as client:
         client.domain(uuid.uuid4())
-    assert str(caught.value.detail) == "The answer of hv1 is not understood."
-    assert caught.value.for_staff
+    assert str(caught.value.detail) == BadAnswer.meaning
+    assert caught.value.for_staff.startswith("The answer of hv1 is not understood (")
 
 
 def test_the_sentence_is_in_the_readers_language(monkeypatch):

@@ -55,7 +55,7 @@ def test_a_refusal_of_the_hosts_is_told_in_eves_words_and_to_staff_in_its_own(ca
         ]
         assert all(b"libvirt refused" in body for body in told)
         assert [b"Canary" in body for body in told] == [user.is_staff] * 2
-    assert b"The host says: Canary" in client.get("/manage/operations/").content
+    assert b"For the staff: Canary" in client.get("/manage/operations/").content
     assert Vm.objects.get(pk=cast.acme_vm.pk).state == VmState.RUNNING
     assert AuditEvent.objects.get(action="vm.stop").outcome == AuditOutcome.FAILURE
 

@@ -64,7 +64,7 @@ def pool_detail(request: HttpRequest, hypervisor_id: UUID, pool: str) -> HttpRes
     try:
         volumes = volumes_in(found)
     except EveError as error:
-        problem = str(error.detail)
+        problem = str(error)
     page = Paginator(volumes, PAGE * 4).get_page(request.GET.get("page"))
     context = {
         **manage_context(request, "pools"),

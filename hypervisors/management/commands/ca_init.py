@@ -32,7 +32,7 @@ class Command(BaseCommand):
             store = ca_ensure(replace_lost=options["replace_lost"])
             fingerprint = store.authority().fingerprint
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         said = _("Eve's CA is in %(folder)s.") if was_there else _("Made Eve's CA in %(folder)s. Keep a backup of it.")
         self.stdout.write(said % {"folder": store.folder})
         self.stdout.write(f"SHA-256 {fingerprint}")

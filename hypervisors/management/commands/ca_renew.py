@@ -24,7 +24,7 @@ class Command(BaseCommand):
             store = ca_store()
             following = store.following()
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         if following is None:
             self.stdout.write(_("Eve uses %(pin)s from now on.") % {"pin": store.current().fingerprint})
         else:

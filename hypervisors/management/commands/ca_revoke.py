@@ -29,7 +29,7 @@ class Command(BaseCommand):
         try:
             row = certificate_revoke(serial=options["serial"], reason=options["reason"])
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         self.stdout.write(_("Revoked %(serial)s (%(subject)s).") % {"serial": row.serial, "subject": row.subject})
         if not settings.REDIS_URL:
             words = _("Without Redis a running Eve is not told: consoles that are open end within %(seconds)d seconds.")

@@ -33,7 +33,7 @@ class Command(BaseCommand):
             if following is not None:
                 shown["eve_next"] = _facts(following.certificate)
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         if options["pem"]:
             self.stdout.write(authority.pem.strip())
         elif options["json"]:

@@ -40,6 +40,6 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{options['csr']}: {error}") from error
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         self.stdout.write(pki.certificate_pem(certificate).strip())
         self.stderr.write(_("serial %(serial)s") % {"serial": pki.serial_text(certificate)})

@@ -32,7 +32,7 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{options['certificate']}: {error}") from error
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         serial = pki.serial_text(certificate)
         row = Certificate.objects.select_related("hypervisor").filter(serial=serial).first()
         if row is None:

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
         line = enrolment_line(token) if token else ""
         if options["json"]:
             answer = {"id": str(hypervisor.pk), "state": hypervisor.state, "enrolment_line": line, "token": token}

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         try:
             uvloop.run(_watch())
         except EveError as error:
-            raise CommandError(str(error.detail)) from error
+            raise CommandError(str(error)) from error
 
 
 async def _watch() -> None:

@@ -61,7 +61,7 @@ class Command(BaseCommand):
                 try:
                     vm = vm_adopt(discovered=discovered, project=project, user=None)
                 except EveError as error:
-                    raise CommandError(str(error.detail)) from error
+                    raise CommandError(str(error)) from error
         self.stdout.write(
             _("%(vm)s (%(id)s) belongs to project %(project)s.") % {"vm": vm.name, "id": vm.pk, "project": project.name}
         )
