@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from common.problems import problem_response
+from common.problems import error_response
 from common.sentences import gettext as _
 
 from .errors import SecondFactorMissing
@@ -67,13 +67,6 @@ class SecondFactorMiddleware:
         if request.resolver_match.url_name in _OPEN or not isinstance(user, User) or not second_factor_is_due(user):
             return None
         if request.path.startswith("/api/"):
-            error = SecondFactorMissing()
-            return problem_response(
-                request,
-                status_code=error.status,
-                code=error.code,
-                title=str(error.title),
-                detail=str(error.detail),
-            )
+            return error_response(SecondFactorMissing())
         messages.warning(request, _("Staff need a second factor here. Set one up to go on."))
         return redirect("two-factor")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, JsonResponse
 from django.utils.functional import Promise
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -23,14 +23,21 @@ from .errors import EveError, Unavailable
 CONTENT_TYPE = "application/problem+json"
 
 
-def problem(*, status_code: int, code: str, title: str, detail: str, **members: Any) -> dict[str, Any]:
-    """The problem details object. Its type is a relative reference: ``/problems/CODE``."""
+def problem(
+    *, status_code: int, code: str, title: str, detail: str, retryable: bool = False, **members: Any
+) -> dict[str, Any]:
+    """The problem details object. Its type is a relative reference: ``/problems/CODE``.
+
+    Args:
+        retryable: whether the same request may succeed later without anybody changing it.
+    """
     return {
         "type": f"/problems/{code}",
         "title": title,
         "status": status_code,
         "detail": detail,
         "code": code,
+        "retryable": retryable,
         "request_id": current_context().request_id,
         **members,
     }
@@ -79,13 +86,15 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)
 
 
-def problem_response(request: HttpRequest, *, status_code: int, code: str, title: str, detail: str) -> JsonResponse:
+def problem_response(*, status_code: int, code: str, title: str, detail: str, retryable: bool = False) -> JsonResponse:
     """Problem details outside of DRF's views."""
-    return JsonResponse(
-        problem(status_code=status_code, code=code, title=title, detail=detail),
-        status=status_code,
-        content_type=CONTENT_TYPE,
-    )
+    body = problem(status_code=status_code, code=code, title=title, detail=detail, retryable=retryable)
+    return JsonResponse(body, status=status_code, content_type=CONTENT_TYPE)
+
+
+def error_response(error: EveError) -> JsonResponse:
+    """The problem details of one of Eve's own errors outside of DRF's views."""
+    return JsonResponse(from_error(error), status=error.status, content_type=CONTENT_TYPE)
 
 
 def _not_found() -> dict[str, Any]:
@@ -122,6 +131,7 @@ def _of_api_error(error: exceptions.APIException) -> dict[str, Any]:
         code=codes if isinstance(codes, str) else "error",
         title=str(_TITLES.get(type(error), error.default_detail)),
         detail=_first_text(error.detail),
+        retryable=isinstance(error, exceptions.Throttled),
     )
 
 

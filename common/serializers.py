@@ -25,3 +25,24 @@ class StrictSerializer(serializers.Serializer[Any]):
                     {name[:_NAME_LENGTH]: [_("This cannot be set here.")] for name in unknown}
                 )
         return super().to_internal_value(data)
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Problem details (RFC 9457), as :func:`common.problems.problem` makes them."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    retryable = serializers.BooleanField(
+        help_text="Whether the same request may succeed later without anybody changing it."
+    )
+    retry_after = serializers.IntegerField(required=False, help_text="In so many seconds.")
+    errors = serializers.JSONField(  # type: ignore[assignment]  # a field: the class has its own property all the same
+        required=False, help_text="What is wrong with which field."
+    )
+    for_staff = serializers.CharField(
+        required=False, help_text="What the host itself said, or where and why it failed. Staff only."
+    )
+    request_id = serializers.CharField()

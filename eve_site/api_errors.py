@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views import defaults
 
 from common.errors import Unavailable
-from common.problems import DATABASE_AWAY, problem_response
+from common.problems import DATABASE_AWAY, error_response, problem_response
 from common.sentences import gettext as _
 
 
@@ -23,7 +23,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.bad_request(request, exception)
     return problem_response(
-        request,
         status_code=400,
         code="bad_request",
         title=_("That is not valid"),
@@ -36,7 +35,6 @@ def _another_name(request: HttpRequest) -> HttpResponse:
     if not _is_api(request):
         return render(request, "400_host.html", status=400)
     return problem_response(
-        request,
         status_code=400,
         code="another_name",
         title=_("Eve does not answer to that name"),
@@ -51,7 +49,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     if not _is_api(request):
         return defaults.permission_denied(request, exception)
     return problem_response(
-        request, status_code=403, code="not_allowed", title=_("Not allowed"), detail=_("You may not do that.")
+        status_code=403, code="not_allowed", title=_("Not allowed"), detail=_("You may not do that.")
     )
 
 
@@ -60,7 +58,6 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return problem_response(
-        request,
         status_code=404,
         code="not_found",
         title=_("Not found"),
@@ -75,7 +72,6 @@ def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
     if not _is_api(request):
         return defaults.server_error(request)
     return problem_response(
-        request,
         status_code=500,
         code="internal",
         title=_("Something in Eve failed"),
@@ -89,10 +85,7 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
         response = render(None, "503.html", status=503)
         response["Retry-After"] = "30"
         return response
-    error = Unavailable(DATABASE_AWAY)
-    return problem_response(
-        request, status_code=error.status, code=error.code, title=str(error.title), detail=str(error.detail)
-    )
+    return error_response(Unavailable(DATABASE_AWAY))
 
 
 def _is_api(request: HttpRequest) -> bool:

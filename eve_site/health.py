@@ -33,11 +33,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
             cursor.execute("SELECT 1")
     except DatabaseFault:
         return problem_response(
-            request,
             status_code=503,
             code="database_away",
             title=_("Not ready"),
             detail=_("The database does not answer. Eve serves again as soon as it does."),
+            retryable=True,
         )
     return JsonResponse({"status": "ok"})
 
@@ -51,7 +51,6 @@ def metrics(request: HttpRequest) -> HttpResponse:
     user = token.user if token else request.user
     if not (user.is_active and user.is_staff and (user.is_superuser or not user.is_site_limited)):
         return problem_response(
-            request,
             status_code=404,
             code="not_found",
             title=_("Not found"),

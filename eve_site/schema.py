@@ -19,6 +19,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from yaml.representer import SafeRepresenter
 
+from common.problems import CONTENT_TYPE
 from common.sentences import Sentence
 
 _RENDERERS: Final[dict[str, type[BaseRenderer]]] = {"yaml": OpenApiYamlRenderer, "json": OpenApiJsonRenderer}
@@ -55,6 +56,16 @@ def schema_written(form: str, language: str) -> bytes:
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
     written: bytes | str = _RENDERERS[form]().render(schema, renderer_context={})
     return written if isinstance(written, bytes) else written.encode()
+
+
+def problems_described(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
+    """The library's hook: what an operation answers beside what it says itself are problems."""
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    answer = {"description": "It was refused, or failed.", "content": {CONTENT_TYPE: problem}}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"].setdefault("default", answer)
+    return result
 
 
 def _content_type(renderer: BaseRenderer) -> str:

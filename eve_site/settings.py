@@ -283,6 +283,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "eve_site.schema.problems_described",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "HypervisorStateEnum": "hypervisors.models.HypervisorState",
         "VmStateEnum": "vms.models.VmState",

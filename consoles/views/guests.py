@@ -18,8 +18,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.sessions import session_digest
-from common.errors import EveError
-from common.problems import CONTENT_TYPE, from_error
+from common.errors import EveError, Invalid
+from common.problems import error_response
+from common.sentences import gettext as _
 from consoles.api.serializers import ConsoleSessionSerializer, TicketRequestSerializer
 from consoles.credentials import Principal
 from consoles.errors import GuestNameMissing, LinkEnded
@@ -43,7 +44,7 @@ def for_scripts(
         try:
             return view(request, *args, **kwargs)
         except EveError as error:
-            return JsonResponse(from_error(error), status=error.status, content_type=CONTENT_TYPE)
+            return error_response(error)
 
     return login_not_required(never_cache(answered))
 
@@ -96,7 +97,7 @@ def ticket(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
     guest = _guest_or_404(request, link_id)
     wanted = TicketRequestSerializer(data=_body(request))
     if not wanted.is_valid():
-        return JsonResponse({"detail": "the request is not understood"}, status=400)
+        raise Invalid(_("The request cannot be understood."), errors=wanted.errors)
     principal = Principal(user=None, session_digest=session_digest(request.session.session_key), guest=guest)
     screen = {**wanted.validated_data, "kind": ConsoleKind.VNC, "force": False}
     secret, made = ticket_create(principal=principal, vm=guest.link.vm, **screen)

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from common.serializers import ProblemSerializer
 from operations.models import FOR_STAFF, Operation, OperationState
 from operations.selectors import staff_words
 
@@ -24,21 +25,6 @@ class RequesterSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     name = serializers.CharField()
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """Problem details (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    retryable = serializers.BooleanField(required=False)
-    for_staff = serializers.CharField(
-        required=False, help_text="What the host itself said, or where and why it failed. Staff only."
-    )
-    request_id = serializers.CharField()
 
 
 class OperationSerializer(serializers.ModelSerializer[Operation]):

@@ -41,6 +41,7 @@ def test_shape(error: Exception, status: int, code: str) -> None:
     assert "{" not in answer.data["title"]
     assert answer.data["title"]
     assert answer.data["detail"]
+    assert answer.data["retryable"] is (status in (429, 503))
 
 
 def test_a_field_is_named_in_the_detail() -> None:

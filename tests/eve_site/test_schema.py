@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularAPIView
 
@@ -52,3 +53,61 @@ def test_who_has_it_is_sent_nothing(client: Client) -> None:
 
 def test_a_form_that_there_is_not_is_refused(client: Client) -> None:
     assert client.get(ADDRESS, headers={"Accept": "image/png"}).status_code == 406
+
+
+VMS = "/api/v1/vms"
+TYPES = {"string": str, "integer": int, "boolean": bool}
+
+
+def too_often(cast: Cast) -> Any:
+    """More requests than one a minute; three, as a minute may end in between."""
+    api = cast.api(cast.owner)
+    with override_settings(API_REQUESTS_PER_MINUTE=1):
+        return [api.get(VMS) for _ in range(3)][-1]
+
+
+REFUSED: dict[str, tuple[int, str, Callable[[Cast], Any]]] = {
+    "not valid": (400, "invalid", lambda cast: cast.api(cast.owner).post(VMS, {"vcpus": "many"})),
+    "no JSON": (
+        400,
+        "parse_error",
+        lambda cast: cast.api(cast.owner).generic("POST", VMS, "{", content_type="application/json"),
+    ),
+    "a stranger": (401, "not_authenticated", lambda cast: cast.api().get(VMS)),
+    "a wrong token": (401, "authentication_failed", lambda cast: cast.api().get(VMS, HTTP_AUTHORIZATION="Bearer no")),
+    "may only look": (
+        403,
+        "not_allowed",
+        lambda cast: cast.api(cast.viewer).patch(f"{VMS}/{cast.acme_vm.pk}/state", {"action": "stop"}),
+    ),
+    "not theirs": (404, "not_found", lambda cast: cast.api(cast.outsider).get(f"{VMS}/{cast.acme_vm.pk}")),
+    "no such address": (404, "not_found", lambda cast: cast.api(cast.owner).get("/api/v1/nothing")),
+    "no such method": (405, "method_not_allowed", lambda cast: cast.api(cast.owner).put(VMS, {})),
+    "no such form": (406, "not_acceptable", lambda cast: cast.api(cast.owner).get(VMS, HTTP_ACCEPT="image/png")),
+    "no such format": (
+        415,
+        "unsupported_media_type",
+        lambda cast: cast.api(cast.owner).generic("POST", VMS, "a", content_type="text/plain"),
+    ),
+    "too often": (429, "too_many_requests", too_often),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@override_settings(API_REQUESTS_PER_MINUTE=0)
+def test_each_refusal_is_as_it_says(client: Client, cast: Cast, what: str) -> None:
+    status, code, ask = REFUSED[what]
+    described = json.loads(client.get(ADDRESS, headers={"Accept": "application/json"}).content)
+    problem = described["components"]["schemas"]["Problem"]
+    for operation in described["paths"][VMS].values():
+        (told,) = operation["responses"]["default"]["content"].items()
+        assert told == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
+    answer = ask(cast)
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
+    assert answer["Content-Type"] == "application/problem+json"
+    assert set(problem["required"]) <= set(body)
+    assert "retryable" in problem["required"]
+    for name in set(body) & {name for name, of in problem["properties"].items() if "type" in of}:
+        assert type(body[name]) is TYPES[problem["properties"][name]["type"]], name
+    assert body["retryable"] is (status == 429)

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.callers import caller
 from common.problems import from_error
+from common.serializers import ProblemSerializer
 from operations.idempotency import HEADER
 from vms.services import Outcome, vms_change_state
 from vms.services.bulk import MOST
@@ -31,7 +32,7 @@ class VmOutcomeSerializer(serializers.Serializer[Any]):
 
     vm = serializers.UUIDField()
     operation = serializers.CharField(allow_null=True, help_text="Where to follow it; null where it was refused.")
-    problem = serializers.DictField(allow_null=True, help_text="Problem details: why nothing was done.")
+    problem = ProblemSerializer(allow_null=True, help_text="Why nothing was done.")
 
 
 class VmsStateView(APIView):
