@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -55,8 +56,41 @@ def test_a_form_that_there_is_not_is_refused(client: Client) -> None:
     assert client.get(ADDRESS, headers={"Accept": "image/png"}).status_code == 406
 
 
+MIB, TIB = 2**20, 2**40
+BOUNDS = {
+    "vcpus": (1, 512),
+    "memory_bytes": (32 * MIB, 16 * TIB),
+    "size_bytes": (MIB, 64 * TIB),
+    "disk_bytes": (MIB, 64 * TIB),
+}
+
+
+@pytest.mark.parametrize(
+    ("component", "names"),
+    [
+        ("VmCreateRequest", ["vcpus", "memory_bytes"]),
+        ("NewDiskRequest", ["size_bytes"]),
+        ("ResourcesRequest", ["vcpus", "memory_bytes"]),
+        ("PatchedDiskSizeRequest", ["size_bytes"]),
+        ("SizeCreateRequest", ["vcpus", "memory_bytes", "disk_bytes"]),
+        ("PatchedSizeChangeRequest", ["vcpus", "memory_bytes", "disk_bytes"]),
+    ],
+)
+def test_how_much_there_may_be_is_described(component: str, names: list[str]) -> None:
+    of = described()["components"]["schemas"][component]["properties"]
+    assert {name: (of[name]["minimum"], of[name]["maximum"]) for name in names} == {
+        name: BOUNDS[name] for name in names
+    }
+
+
 VMS = "/api/v1/vms"
 TYPES = {"string": str, "integer": int, "boolean": bool}
+
+
+@functools.cache
+def described() -> dict[str, Any]:
+    """The description, written once for these tests."""
+    return dict(json.loads(schema_written("json", "en")))
 
 
 def too_often(cast: Cast) -> Any:
@@ -95,11 +129,10 @@ REFUSED: dict[str, tuple[int, str, Callable[[Cast], Any]]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 @override_settings(API_REQUESTS_PER_MINUTE=0)
-def test_each_refusal_is_as_it_says(client: Client, cast: Cast, what: str) -> None:
+def test_each_refusal_is_as_it_says(cast: Cast, what: str) -> None:
     status, code, ask = REFUSED[what]
-    described = json.loads(client.get(ADDRESS, headers={"Accept": "application/json"}).content)
-    problem = described["components"]["schemas"]["Problem"]
-    for operation in described["paths"][VMS].values():
+    problem = described()["components"]["schemas"]["Problem"]
+    for operation in described()["paths"][VMS].values():
         (told,) = operation["responses"]["default"]["content"].items()
         assert told == ("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
     answer = ask(cast)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from common.serializers import StrictSerializer
 from vms.models import Disk, Image, Nic, Snapshot
 
+from .amounts import DiskField, MemoryField, VcpusField
 from .serializers import NamedSerializer
 
 
@@ -65,14 +66,14 @@ class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
 class ResourcesSerializer(StrictSerializer):
     """How large a machine is to be."""
 
-    vcpus = serializers.IntegerField(max_value=65_535)
-    memory_bytes = serializers.IntegerField(max_value=2**62, help_text="In whole MiB.")
+    vcpus = VcpusField()
+    memory_bytes = MemoryField()
 
 
 class DiskSizeSerializer(StrictSerializer):
     """How large a disk is to be."""
 
-    size_bytes = serializers.IntegerField(max_value=2**62, help_text="In whole MiB.")
+    size_bytes = DiskField()
 
 
 class BootSerializer(StrictSerializer):

@@ -12,6 +12,7 @@ from common.serializers import StrictSerializer
 from vms.models import Image, ImageFormat, ImageKind, Size
 from vms.quotas import LIMITS
 
+from .amounts import DiskField, MemoryField, VcpusField
 from .serializers import NamedSerializer
 
 
@@ -132,18 +133,18 @@ class SizeCreateSerializer(StrictSerializer):
     """A new size."""
 
     name = serializers.CharField(max_length=50)
-    vcpus = serializers.IntegerField(min_value=1)
-    memory_bytes = serializers.IntegerField(min_value=1, help_text="In whole MiB.")
-    disk_bytes = serializers.IntegerField(min_value=1, help_text="In whole MiB.")
+    vcpus = VcpusField()
+    memory_bytes = MemoryField()
+    disk_bytes = DiskField()
 
 
 class SizeChangeSerializer(StrictSerializer):
     """What may be changed of a size."""
 
     name = serializers.CharField(max_length=50, required=False)
-    vcpus = serializers.IntegerField(min_value=1, required=False)
-    memory_bytes = serializers.IntegerField(min_value=1, required=False, help_text="In whole MiB.")
-    disk_bytes = serializers.IntegerField(min_value=1, required=False, help_text="In whole MiB.")
+    vcpus = VcpusField(required=False)
+    memory_bytes = MemoryField(required=False)
+    disk_bytes = DiskField(required=False)
     is_offered = serializers.BooleanField(required=False)
 
 

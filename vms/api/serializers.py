@@ -14,6 +14,8 @@ from vms.models import Firmware, VmState
 from vms.services import NewNic
 from vms.states import Obedience
 
+from .amounts import DiskField, MemoryField, VcpusField
+
 ACTIONS = [(action.value, action.value) for action in StateAction]
 
 
@@ -166,7 +168,7 @@ class VmMoveSerializer(StrictSerializer):
 class NewDiskSerializer(StrictSerializer):
     """A disk to be made."""
 
-    size_bytes = serializers.IntegerField(max_value=2**62, help_text="In whole MiB.")
+    size_bytes = DiskField()
     pool = serializers.CharField(
         max_length=255,
         required=False,
@@ -197,8 +199,8 @@ class VmCreateSerializer(StrictSerializer):
     site = serializers.UUIDField(required=False, help_text="Else that of the image, or any.")
     hypervisor = serializers.UUIDField(required=False, help_text="For who manages it; else Eve places it.")
     size = serializers.UUIDField(required=False, help_text="In place of vcpus, memory_bytes and the first disk's size.")
-    vcpus = serializers.IntegerField(required=False)
-    memory_bytes = serializers.IntegerField(required=False, help_text="In whole MiB.")
+    vcpus = VcpusField(required=False)
+    memory_bytes = MemoryField(required=False)
     image = serializers.UUIDField(required=False, help_text="A cloud image for the first disk, or an ISO.")
     disks = NewDiskSerializer(many=True, required=False, help_text="The first is booted from. Else one of 10 GiB.")
     nics = NewNicSerializer(many=True, required=False, help_text="Else one in the default network, where there is one.")
