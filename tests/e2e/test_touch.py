@@ -91,6 +91,27 @@ def test_a_phone_types_what_its_keyboard_lacks_at_the_serial_line(world: World, 
     expect(page.locator("#help a")).to_have_attribute("href", re.compile("/doctor/$"))
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of a computed ``rgb(…)`` (WCAG 2)."""
+    shares = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_whatever_colours_a_guest_writes_at_the_serial_line_can_be_read(world: World, browse: Browse) -> None:
+    page = browse(OSCAR, **PHONE)
+    page.goto(f"{world.console_url}serial/")
+    expect(page.locator("body")).to_have_attribute("data-phase", "connected", timeout=20_000)
+    page.tap("#line")
+    page.keyboard.type("printf '\\033[34mdark-%s\\033[0m\\n' blue")
+    page.keyboard.press("Enter")
+    written = page.locator(".xterm-rows span", has_text=re.compile("^dark-blue$"))
+    expect(written).to_be_visible()
+    text = written.evaluate("(span) => getComputedStyle(span).color")
+    ground = page.locator("body").evaluate("(body) => getComputedStyle(body).backgroundColor")
+    assert (luminance(text) + 0.05) / (luminance(ground) + 0.05) >= 4.5, (text, ground)
+
+
 def test_a_tablet_has_a_keyboard_button(world: World, browse: Browse) -> None:
     page = browse(OLIVIA, **TABLET)
     page.goto(world.console_url)

@@ -42,6 +42,7 @@ export class Line {
       scrollback: SCROLL_BACK_LINES,
       fontFamily: 'ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 15,
+      minimumContrastRatio: 4.5, // a guest's dark blue is to be read as well
       cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       screenReaderMode: true,
       theme: { background: "#07090c" },
@@ -74,7 +75,7 @@ export class Line {
       if (isOpen || this.#socket !== socket) return;
       isOpen = true;
       this.tell({ type: "host", turn });
-      if (this.hasShown) this.#terminal.write(`\r\n\x1b[0;2m— ${this.again} —\x1b[0m\r\n`);
+      if (this.hasShown) this.#terminal.write(`\r\n\x1b[0;90m— ${this.again} —\x1b[0m\r\n`);
       this.hasShown = true;
       this.tell({ type: "screen", turn, now: performance.now() });
     };
