@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from eve_agent.transport.websocket import FrameError, FrameReader, Opcode, unmask
+from eve_agent.transport.websocket import FRAMES_PER_TURN, FrameError, FrameReader, Opcode, unmask
 from eve_agent.wire.close import CloseCode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +17,18 @@ def masked(payload: bytes, first: int = 0x82) -> bytes:
 
 
 def payload_of(pieces: list[bytes]) -> bytes:
-    reader = FrameReader()
-    return b"".join(found for piece in pieces for opcode, found in reader.feed(piece) if opcode is Opcode.BINARY)
+    reader, found = FrameReader(), b""
+    for piece in pieces:
+        for turn in turns(reader, piece):
+            found += b"".join(payload for opcode, payload in turn if opcode is Opcode.BINARY)
+    return found
+
+
+def turns(reader: FrameReader, data: bytes) -> list[list[tuple[Opcode, bytes]]]:
+    found = [reader.feed(data)]
+    while reader.is_behind:
+        found.append(reader.feed(b""))
+    return found
 
 
 @given(st.lists(st.binary(max_size=140), max_size=8))
@@ -42,3 +52,14 @@ def test_what_looks_like_a_frame_inside_a_payload_is_payload():
     raw = b"abcd" + inner
     found = reader.feed(bytes((0x82, 0x80 | len(raw))) + MASK + b"abcd") + reader.feed(inner)
     assert b"".join(payload for _, payload in found) == unmask(raw, MASK)
+
+
+@pytest.mark.parametrize("payload", [b"", b"k"])
+@pytest.mark.parametrize("tail", [b"", b"\x82"])
+def test_a_flood_of_tiny_frames_is_taken_turn_by_turn(payload: bytes, tail: bytes):
+    reader, count = FrameReader(), 10 * FRAMES_PER_TURN
+    found = turns(reader, masked(payload) * count + tail)
+    assert len(found) >= 10
+    assert all(len(turn) <= FRAMES_PER_TURN for turn in found)
+    assert b"".join(piece for turn in found for _, piece in turn) == payload * count
+    assert reader.feed((masked(b"last"))[len(tail) :]) == [(Opcode.BINARY, b"last")]

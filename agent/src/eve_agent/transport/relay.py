@@ -65,6 +65,7 @@ class Relay:
         "_pong",
         "_session",
         "_timer",
+        "_turn",
         "_viewer",
         "_viewer_pulse",
     )
@@ -86,6 +87,8 @@ class Relay:
         self._pong = b""
         self._greeting = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
+        """Goes on with what the viewer sent at once in very many frames."""
         self._ending: Ending | None = None
         self._on_end: Callable[[Ending], None] | None = on_end
 
@@ -130,26 +133,7 @@ class Relay:
         if self._is_deaf:
             return
         self._viewer_pulse.received(self._loop.time())
-        try:
-            for opcode, payload in self._frames.feed(data):
-                if opcode is Opcode.CLOSE:
-                    self._viewer_closes(payload)
-                    return
-                if self._ending is not None:
-                    continue
-                if opcode is Opcode.PING:
-                    self._answer_ping(payload)
-                elif opcode is Opcode.BINARY and self._display is not None:
-                    passed = self._session.filter_input(payload)
-                    if passed:
-                        self._display.write(passed)
-        except FrameError as error:
-            # What follows cannot be told apart any more. It is still taken, unread: closing over unread bytes would
-            # reset the connection, and the close frame with it.
-            self._is_deaf = True
-            self.end(error.code, str(error))
-        except BadMessage as error:
-            self.end(CloseCode.BAD_MESSAGE, str(error))
+        self._take(data)
 
     def end(self, code: CloseCode, detail: str = "") -> None:
         """Tells the viewer `code` and lets go of the display. Only the first call counts."""
@@ -207,10 +191,52 @@ class Relay:
         self._is_display_full = is_full
         if self._viewer is None or self._ending is not None:
             return
-        if is_full:
+        if not is_full:
+            self._viewer_pulse.received(self._loop.time())
+        self._listen()
+
+    def _take(self, data: bytes) -> None:
+        ping: bytes | None = None
+        try:
+            for opcode, payload in self._frames.feed(data):
+                if opcode is Opcode.CLOSE:
+                    self._viewer_closes(payload)
+                    return
+                if self._ending is not None:
+                    continue
+                if opcode is Opcode.PING:
+                    ping = payload
+                elif opcode is Opcode.BINARY and self._display is not None:
+                    passed = self._session.filter_input(payload)
+                    if passed:
+                        self._display.write(passed)
+        except FrameError as error:
+            # What follows cannot be told apart any more. It is still taken, unread: closing over unread bytes would
+            # reset the connection, and the close frame with it.
+            self._is_deaf = True
+            self.end(error.code, str(error))
+        except BadMessage as error:
+            self.end(CloseCode.BAD_MESSAGE, str(error))
+        if ping is not None and self._ending is None:
+            self._answer_ping(ping)
+        if self._frames.is_behind and self._turn is None:
+            self._turn = self._loop.call_soon(self._take_on)
+            self._listen()
+
+    def _take_on(self) -> None:
+        """The next frames of what was read, now that all others had their turn."""
+        self._turn = None
+        if self._viewer is not None and not self._is_deaf:
+            self._take(b"")
+        self._listen()
+
+    def _listen(self) -> None:
+        """Reads from the viewer, but for a display that takes nothing, or while there is more than a turn of what was read already."""
+        if self._viewer is None:
+            return
+        if self._turn is not None or (self._is_display_full and self._ending is None):
             self._viewer.pause_reading()
         else:
-            self._viewer_pulse.received(self._loop.time())
             self._viewer.resume_reading()
 
     def _viewer_closes(self, payload: bytes) -> None:
@@ -225,7 +251,7 @@ class Relay:
         self._viewer.close()
 
     def _answer_ping(self, payload: bytes) -> None:
-        """Only the newest ping is answered while the viewer takes nothing (RFC 6455, 5.5.3)."""
+        """Only the newest ping of a read is answered, and of many reads while the viewer takes nothing (RFC 6455, 5.5.3)."""
         assert self._viewer is not None
         pong = frame(Opcode.PONG, payload)
         if self._is_viewer_full:

@@ -1,7 +1,7 @@
 """Websocket frames of the server's side (RFC 6455), sans-IO, for a channel of binary data without extensions.
 
 Message borders mean nothing here: payload is handed on as it arrives, so that nothing is collected.
-Between two calls a header (14 bytes) or a control frame (125 bytes) is held at most.
+Between two calls a header (14 bytes) or a control frame (125 bytes) is held at most, and what is behind :data:`FRAMES_PER_TURN` frames.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from eve_agent.wire.close import CloseCode
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_CONTROL_BYTES = 125
+FRAMES_PER_TURN = 256
+"""As many are cut out of one call's bytes. One read can hold ten thousand empty ones, and whoever shares the loop would wait for them all."""
 _SHORT_HEAD_BYTES = 6
 """Of a masked frame with at most 125 bytes."""
 _WHOLE_BINARY = 0x82
@@ -87,7 +89,7 @@ def unmask(data: bytes, mask: bytes) -> bytes:
 class FrameReader:
     """Cuts the client's bytes into payload and control frames."""
 
-    __slots__ = ("_held", "_in_message", "_left", "_mask", "_max_message_bytes", "_message_bytes")
+    __slots__ = ("_held", "_in_message", "_left", "_mask", "_max_message_bytes", "_message_bytes", "is_behind")
 
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_message_bytes = max_message_bytes
@@ -96,6 +98,8 @@ class FrameReader:
         self._left = 0
         self._in_message = False
         self._message_bytes = 0
+        self.is_behind = False
+        """Whether there is more in what was fed: feed it on, with nothing if nothing came."""
 
     def feed(self, data: bytes) -> list[tuple[Opcode, bytes]]:
         """What `data` completes: pieces of payload as (BINARY, bytes), and whole CLOSE, PING and PONG frames.
@@ -105,21 +109,24 @@ class FrameReader:
         """
         if self._held:
             data = self._held + data
-            self._held = b""
+            self._held, self.is_behind = b"", False
         # What a key is, and nearly all that viewers send:
         if _is_one_short_frame(data) and not (self._left or self._in_message):
             return [(Opcode.BINARY, unmask(data[_SHORT_HEAD_BYTES:], data[2:_SHORT_HEAD_BYTES]))]
         found: list[tuple[Opcode, bytes]] = []
-        position = 0
+        position = frames = 0
         while position < len(data):
             if self._left:
                 position += self._take_payload(data, position, found)
                 continue
-            taken = self._take_frame(data, position, found)
+            taken = self._take_frame(data, position, found) if frames < FRAMES_PER_TURN else 0
             if not taken:
                 self._held = data[position:]
                 break
             position += taken
+            frames += 1
+        if frames == FRAMES_PER_TURN and self._held:
+            self.is_behind = True
         return found
 
     def _take_payload(self, data: bytes, start: int, found: list[tuple[Opcode, bytes]]) -> int:
