@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
+from eve_agent.wire.close import CloseCode
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from consoles.relay import HANDOVER, ViewerLeft, ViewerSpokeEarly
+
+_NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+MAX_FRAGMENTS = 256
+"""Of one message: empty ones would add up to no length, and be kept for ever."""
 
 
 class HandoverWebsocket(WebSocketsSansIOProtocol):
@@ -34,6 +39,25 @@ class HandoverWebsocket(WebSocketsSansIOProtocol):
             return
         self._has_viewer_spoken = self.handshake_initiated
         super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            # The head has more or longer lines than websockets takes, which uvicorn does not notice: nobody would answer, or wait for an end.
+            self.transport.write(_NO_HANDSHAKE)
+            self.transport.close()
+
+    def handle_cont(self, event: Any) -> None:
+        """As uvicorn; a message in too many pieces ends the connection."""
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self.handle_parser_exception()
+
+    def handle_ping(self) -> None:
+        """As uvicorn; whoever does not take pongs is not sent more of them (RFC 6455, 5.5.3)."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
 
     def take(
         self, protocol: asyncio.BaseProtocol, on_shutdown: Callable[[], None]

@@ -32,6 +32,10 @@ FLOODS = {
     "pings": PING * COUNT,
     "long pings": (b"\x89\xfd" + MASK + bytes(125)) * (COUNT // 10),
 }
+PAGE_FLOODS = {
+    "empty pieces of one message": b"\x01\x80" + MASK + EMPTY_PIECE * 3 * COUNT,
+    "long pings": (b"\x89\xfd" + MASK + bytes(125)) * (COUNT // 4),
+}
 MOST_BYTES = 16 * MIB
 ECHO_SECONDS = 0.05
 """Another viewer's, in the middle of it all; alone it takes less than a millisecond."""
@@ -69,6 +73,31 @@ def test_who_only_floods_is_idle(tmp_path: Path, display: Display) -> None:
             code, _seconds = viewer.end(seconds=20)
         assert code == CloseCode.IDLE_LIMIT
         assert time.monotonic() - begun < IDLE_SECONDS + LOOK_SECONDS + 2
+
+
+@pytest.mark.parametrize("what", PAGE_FLOODS)
+def test_a_pages_websocket_collects_nothing(estate: Estate, what: str) -> None:
+    """Which the server's own protocol serves to its end. Its page reads nothing."""
+    with page_socket(estate) as page:
+        before, most = memory_bytes(estate.home)[0], 0
+        with sending(page, PAGE_FLOODS[what]) as is_sending:
+            while is_sending():
+                most = max(most, memory_bytes(estate.home)[0])
+                time.sleep(0.01)
+    assert most - before < MOST_BYTES
+
+
+def page_socket(estate: Estate) -> socket.socket:
+    """What a page hears changes by, past its handshake."""
+    page = socket.create_connection(("127.0.0.1", estate.home.port), timeout=60)
+    page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    page.sendall(
+        f"GET /ws/live HTTP/1.1\r\nHost: 127.0.0.1:{estate.home.port}\r\nOrigin: {estate.home.url}\r\n"
+        f"Cookie: {estate.browser(OLIVIA).cookie_header}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert page.recv(12) == b"HTTP/1.1 101"
+    return page
 
 
 @contextmanager

@@ -107,6 +107,25 @@ def test_control_bytes_in_any_header_are_refused(estate: Estate, header: bytes) 
         assert status_of(estate.home.port, request) == [400]
 
 
+LONG_HEADS = {
+    "many lines": (b"", b"".join(b"X-%d: a\r\n" % number for number in range(200))),
+    "a long address": (b"?x=" + b"a" * 9000, b""),
+    "a long line": (b"", b"X: " + b"a" * 9000 + b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", LONG_HEADS)
+def test_a_handshake_that_is_too_long_for_a_websocket_is_answered(estate: Estate, what: str) -> None:
+    """Though it is short enough for a request."""
+    query, lines = LONG_HEADS[what]
+    request = (
+        b"GET /ws/vms/%s/console%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n"
+        % (estate.vms[0].encode(), query, estate.home.port, lines)
+    )
+    assert status_of(estate.home.port, request) == [400]
+
+
 def test_a_request_is_never_two(estate: Estate, port: int) -> None:
     """The probe of the test above: without a bad header, both requests are answered, so that one is seen to be missing."""
     request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port
