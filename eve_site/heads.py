@@ -1,11 +1,14 @@
 """How long a request's head may be, and how long it may take: uvicorn's httptools takes any head, and waits for ever.
 
-And what becomes of a connection when the server stops: uvicorn closes it under a request that is on its way.
+So it does for a peer that does not take its answer. And what becomes of a connection when the server stops: uvicorn closes it under a
+request that is on its way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,6 +20,8 @@ MAX_OVERHEAD_BYTES = 64 * 1024
 waiting for answers, those that are read at once count together."""
 HEAD_SECONDS = 20.0
 """From the connection, or a head's first byte, to the head's end. Between two requests uvicorn's own limit holds."""
+UNTAKEN_SECONDS = 60.0
+"""How long a peer may take nothing of what waits for it, on websockets too. The kernel counts, also once the connection is being closed."""
 LAST_REQUEST_SECONDS = 0.3
 """How long a connection without a request may bring one more when the server stops. Well below systemd's and the server's own patience."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -37,6 +42,10 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """As asyncio."""
         super().connection_made(transport)
+        with contextlib.suppress(OSError):  # it is no TCP
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNTAKEN_SECONDS * 1000)
+            )
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -29,15 +29,15 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def served() -> AsyncIterator[Connect]:
-    async with serving() as (connect, _server):
+async def served(application: Any = echo) -> AsyncIterator[Connect]:
+    async with serving(application=application) as (connect, _server):
         yield connect
 
 
 @contextlib.asynccontextmanager
-async def serving(ws: Any = "none") -> AsyncIterator[tuple[Connect, uvicorn.Server]]:
+async def serving(ws: Any = "none", application: Any = echo) -> AsyncIterator[tuple[Connect, uvicorn.Server]]:
     config = uvicorn.Config(
-        echo, port=0, http=heads.BoundedHttp, ws=ws, lifespan="off", log_config=None, timeout_keep_alive=30
+        application, port=0, http=heads.BoundedHttp, ws=ws, lifespan="off", log_config=None, timeout_keep_alive=30
     )
     server = uvicorn.Server(config)
     config.load()
@@ -109,6 +109,31 @@ async def test_a_head_that_does_not_come_ends_the_connection(opening: bytes, mon
         writer.write(opening)
         with contextlib.suppress(ConnectionError):
             assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_an_answer_that_is_not_taken_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "UNTAKEN_SECONDS", 0.5)
+    over = asyncio.Event()
+
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        over.set()
+
+    async with served(large) as connect:
+        reader, writer = await connect()
+        writer.transport.pause_reading()
+        writer.write(HEAD + b"Content-Length: 0\r\n\r\n")
+        await asyncio.wait_for(over.wait(), 10)
+        with contextlib.suppress(ConnectionError):
+            writer.transport.resume_reading()
+            while await reader.read(2**20):
+                pass
         writer.close()
 
 

@@ -7,11 +7,13 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 from eve_agent import errors
 from eve_agent.service.certificates import fingerprint
+from eve_agent.transport import http
 from eve_agent.wire import paths
 from eve_agent.wire.certs import CertificateSigningRequest, CertificateStatus
 from eve_agent.wire.codec import decode, decode_list
@@ -21,7 +23,7 @@ from eve_agent.wire.host import HostFacts
 
 from tests.agent import pki
 from tests.agent.stub import DOMAIN, OFF_DOMAIN
-from tests.agent.transport.conftest import Agent
+from tests.agent.transport.conftest import Agent, start_agent
 
 STATE = paths.domain_path(paths.DOMAIN_STATE, DOMAIN)
 
@@ -167,6 +169,21 @@ async def test_what_is_no_request_is_answered_with_a_problem(agent: Agent, data:
     assert head.split()[1] == b"400"
     assert b"Eve-Contract: 2" in head
     assert decode(Problem, body).code is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("opening", [b"", b"GET /lib", b"PATCH"], ids=["nothing", "half a head", "no body"])
+async def test_a_request_that_does_not_come_ends_the_connection(
+    opening: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(http, "KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.3)
+    agent = await start_agent(tmp_path)
+    if opening == b"PATCH":
+        opening = f"PATCH {STATE} HTTP/1.1\r\nHost: x\r\nEve-Contract: 2\r\nContent-Length: 9\r\n\r\n{{".encode()
+    answer = await asyncio.wait_for(raw(agent, opening), 5)
+    assert answer.startswith(b"HTTP/1.1 400 ") or not answer
+    await agent.server.close()
+    await agent.driver.close()
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])

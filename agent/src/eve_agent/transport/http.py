@@ -27,6 +27,8 @@ from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supported
 
 MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 30.0
+"""What the body of a request may take, but for images' bytes."""
 KEEPALIVE_SECONDS = 75.0
 NAMES = frozenset({"pool", "mac"})
 """Parts of paths that are no UUIDs."""
@@ -54,11 +56,14 @@ class Call:
             raise BodyTooLarge(f"a body has at most {limit_bytes} bytes")
         data = bytearray()
         try:
-            async for piece in self.request.content.iter_any():
-                data += piece
-                if len(data) > limit_bytes:
-                    raise BodyTooLarge(f"a body has at most {limit_bytes} bytes")
+            async with asyncio.timeout(BODY_SECONDS):
+                async for piece in self.request.content.iter_any():
+                    data += piece
+                    if len(data) > limit_bytes:
+                        raise BodyTooLarge(f"a body has at most {limit_bytes} bytes")
             return codec.decode(cls, bytes(data))
+        except TimeoutError as error:
+            raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from error
         except (codec.DecodeError, web.RequestPayloadError) as error:
             raise BadRequest(f"the body is not understood: {error}") from error
 
