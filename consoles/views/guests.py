@@ -136,5 +136,5 @@ def _guest_or_404(request: HttpRequest, link_id: uuid.UUID) -> Guest:
 def _body(request: HttpRequest) -> Any:
     try:
         return json.loads(request.body) if len(request.body) <= MAX_BODY_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

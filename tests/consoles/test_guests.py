@@ -161,6 +161,13 @@ def test_a_visitor_gives_a_name_and_sees_the_screen_and_nothing_else(cast: Cast)
     assert link.last_used_at is not None
 
 
+@pytest.mark.parametrize("body", ["", "{", "[" * 1000, '{"mode": "all"}'], ids=["none", "half", "deep", "odd"])
+def test_a_request_for_a_ticket_that_makes_no_sense(cast: Cast, body: str) -> None:
+    secret, link = made(cast)
+    answer = entered(cast, secret, link).post(f"/guest/{link.pk}/ticket", body, content_type="application/json")
+    assert answer.status_code == 400
+
+
 @pytest.mark.parametrize("secret", ["", "x", "x" * 43, "x" * 500, "\0"])
 def test_no_link(cast: Cast, secret: str) -> None:
     made(cast)

@@ -47,6 +47,11 @@ def test_a_fault_of_eves_own_is_another_thing() -> None:
     assert json.loads(answer(ValueError("x"), "/api/v1/vms").content)["status"] == 500
 
 
+def test_json_that_is_nested_too_deep_is_no_fault() -> None:
+    refused = Client().post("/api/v1/login", "[" * 100_000, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (400, "parse_error")
+
+
 @pytest.mark.urls("tests.eve_site.test_api_errors")
 async def test_so_it_is_however_eve_is_served() -> None:
     """The fault is known where the page is made: in the thread of a request of ASGI too."""
