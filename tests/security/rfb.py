@@ -12,6 +12,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.services.line import RESET_WHEN_CLOSED
 from tests.services.listening import Listening
 
 BELL = b"\x02"
@@ -32,9 +33,11 @@ class Display(Listening):
         self._open: set[socket.socket] = set()
         super().__init__()
 
-    def hang_up(self) -> None:
-        """Ends all connections."""
+    def hang_up(self, *, with_reset: bool = False) -> None:
+        """Ends all connections; with a reset, what waits in them is lost."""
         for sock in list(self._open):
+            if with_reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_WHEN_CLOSED)
             sock.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, sock: socket.socket) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 
 from tests.services.listening import Listening
 
 PIECE_BYTES = 65_536
+
+
+RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
+"""As SO_LINGER: what waits is thrown away, and the other side is told of a reset."""
 
 
 class Line(Listening):
@@ -21,6 +26,7 @@ class Line(Listening):
         self._goes_down = False
         self.is_down = False
         """Whether it carries nothing at all."""
+        self._open: set[socket.socket] = set()
         super().__init__(listener)
 
     def lose_next_answer(self, *, goes_down: bool) -> None:
@@ -35,13 +41,26 @@ class Line(Listening):
         """Whether the answer came that was to be lost."""
         return not self._loses
 
+    def break_off(self) -> None:
+        """Resets all connections, wherever in their bytes they are."""
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_WHEN_CLOSED)
+                sock.shutdown(socket.SHUT_RDWR)
+
     def _serve(self, sock: socket.socket) -> None:
         if self.is_down:
             sock.close()
             return
-        with sock, socket.create_connection(("127.0.0.1", self._port)) as agent:
+        with (
+            contextlib.suppress(ConnectionRefusedError),
+            sock,
+            socket.create_connection(("127.0.0.1", self._port)) as agent,
+        ):
+            self._open |= {sock, agent}
             threading.Thread(target=self._carry, args=(sock, agent), daemon=True).start()
             self._carry(agent, sock, is_answer=True)
+            self._open -= {sock, agent}
 
     def _carry(self, source: socket.socket, target: socket.socket, *, is_answer: bool = False) -> None:
         with contextlib.suppress(OSError):
