@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from eve_agent.errors import DomainNotFound, DomainOff, NoGuestAgent, SnapshotNotFound, SnapshotRefused
@@ -16,7 +17,7 @@ from eve_agent.wire.snapshots import SnapshotSpec
 from eve_agent.wire.spec import DomainDelete, Firmware, PoolDisk, ResourcesChange
 from eve_agent.wire.stats import Stats
 
-from tests.agent.driver.making import MAC, MIB, POOL, Shop, nic
+from tests.agent.driver.making import MAC, MIB, POOL, Shop, nic, qcow2
 from tests.agent.driver.rig import FakeRig, LibvirtRig, Rig
 from tests.services.root import as_root
 
@@ -83,8 +84,9 @@ async def test_a_snapshot_with_memory_brings_the_running_guest_back(shop: Shop, 
         assert (await rig.driver.revert_to_snapshot(machine.uuid, snapshot)).state is DomainState.RUNNING
 
 
-async def test_the_disks_alone_of_a_running_guest(shop: Shop, rig: Rig):
-    disks = [await shop.disk(), await shop.disk()]
+async def test_the_disks_alone_of_a_running_guest(shop: Shop, rig: Rig, tmp_path: Path):
+    """Of which the first lies over an image, as those of most machines do."""
+    disks = [await shop.disk(image=await shop.image(qcow2(tmp_path))), await shop.disk()]
     machine = await shop.machine(*disks)
     first, with_memory, second = (uuid.uuid4() for _ in range(3))
     await rig.driver.change_state(machine.uuid, StateAction.START)

@@ -7,6 +7,7 @@ is, as far as it is concerned, a snapshot of a machine that was off.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -164,7 +165,7 @@ def _disks(domain: Any) -> list[_RunningDisk]:
     """Raises SnapshotRefused where one of them cannot have snapshots."""
     document = DomainDocument(domain.XMLDesc(0))
     opened = {
-        inserted["file"]: inserted
+        _path_of(inserted["file"]): inserted
         for block in qemu_command(domain, "query-block")
         if (inserted := block.get("inserted")) and not inserted["ro"]
     }
@@ -176,6 +177,13 @@ def _disks(domain: Any) -> list[_RunningDisk]:
         names = frozenset(snapshot["name"] for snapshot in inserted["image"].get("snapshots", ()))
         found.append(_RunningDisk(device.target, inserted["node-name"], names))
     return found
+
+
+def _path_of(file: str) -> str:
+    """Where a disk is, which QEMU tells among all that it knows of it (``json:{…}``) where it lies over another file."""
+    if not file.startswith("json:"):
+        return file
+    return str(json.loads(file.removeprefix("json:"))["file"].get("filename", ""))
 
 
 @contextlib.contextmanager
