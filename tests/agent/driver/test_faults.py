@@ -14,6 +14,7 @@ import pytest
 from eve_agent.driver.pools.folder import PoolFolder
 from eve_agent.errors import ImageInvalid, LibvirtAway, NoSpace, PoolUnusable, VolumeNotFound
 from eve_agent.wire.domain import DomainState, StateAction
+from eve_agent.wire.snapshots import SnapshotSpec
 from eve_agent.wire.spec import DiskSlot, DomainSpec
 from eve_agent.wire.storage import DiskSpec, ImageFormat
 from lxml import etree
@@ -187,20 +188,25 @@ async def test_a_guest_writes_a_qcow2_header_into_a_raw_image_and_nothing_is_rea
     made = await libvirt_rig.driver.make_disk(POOL, disk, wanted)
     machine = await shop.machine(disk)
     await libvirt_rig.driver.grow_disk(machine.uuid, disk, 8 * MIB)
+    off, running, with_memory = (uuid.uuid4() for _ in range(3))
+    await libvirt_rig.driver.make_snapshot(machine.uuid, off, SnapshotSpec(title="off"))
     await libvirt_rig.driver.change_state(machine.uuid, StateAction.START)
+    await libvirt_rig.driver.make_snapshot(machine.uuid, running, SnapshotSpec(title="running"))
+    await libvirt_rig.driver.make_snapshot(machine.uuid, with_memory, SnapshotSpec(title="all", with_memory=True))
+    for snapshot in (off, running, with_memory):
+        await libvirt_rig.driver.revert_to_snapshot(machine.uuid, snapshot)
     await libvirt_rig.driver.change_state(machine.uuid, StateAction.STOP)
 
     assert made.image_uuid == image
     path = libvirt_rig.sandbox.pool_folder / f"{disk}.qcow2"
-    seen = await asyncio.to_thread(
-        subprocess.run,
-        ["qemu-img", "dd", "-f", "qcow2", "-O", "raw", f"if={path}", f"of={tmp_path / 'seen'}"],
-        check=True,
-    )
-    assert seen.returncode == 0
-    data = (tmp_path / "seen").read_bytes()
-    assert data[:4] == b"QFI\xfb"
-    assert b"canary" not in data
+    for snapshot in (None, off, running, with_memory):
+        of_it = ["-l", f"snapshot.name={snapshot}"] if snapshot else []
+        reading = ["qemu-img", "convert", "-f", "qcow2", *of_it, "-O", "raw", str(path), str(tmp_path / "seen")]
+        await asyncio.to_thread(subprocess.run, reading, check=True)
+        data = (tmp_path / "seen").read_bytes()
+        assert data[:4] == b"QFI\xfb"
+        assert b"canary" not in data
+    assert b"canary" not in path.read_bytes()
     with pytest.raises(ImageInvalid, match="backing file"):
         await libvirt_rig.driver.make_disk(POOL, uuid.uuid4(), DiskSpec(size_bytes=32 * MIB, image_uuid=image))
 
