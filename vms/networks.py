@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
+from eve_agent.wire import codec
+from eve_agent.wire.host import HostNetwork
 
 from accounts.models import User
 from hypervisors.models import Hypervisor, Site
 from hypervisors.selectors import sites_for
 
 from .models import NicKind, OpenNetwork
-from .placement import facts_of
 
 Plug = tuple[str, str]
 """Kind (:class:`vms.models.NicKind`) and name."""
@@ -42,10 +43,19 @@ def default_plug() -> Plug:
     return NicKind.NETWORK.value, settings.DEFAULT_NETWORK
 
 
+@dataclass(frozen=True, slots=True)
+class _PlugFacts:
+    """What of :class:`eve_agent.wire.host.HostFacts` a card may be plugged into; the rest takes its time to be read, too."""
+
+    bridges: tuple[str, ...] = ()
+    networks: tuple[HostNetwork, ...] = ()
+
+
 def plugs_of(host: Hypervisor) -> list[Plug]:
     """The active networks of the host, and its bridges that are no network's own."""
-    facts = facts_of(host)
-    if facts is None:
+    try:
+        facts = codec.from_plain(_PlugFacts, host.facts)
+    except codec.DecodeError:
         return []
     networks = [network for network in facts.networks if network.is_active]
     taken = {network.bridge for network in networks}
@@ -74,7 +84,7 @@ def plugs_for(user: User, hosts: Sequence[Hypervisor]) -> list[Plug]:
 def networks_of(site: Site) -> list[SiteNetwork]:
     """What its hosts have, and what was opened of what they have no longer."""
     opened = plugs_open_at([site.pk])[site.pk]
-    had = {plug for host in Hypervisor.objects.filter(site=site) for plug in plugs_of(host)}
+    had = {plug for host in Hypervisor.objects.filter(site=site).only("facts") for plug in plugs_of(host)}
     known = had | (opened - {default_plug()})
     return [SiteNetwork(*plug, is_open=plug in opened, is_default=plug == default_plug()) for plug in _sorted(known)]
 

@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from accounts.models import Project
 from common.sentences import gettext
 from common.sentences import gettext_lazy as _
+from common.templatetags.eve import grouped
 
 from .models import Disk, Image, Quota, Snapshot, Vm
 
@@ -143,10 +144,10 @@ def overdraft_words(project: Project) -> list[str]:
 def amount_words(name: str, amount: int) -> str:
     """An amount for people."""
     if not name.endswith("_bytes"):
-        return f"{amount:,}"
+        return grouped(amount)
     if 0 < amount < GIB:
-        return f"{round(amount / MIB):,d} MiB"
-    return f"{round(amount / GIB, 1):,.12g} GiB"
+        return f"{grouped(round(amount / MIB))} MiB"
+    return f"{grouped(round(amount / GIB, 1))} GiB"
 
 
 def limit_words(name: str, label: str | Promise, amount: int) -> str:

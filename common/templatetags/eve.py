@@ -181,9 +181,12 @@ def state_tone(state: str) -> str:
 
 
 @register.filter
-def grouped(count: int | None) -> str:
-    """A number as people read it: “1,204”, in the active language; nothing for none."""
-    return "" if count is None else formats.number_format(count, force_grouping=True)
+def grouped(count: float | None) -> str:
+    """A number as people read it: “1,204” or “1,204.5”, in the active language; nothing for none."""
+    if count is None:
+        return ""
+    digits = 1 if isinstance(count, float) and not count.is_integer() else 0
+    return formats.number_format(count, digits, force_grouping=True)
 
 
 @register.filter(name="bytes")
@@ -200,7 +203,7 @@ def bytes_in_units(count: object) -> str:
         size /= KIB
         power += 1
     digits = 0 if abs(size) >= 100 or abs(size - round(size)) < 0.05 else 1
-    return f"{formats.number_format(round(size, digits), digits, force_grouping=True)} {_UNITS[power - 1]}"
+    return f"{grouped(round(size, digits))} {_UNITS[power - 1]}"
 
 
 _AGES = (

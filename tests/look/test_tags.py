@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 from django.template import Context, Template
 from django.template.loader import render_to_string
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from common.templatetags.eve import (
     ago,
     bytes_in_units,
     exactly,
+    grouped,
     host_state_badge,
     initials,
     lasting,
@@ -24,6 +25,7 @@ from common.templatetags.eve import (
 from hypervisors.models import HypervisorState
 from operations.models import OperationState
 from vms.models import VmState
+from vms.quotas import amount_words
 
 GIB = 1024**3
 
@@ -47,6 +49,18 @@ GIB = 1024**3
 )
 def test_bytes(count, words):
     assert bytes_in_units(count) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "amount"), [("en", "1,204", "1,204.5 GiB"), ("de", "1.204", "1.204,5 GiB")]
+)
+def test_numbers_are_grouped_as_the_language_does_it_wherever_they_stand(language, count, amount):
+    with translation.override(language):
+        assert grouped(1204) == grouped(1204.0) == amount_words("vms", 1204) == count
+        assert amount_words("disk_bytes", int(1204.5 * 2**30)) == amount
+        assert amount_words("disk_bytes", 1204 * 2**30) == f"{count} GiB"
+        assert amount_words("memory_bytes", 512 * 2**20) == "512 MiB"
+    assert grouped(None) == ""
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,23 @@ def test_customers_use_the_default_network_and_hear_of_no_other(cast: Cast, vm: 
     assert not Vm.objects.filter(name="new").exists()
 
 
+def test_only_what_a_card_may_be_plugged_into_is_read_of_a_host(cast: Cast, vm: Vm) -> None:
+    networks = [
+        {"name": "default", "is_active": True, "bridge": "virbr0"},
+        {"name": "off", "is_active": False, "bridge": "virbr1"},
+    ]
+    for facts in (
+        {"networks": networks, "bridges": ["br-lan", "virbr0"], "pools": "canary"},
+        {"networks": "canary"},
+        {},
+    ):
+        Hypervisor.objects.filter(pk=cast.hypervisor_here.pk).update(facts=facts)
+        told = cast.api(cast.staff_here).get(f"/api/v1/sites/{cast.here.pk}/networks")
+        assert told.status_code == 200
+        found = [(network["kind"], network["name"]) for network in told.json()]
+        assert found == ([("network", "default"), ("bridge", "br-lan")] if "bridges" in facts else [])
+
+
 def test_the_pages_offer_what_may_be_used(cast: Cast, vm: Vm) -> None:
     Hypervisor.objects.update(state=HypervisorState.ONLINE)
     for address in ("/vms/new/", f"/vms/{vm.pk}/hardware/"):
