@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.testing import WebsocketCommunicator
 from django.db import InterfaceError, OperationalError, connection
+from django.template import Engine
 from django.test import Client
+from django.urls import clear_url_caches, get_resolver
 
 from consoles.sweeper import sweep_forever
 from eve_site import lifespan
@@ -51,20 +55,49 @@ async def test_an_unknown_websocket_is_refused(path: str) -> None:
     assert (await socket.connect(timeout=5))[0] is False
 
 
+async def begun() -> ApplicationCommunicator:
+    """The life of a server that has just begun."""
+    life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
+    await life.send_input({"type": "lifespan.startup"})
+    assert (await life.receive_output(timeout=30))["type"] == "lifespan.startup.complete"
+    return life
+
+
+async def end(life: ApplicationCommunicator) -> None:
+    """Ends it; what is being loaded ahead is waited for."""
+    await life.send_input({"type": "lifespan.shutdown"})
+    assert (await life.receive_output(timeout=30))["type"] == "lifespan.shutdown.complete"
+
+
 async def test_tasks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted() -> float:
         return next(iter(TASKS.collect())).samples[0].value
 
     monkeypatch.setattr(lifespan, "_background_tasks", list)
-    life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
-    await life.send_input({"type": "lifespan.startup"})
-    assert (await life.receive_output())["type"] == "lifespan.startup.complete"
+    life = await begun()
     before = counted()
     waiting = asyncio.create_task(asyncio.Event().wait())
     assert counted() == before + 1
     waiting.cancel()
-    await life.send_input({"type": "lifespan.shutdown"})
-    assert (await life.receive_output())["type"] == "lifespan.shutdown.complete"
+    await end(life)
+
+
+async def test_what_visitors_need_is_loaded_once_it_is_up_and_set_apart_from_the_collector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine.get_default()
+    clear_url_caches()
+    for loader in engine.template_loaders:
+        loader.reset()
+    monkeypatch.setattr(lifespan, "_background_tasks", list)
+    life = await begun()
+    await end(life)
+    (folder,) = map(Path, engine.dirs)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.html")]
+    loaded = [get_resolver().reverse_dict, *map(engine.get_template, names)]
+    gone_through = {id(each) for each in gc.get_objects()}
+    assert len(loaded) > 100
+    assert not gone_through & {id(each) for each in loaded}
 
 
 async def test_a_background_task_that_fails_is_started_again(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,12 +111,9 @@ async def test_a_background_task_that_fails_is_started_again(settings: Any, monk
 
     monkeypatch.setattr(lifespan, "_background_tasks", lambda: [task])
     monkeypatch.setattr(lifespan, "RESTART_SECONDS", 0.01)
-    life = ApplicationCommunicator(lifespan.Lifespan(None), {"type": "lifespan"})
-    await life.send_input({"type": "lifespan.startup"})
-    assert (await life.receive_output())["type"] == "lifespan.startup.complete"
+    life = await begun()
     await asyncio.sleep(0.1)
-    await life.send_input({"type": "lifespan.shutdown"})
-    assert (await life.receive_output())["type"] == "lifespan.shutdown.complete"
+    await end(life)
     assert len(runs) == 2
 
 
