@@ -107,9 +107,9 @@ def test_a_customer(world: World, stranger: Callable[[], Page]) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox").fill("cleo-01")
     dialog.get_by_role("button", name="Delete cleo-01").click()
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible(timeout=OPERATION_MS)  # by itself
-    page.goto(f"{world.house.url}/")
-    expect(page.get_by_text("No virtual machines yet")).to_be_visible()
+    page.wait_for_url(f"{world.house.url}/")
+    expect(page.get_by_text("cleo-01 is being deleted.")).to_be_visible()
+    expect(page.get_by_text("No virtual machines yet")).to_be_visible(timeout=OPERATION_MS)  # by itself
 
 
 def test_an_owner_invites_an_operator(world: World, browse: Browse, stranger: Callable[[], Page]) -> None:

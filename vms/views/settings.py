@@ -135,7 +135,7 @@ def _move(request: HttpRequest, vm: Vm, user: User) -> HttpResponse:
 @login_required
 @require_POST
 def vm_end(request: HttpRequest, vm_id: UUID) -> HttpResponse:
-    """Deletes it, once its name was typed; its page shows how that goes."""
+    """Deletes it, once its name was typed. The dashboard shows how that goes: its own page goes with it."""
     vm = vm_or_404(request, vm_id)
     if request.POST.get("typed", "").strip() != vm.name:
         messages.error(request, _("Nothing was deleted. Type the name %(name)s to confirm.") % {"name": vm.name})
@@ -144,7 +144,9 @@ def vm_end(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         vm_delete(vm=vm, user=caller(request), keeps_disks="keep_disks" in request.POST)
     except EveError as error:
         messages.error(request, str(error.detail))
-    return redirect("vm-detail", vm_id=vm_id)
+        return redirect("vm-detail", vm_id=vm_id)
+    messages.info(request, _("%(name)s is being deleted.") % {"name": vm.name})
+    return redirect("dashboard")
 
 
 def _save(request: HttpRequest, vm: Vm, user: User) -> bool:
