@@ -263,7 +263,9 @@ def test_a_proxy_that_forgets_quiet_connections(
     assert set(outcomes(page, *HOPS[:6]).values()) == {"ok"}
     assert outcomes(page, "quiet") == {"quiet": "bad"}
     assert codes(page) == ["cut_short"]
-    assert re.search(r"cut after [567](\.\d)? s", page.locator(".finding").inner_text())
+    told = re.search(r"cut after ([\d.]+) s", page.locator(".finding").inner_text())
+    assert told
+    assert 4 < float(told[1]) < 10  # nginx counts from its own last word, the browser from when it heard one
     assert "quiet connection" in verdict(page)
     assert "proxy_read_timeout 75s;" in marked(page, "nginx")
     picture(page, "doctor-quiet")
