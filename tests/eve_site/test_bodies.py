@@ -79,7 +79,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     assert (b"connection", b"close") in start["headers"]
 
 
-async def test_a_long_body_may_take_longer_and_an_answer_as_long_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_body_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
     monkeypatch.setattr(bodies, "LEAST_BYTES_PER_SECOND", 10)
     exchange = reading()
@@ -88,6 +88,14 @@ async def test_a_long_body_may_take_longer_and_an_answer_as_long_as_it_wants(mon
         await asyncio.sleep(0.1)
     await exchange.send_input({"type": "http.request", "body": b""})
     assert (await exchange.receive_output(timeout=5))["status"] == 200
+
+
+async def test_an_answer_may_take_as_long_as_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    exchange = reading()
+    await exchange.send_input({"type": "http.request", "body": b""})
+    assert (await exchange.receive_output(timeout=5))["status"] == 200
     assert await exchange.receive_nothing(timeout=0.5)
+    assert not exchange.future.done(), "its peer is still there"
     await exchange.send_input({"type": "http.disconnect"})
     await exchange.wait(5)
