@@ -87,7 +87,7 @@ function options(kind, place) {
       y: { range: (_plot, _least, most) => [0, top && most <= top ? top : nice(most, !kind.share)] },
     },
     axes: [
-      axis({ values: (_plot, ticks) => ticks.map(clock), space: 70, size: 28 }),
+      axis({ values: (_plot, ticks) => ticks.map(clock), space: 70, size: 32, gap: 9 }),
       axis({ values: (_plot, ticks) => ticks.map((tick) => format(kind, tick)), size: 74, ...(kind.share ? {} : { incrs: BINARY }) }),
     ],
     series: [

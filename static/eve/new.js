@@ -1,5 +1,6 @@
 // The summary beside the form of a new virtual machine: what was chosen, and what it does to the quota.
 
+import { bytesWords } from "./figures.js";
 import { filled, isolated } from "./names.js";
 
 const GIB = 2 ** 30;
@@ -12,7 +13,9 @@ function checked(name) {
 
 function amountWords(name, amount) {
   if (!name.endsWith("_bytes")) return String(amount);
-  const count = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
+  const language = document.documentElement.lang;
+  if (amount > 0 && amount < GIB) return bytesWords(amount, language);
+  const count = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   return `${count.format(amount / GIB)} GiB`;
 }
 

@@ -27,7 +27,7 @@ def test_a_machines_life(world: World, browse: Callable[..., Page], picture: Cal
     page.fill("#id_disk_gib", "1")
     for box in page.locator("input[name=nics]:checked").all():
         box.uncheck()
-    expect(page.locator("[data-of=size]")).to_have_text("1 vCPU, 0.3 GiB, 1 GiB")
+    expect(page.locator("[data-of=size]")).to_have_text("1 vCPU, 256 MiB, 1 GiB")
     picture(page, "vm-new")
     page.get_by_role("button", name="Create life-01").click()
     page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
