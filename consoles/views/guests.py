@@ -116,14 +116,16 @@ def state(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @for_scripts
 def session(request: HttpRequest, link_id: uuid.UUID, session_id: uuid.UUID) -> HttpResponse:
-    """Why a session of this visitor's ended."""
+    """How a session of this visitor's stands: what it may do, or why it ended."""
     guest = _guest_or_404(request, link_id)
     own = session_digest(request.session.session_key)
     found = ConsoleSession.objects.filter(pk=session_id, link=guest.link, session_digest=own).first()
     if found is None:
         raise Http404
     told = ConsoleSessionSerializer(found).data
-    return JsonResponse({name: told[name] for name in ("session", "state", "close_code", "reason", "retryable")})
+    return JsonResponse(
+        {name: told[name] for name in ("session", "mode", "state", "close_code", "reason", "retryable")}
+    )
 
 
 def _guest_or_404(request: HttpRequest, link_id: uuid.UUID) -> Guest:

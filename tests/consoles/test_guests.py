@@ -277,7 +277,7 @@ async def test_a_guest_watches_and_is_named(committed_cast: Cast, links: list[St
         assert (viewer["name"], viewer["is_guest"], viewer["may_end"]) == ("Zoë of the supplier", True, True)
         assert not viewer["may_get_control"], "the link is for looking"
         told = (await in_thread(client.get)(f"/guest/{link.pk}/sessions/{session.pk}")).json()
-        assert told["state"] == "open"
+        assert (told["state"], told["mode"]) == ("open", "view")
         assert (await in_thread(Client().get)(f"/guest/{link.pk}/sessions/{session.pk}")).status_code == 404
     opened = await in_thread(AuditEvent.objects.get)(action="console.open")
     closed = await in_thread(AuditEvent.objects.get)(action="console.close")

@@ -281,6 +281,9 @@ def test_a_guest_without_an_account(
     type_line(visitor, f"echo {mark} > /dev/ttyS0")
     if mode == "control":
         world.guest_wrote(mark)
+        owner.locator("#viewers li", has_text="Zoë Guest").locator('[data-viewer="take"]').click()
+        expect(visitor.locator("#progress")).to_contain_text("look only", timeout=10_000)
+        expect(visitor.locator('#bar [data-do="ctrl-alt-del"]')).to_be_disabled()
     else:
         with pytest.raises(Exception, match=mark):
             world.guest_wrote(mark, seconds=2)

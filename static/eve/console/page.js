@@ -62,7 +62,7 @@ export class ConsolePage {
     this.watch = new Watch({
       liveUrl,
       vm,
-      ask: () => stateOf(stateUrl),
+      ask: () => this.#askState(),
       tell: (learnt) => this.#toldState(learnt),
       viewers: () => this.viewers?.refresh(),
     });
@@ -178,6 +178,17 @@ export class ConsolePage {
     } catch (error) {
       this.dispatch(failure(error, turn));
     }
+  }
+
+  /** The VM's state. A guest's page hears nothing of viewers, so that it asks as well what it may do itself. */
+  async #askState() {
+    const { stateUrl, sessionUrl } = this.#facts;
+    const { session } = this.session;
+    if (!this.viewers && this.session.phase === "connected") {
+      const { mode } = await sessionOf(sessionUrl, session);
+      if (this.session.phase === "connected" && this.session.session === session) this.#toldMode(mode);
+    }
+    return stateOf(stateUrl);
   }
 
   #toldMode(mode) {
