@@ -128,7 +128,14 @@ def test_an_agent_that_is_killed_in_the_middle_of_a_frame(place: Place) -> None:
         page = estate.browser(OLIVIA).get(f"{home.url}/api/v1/consoles/{session}", timeout=10).json()
         assert page["close_code"] == CloseCode.HOST_AWAY
         home.start_agent()
+        home.wait_until(lambda: listens(home.agent_port), "the agent, of which Eve may not know yet that it was away")
     assert b"\0" in seen, "none of them was cut inside a frame"
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does, on loopback."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def last_words(viewer: Viewer) -> tuple[bytes, int]:
