@@ -36,6 +36,14 @@ print(dict(Counter((row.close_code, row.ended_at is not None) for row in rows)))
 
 
 @pytest.fixture(scope="module")
+def display() -> Iterator[Display]:
+    """The crowd's own."""
+    shown = Display()
+    yield shown
+    shown.close()
+
+
+@pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory, display: Display) -> Iterator[Estate]:
     """An Eve on which one user may open all consoles of one machine."""
     with house(tmp_path_factory.mktemp("crowded"), fake_console=display.address, settings=LIMITS) as home:

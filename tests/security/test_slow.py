@@ -68,7 +68,9 @@ class Drip:
 
 def test_hundreds_keep_nobody_out_and_are_ended(estate: Estate) -> None:
     home, vm_id = estate.home, estate.vms[0]
-    assert estate.watch(OLIVIA, vm_id).rings()
+    first = estate.watch(OLIVIA, vm_id)
+    assert first.rings()
+    first.close()
     before = holdings(home)
     host = f"Host: 127.0.0.1:{home.port}\r\n"
     handshake = f"GET /ws/vms/{vm_id}/console HTTP/1.1\r\n{host}X-Slow: ".encode()
