@@ -11,6 +11,9 @@ from lxml import etree
 MARK_NAMESPACE = "urn:eve:local"
 """Namespace of the ``<metadata>`` element that tells our guests from everybody else's."""
 
+_BALLOON_SECONDS = 2
+"""How often a guest says what memory it uses."""
+
 Purpose = Literal["demo", "test"]
 
 
@@ -152,7 +155,7 @@ def _devices(spec: GuestSpec) -> etree._Element:
     devices.append(serial)
     devices.extend(_graphics(graphics) for graphics in spec.graphics)
     devices.append(_e("video", _e("model", type="vga", vram="16384", heads="1", primary="yes")))
-    devices.append(_e("memballoon", model="virtio"))
+    devices.append(_e("memballoon", _e("stats", period=str(_BALLOON_SECONDS)), model="virtio"))
     devices.append(_e("rng", _e("backend", "/dev/urandom", model="random"), model="virtio"))
     return devices
 

@@ -79,15 +79,15 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class _Counters:
-    memory_bytes: int
-    """Now."""
+    memory_bytes: float
+    """Now; NaN where it is not known."""
     cumulative: tuple[float, float, float, float, float]
     """Seconds of processor, then bytes as in :data:`FIELDS`."""
 
 
 def _of_host(host: HostStats) -> _Counters:
     return _Counters(
-        memory_bytes=host.memory_bytes - host.memory_free_bytes,
+        memory_bytes=max(0, host.memory_bytes - host.memory_free_bytes),
         cumulative=(
             host.cpu_busy_nanoseconds / _NANO,
             host.disk_read_bytes,
@@ -100,7 +100,7 @@ def _of_host(host: HostStats) -> _Counters:
 
 def _of_domain(domain: DomainStats) -> _Counters:
     return _Counters(
-        memory_bytes=domain.memory_used_bytes or domain.memory_resident_bytes,
+        memory_bytes=domain.memory_used_bytes if domain.memory_used_bytes > 0 else math.nan,
         cumulative=(
             domain.cpu_nanoseconds / _NANO,
             sum(disk.read_bytes for disk in domain.disks),
@@ -121,4 +121,4 @@ def _sample(before: _Counters | None, now: _Counters, seconds: float) -> Sample:
     if before is not None and seconds:
         pairs = zip(before.cumulative, now.cumulative, strict=True)
         rates = [(new - old) / seconds if new >= old else math.nan for old, new in pairs]  # less: it began anew
-    return (rates[0], float(max(0, now.memory_bytes)), *rates[1:])
+    return (rates[0], float(now.memory_bytes), *rates[1:])

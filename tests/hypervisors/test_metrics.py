@@ -61,6 +61,16 @@ def test_counters_become_rates():
     assert block.series[GUEST][2] is UNKNOWN
 
 
+def test_a_guest_that_does_not_say_what_it_uses_leaves_a_gap():
+    """What its process takes on the host is more than the guest has: QEMU's own is in it."""
+    silent = DomainStats(uuid=GUEST, state=DomainState.RUNNING, memory_bytes=2**27, memory_resident_bytes=2**28)
+    recorder = Recorder(HOST)
+    recorder.record(Stats(time=MINUTE, host=HostStats(), domains=(silent,)), now=MINUTE)
+    block = recorder.end()
+    assert block is not None
+    assert math.isnan(block.series[GUEST][0][1])
+
+
 def test_a_guest_that_began_anew_has_no_rate_once():
     values = recorded((1, 5), (11, 1), (21, 2)).series[GUEST]
     assert math.isnan(values[1][0])

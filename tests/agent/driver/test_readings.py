@@ -82,3 +82,21 @@ def test_a_card_without_an_end_on_the_host_is_counted_without_a_name():
         ("", "", 0),
         ("52:54:00:00:00:01", "vnet3", 5),
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "used_kib"),
+    [
+        ({"balloon.available": 100_000, "balloon.usable": 60_000, "balloon.unused": 10_000}, 40_000),
+        ({"balloon.available": 100_000, "balloon.unused": 10_000}, 90_000),
+        ({"balloon.available": 150_000, "balloon.usable": 10_000}, 131_072),
+        ({"balloon.available": 100_000}, 0),
+        ({"balloon.usable": 60_000}, 0),
+        ({}, 0),
+    ],
+)
+def test_what_a_guest_uses_is_what_it_says_and_no_more_than_it_has(told: dict[str, int], used_kib: int):
+    stats = {"balloon.current": 131_072, "balloon.maximum": 131_072, "balloon.rss": 223_000, **told}
+    read = read_domain_stats(uuid.uuid4(), DomainState.RUNNING, stats, macs={})
+    assert read.memory_used_bytes == used_kib * 1024
+    assert read.memory_resident_bytes == 223_000 * 1024

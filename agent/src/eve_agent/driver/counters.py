@@ -28,19 +28,23 @@ def read_domain_stats(
 ) -> DomainStats:
     """Of ``virConnectGetAllDomainStats``."""
     memory_bytes = stats.get("balloon.current", 0) * _KIB
-    usable_bytes = stats.get("balloon.usable", stats.get("balloon.unused"))
-    total_bytes = stats.get("balloon.available", 0) * _KIB
     return DomainStats(
         uuid=domain_uuid,
         state=state,
         cpu_nanoseconds=stats.get("cpu.time", 0),
         vcpus=stats.get("vcpu.current", 0),
         memory_bytes=memory_bytes,
-        memory_used_bytes=max(0, total_bytes - usable_bytes * _KIB) if usable_bytes is not None else 0,
+        memory_used_bytes=min(_used_kib(stats) * _KIB, memory_bytes),
         memory_resident_bytes=stats.get("balloon.rss", 0) * _KIB,
         disks=tuple(_disk(stats, index) for index in range(stats.get("block.count", 0))),
         nics=tuple(_nic(stats, index, macs) for index in range(stats.get("net.count", 0))),
     )
+
+
+def _used_kib(stats: Mapping[str, Any]) -> int:
+    """What the guest's balloon driver says: all that its system has less what it could give to programs. 0 where it says nothing yet."""
+    usable = stats.get("balloon.usable", stats.get("balloon.unused"))
+    return max(0, stats.get("balloon.available", 0) - usable) if usable is not None else 0
 
 
 def interface_names(stats: Mapping[str, Any]) -> frozenset[str]:

@@ -56,9 +56,9 @@ class DomainStats:
     memory_bytes: int = 0
     """Now: what the guest is given."""
     memory_used_bytes: int = 0
-    """Now: what the guest says that it uses; 0 where its balloon driver tells nothing."""
+    """Now: what the guest says that it uses, at most `memory_bytes`; 0 where its balloon driver tells nothing."""
     memory_resident_bytes: int = 0
-    """Now: what its process takes on the host."""
+    """Now: what its process takes on the host, with what QEMU itself needs: it may be more than `memory_bytes`."""
     disks: tuple[DiskStats, ...] = ()
     nics: tuple[NicStats, ...] = ()
 
