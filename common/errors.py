@@ -6,6 +6,7 @@ Each app's ``errors.py`` derives its own from :class:`EveError` and shows its tr
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.utils.functional import Promise
 
@@ -30,8 +31,14 @@ class EveError(Exception):
         super().__init__(f"{self.detail} ({for_staff})" if for_staff else str(self.detail))
         self.for_staff = for_staff
         """What is no customer's business, for logs and staff: what a host or library said itself, where it is, how to mend it."""
+        self.site_id: UUID | None = None
+        """The site at whose host it happened: the staff of that one are told `for_staff`."""
         self.members = members
         """Further members of the problem details, such as ``limit``."""
+
+    def happened_at(self, site_id: UUID) -> None:
+        """Says at which site, unless whoever was nearer to it said so."""
+        self.site_id = self.site_id or site_id
 
 
 class Conflict(EveError):

@@ -62,8 +62,6 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         error = Unavailable(DATABASE_AWAY)
     if isinstance(error, EveError):
         body = from_error(error)
-        if error.for_staff and getattr(getattr(context.get("request"), "user", None), "is_staff", False):
-            body["for_staff"] = error.for_staff
         if error.challenge:
             headers["WWW-Authenticate"] = error.challenge
     elif isinstance(error, Http404 | ObjectDoesNotExist):

@@ -1,8 +1,9 @@
-"""What Django answers outside of any view: problem details below /api/, pages elsewhere."""
+"""What the API answers where a view raises; and what Django answers outside of any view: problem details below /api/, pages elsewhere."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
@@ -10,10 +11,23 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
+from rest_framework.response import Response
 
-from common.errors import Unavailable
+from common import problems
+from common.errors import EveError, Unavailable
 from common.problems import DATABASE_AWAY, error_response, problem_response
 from common.sentences import gettext as _
+from hypervisors.selectors import staff_words
+from operations.models import FOR_STAFF
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's: problem details, with what is for staff to those of the site where it happened."""
+    words = staff_words(context["request"].user, error) if isinstance(error, EveError) else ""
+    answer = problems.exception_handler(error, context)
+    if answer is not None and words:
+        answer.data[FOR_STAFF] = words
+    return answer
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -8,6 +8,7 @@ from django.db.models import CharField, QuerySet
 
 from accounts.models import User
 from accounts.selectors import is_unlimited_staff
+from common.errors import EveError
 from common.prepared import Parameter, Prepared
 
 from .models import Certificate, Hypervisor, Outage, Site
@@ -32,6 +33,14 @@ def hypervisors_for(user: User) -> QuerySet[Hypervisor]:
 def hypervisor_for(user: User, hypervisor_id: uuid.UUID) -> Hypervisor | None:
     """That hypervisor with its site, or None where the user does not see it."""
     return hypervisors_for(user).select_related("site").filter(pk=hypervisor_id).first()
+
+
+def staff_words(user: User, error: EveError) -> str:
+    """What only staff of the site where it happened are told of it, staff of every site if that is not known; empty for others."""
+    if not error.for_staff or is_unlimited_staff(user):
+        return error.for_staff
+    is_theirs = error.site_id is not None and sites_for(user).filter(pk=error.site_id).exists()
+    return error.for_staff if is_theirs else ""
 
 
 def outages_of(hypervisor: Hypervisor) -> QuerySet[Outage]:

@@ -13,6 +13,7 @@ from eve_agent.wire.domain import Domain
 from eve_agent.wire.errors import ErrorCode, Problem
 from eve_agent.wire.version import CONTRACT_VERSION, VERSION_HEADER, is_supported
 
+from common.errors import EveError
 from common.sentences import gettext as _
 from hypervisors.errors import AgentRefused, BadAnswer, ContractMismatch, LibvirtAway, LibvirtTimeout, NotTrusted
 from hypervisors.models import Hypervisor
@@ -36,6 +37,7 @@ class Requests:
         self._seconds = seconds
         self._id = hypervisor.pk
         self._name = hypervisor.name
+        self._site_id: uuid.UUID
         self._session: AgentSession | None = None
         self.contract_version = 0
         """What the agent said last."""
@@ -47,13 +49,20 @@ class Requests:
         row = Hypervisor.objects.filter(pk=self._id).first()
         if row is None:
             raise NotTrusted(_("%(name)s is no hypervisor of Eve's any more.") % {"name": self._name})
-        self._session = session_for(self._id, agent_tls(row))
+        self._site_id = row.site_id
+        try:
+            self._session = session_for(self._id, agent_tls(row))
+        except EveError as error:
+            error.happened_at(row.site_id)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._session = None
+        if isinstance(error, EveError):
+            error.happened_at(self._site_id)
 
     @property
     def trust(self) -> AgentTls:

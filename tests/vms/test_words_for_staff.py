@@ -22,6 +22,7 @@ from hypervisors import errors
 from hypervisors.doctor import connection_test
 from hypervisors.failures import BudgetSpentError, as_agent_error
 from hypervisors.models import Hypervisor
+from hypervisors.selectors import staff_words
 from hypervisors.tls import agent_tls
 from notifications.models import Kind, Notice, Way
 from notifications.services import choices_set, webhook_create
@@ -102,12 +103,38 @@ def test_an_operations_end_on_pages_and_in_the_api(cast: Cast, away: Hypervisor)
 
 def test_a_refused_request(cast: Cast, away: Hypervisor) -> None:
     asked = f"/api/v1/vms/{cast.acme_vm.pk}/screenshot"
-    for user in (cast.owner, cast.viewer):
+    for user in (cast.owner, cast.viewer, guest_of_theos(cast)):
         answer = cast.api(user).get(asked)
         assert (answer.status_code, answer.json()["code"]) == (503, "host_away")
         assert answer.json()["detail"].startswith(MEANING)
         assert ADDRESS not in answer.content.decode()
-    assert ADDRESS in cast.api(cast.staff_here).get(asked).json()["for_staff"]
+    for user in (cast.staff_here, cast.staff_everywhere, cast.superuser):
+        assert ADDRESS in cast.api(user).get(asked).json()["for_staff"]
+
+
+def test_a_request_refused_since_eve_has_no_connection_to_trust(cast: Cast, away: Hypervisor) -> None:
+    """Before anything is sent."""
+    Hypervisor.objects.filter(pk=away.pk).update(certificate_fingerprint="")
+    asked = f"/api/v1/vms/{cast.acme_vm.pk}/screenshot"
+    for user in (cast.owner, guest_of_theos(cast)):
+        answer = cast.api(user).get(asked)
+        assert answer.json()["code"] == "host_not_trusted"
+        assert away.name not in answer.content.decode()
+    assert away.name in cast.api(cast.staff_here).get(asked).json()["for_staff"]
+
+
+@pytest.mark.parametrize("part", ["staff_here", "staff_there", "owner"])
+def test_what_happened_at_no_site_is_for_staff_of_every_site(cast: Cast, part: str) -> None:
+    failure = errors.AuthorityError("/canary")
+    assert staff_words(cast.everybody[part], failure) == ""
+    assert staff_words(cast.staff_everywhere, failure) == staff_words(cast.superuser, failure) == "/canary"
+
+
+def test_what_a_page_says_of_a_refused_request(cast: Cast, away: Hypervisor) -> None:
+    for user in (cast.owner, guest_of_theos(cast)):
+        shown = cast.pages(user).post(f"/vms/{cast.acme_vm.pk}/screenshots/take/", follow=True).content.decode()
+        assert MEANING in shown
+        assert ADDRESS not in shown
 
 
 def test_open_pages(cast: Cast, away: Hypervisor) -> None:
