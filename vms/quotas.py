@@ -70,6 +70,11 @@ class Share:
         return caption_of(self.name, self.label)
 
     @property
+    def is_of_machines(self) -> bool:
+        """Whether a new machine takes from it."""
+        return self.name in ("vms", "vcpus", "memory_bytes", "disk_bytes")
+
+    @property
     def percent(self) -> int:
         """Of the limit, 100 at most; 0 without one."""
         return min(100, round(100 * self.used / self.limit)) if self.limit else (100 if self.limit == 0 else 0)

@@ -9,12 +9,13 @@ import re
 import pytest
 from django.utils import timezone
 
+from accounts.models import Project
 from hypervisors.metrics.blocks import UNKNOWN
 from hypervisors.metrics.reading import metrics_now
 from hypervisors.metrics.recorder import SAMPLES, Block
 from hypervisors.metrics.store import block_store
-from tests.factories import make_vm
-from vms.models import Vm, VmState
+from tests.factories import make_project, make_vm
+from vms.models import Quota, Vm, VmState
 
 from .test_pages import page, words
 
@@ -112,3 +113,54 @@ def test_an_empty_list_waits_for_its_first_machine(cast, address):
     alone = page(cast, cast.owner, f"{address}?part=list")
     assert "first" in alone
     assert "search" in alone
+
+
+# ------------------------------------------------------------------------------------------------ Quota
+
+
+def quota_card(cast, user, project=None):
+    html = page(cast, user, f"/?part=quota&project={project.pk}" if project else "/?part=quota")
+    return words(html).strip()
+
+
+def test_the_dashboard_says_what_is_left_of_the_chosen_projects_quota(cast):
+    Quota.objects.create(project=cast.acme, vms=2, vcpus=10, memory_bytes=2**30, disk_bytes=2**40)
+    card = quota_card(cast, cast.viewer, cast.acme)
+    assert card.startswith("Quota of Acme")
+    for share in (
+        "Virtual machines 1 of 2",
+        "vCPUs 1 of 10",
+        "Memory 256 MiB of 1 GiB",
+        "Disk space 0 GiB of 1,024 GiB",
+    ):
+        assert share in card
+    assert card in words(page(cast, cast.viewer, f"/?project={cast.acme.pk}"))
+
+
+def test_of_all_projects_the_one_nearest_to_a_limit_has_its_quota_shown(cast):
+    assert quota_card(cast, cast.owner).startswith("Quota of Acme")
+    second = make_project("Second", owner=cast.owner)
+    make_vm(second, cast.hypervisor_here)
+    Quota.objects.create(project=second, vms=1)
+    assert quota_card(cast, cast.owner).startswith("Quota of Second")
+    assert quota_card(cast, cast.owner, cast.acme).startswith("Quota of Acme")
+
+
+def test_where_nothing_is_used_ones_personal_project_has_its_quota_shown(cast):
+    make_project("A", owner=cast.staff_here)
+    assert quota_card(cast, cast.staff_here).startswith("Quota of Hera Here")
+
+
+def test_only_limits_that_there_are_have_a_bar(cast, settings):
+    settings.QUOTA = dict.fromkeys(settings.QUOTA, 0)
+    assert quota_card(cast, cast.owner) == ""
+    assert 'id="quota"' in page(cast, cast.owner, "/")  # so that a limit set now is shown at once
+    Quota.objects.create(project=cast.acme, vcpus=1)
+    assert quota_card(cast, cast.owner) == "Quota of Acme Project vCPUs 1 of 1"
+
+
+def test_the_dashboard_has_no_quota_of_a_project_that_one_is_not_in(cast):
+    for somebody in (cast.outsider, cast.staff_everywhere, cast.superuser):
+        assert "Acme" not in quota_card(cast, somebody, cast.acme)
+    Project.objects.filter(personal_owner=cast.staff_everywhere).update(is_active=False)
+    assert quota_card(cast, cast.staff_everywhere) == ""

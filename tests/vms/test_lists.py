@@ -68,7 +68,14 @@ def test_queries_do_not_grow_with_what_there_is(cast: Cast, address: str):
 
 @pytest.mark.parametrize(
     ("address", "least"),
-    [("/?part=counts", 6), ("/?part=tabs", 6), ("/?part=feed", 7), ("/?part=list", 3), ("/vms/?part=tabs", 5)],
+    [
+        ("/?part=counts", 6),
+        ("/?part=tabs", 6),
+        ("/?part=feed", 7),
+        ("/?part=list", 3),
+        ("/?part=quota", 9),
+        ("/vms/?part=tabs", 5),
+    ],
 )
 def test_a_part_asks_only_for_what_it_shows(cast: Cast, address: str, least: int):
     vms_make(cast, 60)

@@ -83,4 +83,4 @@ def _shares(form: NewVmForm) -> list[Share]:
 
 def _shares_of(project: Project) -> list[Share]:
     """Those that a new machine takes from."""
-    return [share for share in shares_of(project) if share.name in ("vms", "vcpus", "memory_bytes", "disk_bytes")]
+    return [share for share in shares_of(project) if share.is_of_machines]

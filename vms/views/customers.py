@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
+from accounts.models import Project
 from common.errors import EveError
 from common.pages import back_address
 from hypervisors.selectors import hypervisors_for
@@ -21,6 +23,7 @@ from vms.activity import entries, events_for, events_of
 from vms.cards import card_for
 from vms.listing import Listing
 from vms.models import Vm
+from vms.quotas import shares_of_each
 from vms.selectors import vms_for
 from vms.services import vm_change_state
 
@@ -39,10 +42,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     part = request.GET.get("part", "")
     if part == "feed":
         return render(request, "vms/parts/feed.html", _feed(request))
+    if part == "quota":
+        return render(request, "vms/parts/quota.html", _quota(request, _frame(request, "dashboard")))
     context = listing_context(request, vms_for(caller(request)), with_use=True)
     if part in _DASHBOARD_PARTS:
         return render(request, _DASHBOARD_PARTS[part], context)
-    return render(request, "vms/dashboard.html", {**context, **_frame(request, "dashboard"), **_feed(request)})
+    frame = _frame(request, "dashboard")
+    return render(request, "vms/dashboard.html", {**context, **frame, **_quota(request, frame), **_feed(request)})
 
 
 @login_required
@@ -107,6 +113,19 @@ def vm_url(vm: Vm) -> str:
 def _feed(request: HttpRequest) -> dict[str, Any]:
     user = caller(request)
     return {"events": entries(events_for(user)[:FEED], reader=user)}
+
+
+def _quota(request: HttpRequest, frame: Mapping[str, Any]) -> dict[str, Any]:
+    """The chosen project's limits that machines take from; of all projects, those of the one that is nearest to such a limit."""
+    user = caller(request)
+    own_first = sorted(frame["projects"], key=lambda each: each.personal_owner_id != user.pk)
+    asked: list[Project] = [frame["project"]] if frame["project"] else own_first
+    limited = {
+        key: [share for share in shares if share.is_of_machines and share.limit is not None]
+        for key, shares in shares_of_each(asked).items()
+    }
+    project = max(asked, key=lambda each: max((share.percent for share in limited[each.pk]), default=-1), default=None)
+    return {"quota_project": project, "shares": limited[project.pk] if project else []}
 
 
 def _frame(request: HttpRequest, nav: str) -> dict[str, Any]:
