@@ -128,8 +128,7 @@ def test_two_people_delete_and_start_at_once(world: World) -> None:
 def test_the_page_of_what_is_made_goes_on_after_eve_was_killed(world: World, browse: Callable[..., Page]) -> None:
     """From the wizard to the running machine: the browser finds Eve again by itself, and Eve what she was at."""
     token, page = world.house.token(OLIVIA), browse(OLIVIA)
-    world.sandbox.make_network()
-    host_there(world)
+    network_there(world)
     page.goto(f"{world.house.url}/vms/new/")
     page.fill("#id_name", "killed-01")
     page.locator("label.opt", has_text="Own numbers").click()
@@ -221,13 +220,22 @@ def typist(port: str) -> Iterator[Callable[[str], int]]:
 
 
 def make(world: World, token: str, name: str, **fields: Any) -> dict[str, Any]:
-    """Asks for a machine with an empty disk and a card, once its host is there again."""
-    world.sandbox.make_network()
-    host_there(world)
+    """Asks for a machine with an empty disk and a card, once its host is there again, with its network."""
+    network_there(world)
     body = {"name": name, "vcpus": 1, "memory_bytes": 64 * MIB, "disks": [{"size_bytes": 16 * MIB}]}
     answer = world.house.api("POST", "/vms", token=token, json={**body, "project": world.acme, **fields})
     assert answer.status_code == 202, answer.text
     return dict(answer.json())
+
+
+def network_there(world: World) -> None:
+    """Makes the host's network unless it is there, and waits until Eve, who looks every now and then, knows of it."""
+    world.sandbox.make_network()
+    host_there(world)
+    token = world.house.token()
+    site = world.house.api("GET", "/sites", token=token).json()["results"][0]["id"]
+    address = f"/sites/{site}/networks"
+    until(lambda: "default" in {each["name"] for each in world.house.api("GET", address, token=token).json()}, 0.2)
 
 
 def host_there(world: World) -> None:
