@@ -80,6 +80,7 @@ function options(kind, place) {
   return {
     width: Math.max(200, place.clientWidth),
     height: 150,
+    padding: [null, 32, null, null], // the right: half of the time at the last mark
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     legend: { live: true },
     scales: {
