@@ -35,6 +35,7 @@ from .selectors import vm_for
 
 log = structlog.get_logger(__name__)
 
+PING = "ping"
 RECHECK_SECONDS = 30
 SETTLE_SECONDS = 0.3
 """What was told just before a page began to listen has been heard of after that long."""
@@ -62,7 +63,7 @@ class Audience:
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    """Tells a signed-in page of Eve's own what changed; takes no messages.
+    """Tells a signed-in page of Eve's own what changed; takes no message but ``ping``.
 
     Only with the cookie of a living login session and an Origin of :data:`settings.ALLOWED_ORIGINS`. At each revocation, and
     every 30 s, it looks whether that still holds. One beyond :data:`settings.LIVE_SOCKETS_PER_USER` is closed with 4012.
@@ -76,6 +77,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
     ``{"type": "image", "id"}``                             a public image came, is other than it was, or is gone
     ``{"type": "notification"}``                            one's notifications are others, or were read
     ``{"type": "samples", "times", …}``                     columns of the minute so far, for ``?samples=vm:ID`` or ``host:ID``
+    ``{"type": "pong"}``                                    the answer to ``ping``, by which a page measures its line
     ``{"type": "access"}``                                  what one may see has changed: load everything again
     ``{"type": "missed"}``                                  a page that was made at ``?since=`` (seconds since 1970) may be out of date by now
     ======================================================  =====================================================
@@ -130,7 +132,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         self._recheck = asyncio.create_task(self._recheck_forever())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """Nothing is expected from a page."""
+        """Nothing else is expected from a page."""
+        if text_data == PING:
+            await self.send_json({"type": "pong"})
 
     async def disconnect(self, code: int) -> None:
         """The page is gone."""

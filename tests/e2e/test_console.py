@@ -339,6 +339,42 @@ def test_a_text_is_typed(
     assert page.locator("#type-layout").input_value() == "us", "the keyboard that was used last"
 
 
+SLOW_LINE = """
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+        if (data === "ping") setTimeout(() => send.call(this, data), 400);
+        else send.call(this, data);
+    };
+"""
+
+
+def test_the_bar_tells_how_far_away_eve_is(
+    world: World, browse: Browse, picture: Picture, accessibility_faults: Callable[[Page], list[str]]
+) -> None:
+    page = browse(OLIVIA, viewport={"width": 1440, "height": 1000})
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    line = page.locator("#bar > [data-latency]")
+    expect(line).to_have_text(re.compile(r"^\d+ ms$"))
+    expect(line).to_have_accessible_name(re.compile(r"^\d+ ms to Eve and back\. Test the way$"))
+    expect(line).to_have_attribute("href", f"/vms/{world.vm_id}/doctor/")
+    expect(line).to_have_attribute("data-bars", re.compile("[34]"))
+    assert accessibility_faults(page) == []
+    picture(page, "console-line")
+
+    page.add_init_script(SLOW_LINE)
+    page.reload()
+    wait_for_screen(page)
+    expect(line).to_have_text(re.compile(r"^Slow line, [4-9]\d\d ms$"))
+    expect(line).to_have_attribute("data-bars", "1")
+    assert accessibility_faults(page) == []
+    picture(page, "console-line-slow")
+    world.house.stop_eve()
+    expect(line).to_be_hidden()  # what is not known is not told
+    world.house.start_eve()
+    expect(line).to_be_visible(timeout=20_000)
+
+
 def test_the_screen_fits_the_window_or_is_shown_one_to_one(world: World, browse: Browse) -> None:
     page = browse(OLIVIA, viewport={"width": 600, "height": 400})
     page.goto(world.console_url)

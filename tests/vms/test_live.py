@@ -335,6 +335,12 @@ async def test_what_a_page_sends_is_ignored(cast):
     assert len(await heard(socket)) == 1
 
 
+async def test_a_page_measures_its_line(cast):
+    socket, _cookie = await listen(cast.owner)
+    await socket.send_to(text_data="ping")
+    assert await heard(socket) == [{"type": "pong"}]
+
+
 # ------------------------------------------------------------------------------------------------ While Redis is away
 
 

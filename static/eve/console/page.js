@@ -65,6 +65,7 @@ export class ConsolePage {
       ask: () => this.#askState(),
       tell: (learnt) => this.#toldState(learnt),
       viewers: () => this.viewers?.refresh(),
+      latencies: document.querySelectorAll("[data-latency]"),
     });
     this.power = new Power({ url: stateUrl, name, session: this.session, view: this.view, watch: this.watch, dispatch });
     if (discUrl) new Discs({ url: discUrl, tell: this.tell });

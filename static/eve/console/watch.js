@@ -1,5 +1,7 @@
 // The VM's state: from the live websocket, and by asking while that is away or nothing may be missed.
 
+import { Latency } from "./latency.js";
+
 const POLL_MS = 3000;
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
 
@@ -15,13 +17,15 @@ export class Watch {
    * @param {() => Promise<{state: string}>} ask asks for the state
    * @param {(state: string) => void} tell gets each state that was learnt
    * @param {() => void} viewers is called when somebody else may be watching now
+   * @param {Iterable<HTMLElement>} latencies show how far away Eve is
    */
-  constructor({ liveUrl, vm, ask, tell, viewers }) {
+  constructor({ liveUrl, vm, ask, tell, viewers, latencies }) {
     this.liveUrl = liveUrl;
     this.vm = vm;
     this.ask = ask;
     this.tell = tell;
     this.viewers = viewers;
+    this.latency = new Latency({ ask: () => this.#ping(), places: latencies });
     /** Whether to ask again and again: while the VM is off, or work on it is under way. */
     this.isEager = false;
     /** Whether to leave Eve alone: what one may not see any more is not asked for again and again. */
@@ -49,6 +53,12 @@ export class Watch {
     }
   }
 
+  #ping() {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send("ping");
+    return true;
+  }
+
   async #poll() {
     if (this.#isClosed) return;
     const isLive = this.#socket?.readyState === WebSocket.OPEN;
@@ -70,6 +80,7 @@ export class Watch {
       this.#attempt = 0;
       this.now();
       this.viewers();
+      this.latency.look();
     });
     socket.addEventListener("message", ({ data }) => {
       let message;
@@ -78,11 +89,13 @@ export class Watch {
       } catch {
         return;
       }
+      if (message.type === "pong") this.latency.answered();
       if (message.type === "vm" && message.id === this.vm && typeof message.state === "string") this.tell(message.state);
       if (message.type === "access" || (message.type === "viewers" && message.id === this.vm)) this.viewers();
     });
     socket.addEventListener("close", () => {
       if (this.#isClosed) return;
+      this.latency.lost();
       const wait = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)];
       this.#attempt += 1;
       setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));

@@ -1,5 +1,6 @@
 // What the doctor measures on websockets. Each probe answers {findings: [[code, values]], …}: nothing found means that it is well.
 
+import { SLOW_MS } from "../console/latency.js";
 import { Line, within } from "./line.js";
 
 const OPEN_MS = 10_000;
@@ -7,7 +8,6 @@ const ANSWER_MS = 5_000;
 const SMALL = 12;
 const SMALL_BYTES = 8;
 const LARGE_BYTES = 32 * 1024;
-const SLOW_MS = 250;
 const RFB = "RFB ";
 const SCREEN_MS = 10_000;
 
