@@ -355,7 +355,8 @@ def test_the_bar_tells_how_far_away_eve_is(
     page.goto(world.console_url)
     wait_for_screen(page)
     line = page.locator("#bar > [data-latency]")
-    expect(line).to_have_text(re.compile(r"^\d+ ms$"))
+    words = line.locator("[data-latency-words]")
+    expect(words).to_have_text(re.compile(r"^\d+ ms$"))
     expect(line).to_have_accessible_name(re.compile(r"^\d+ ms to Eve and back\. Test the way$"))
     expect(line).to_have_attribute("href", f"/vms/{world.vm_id}/doctor/")
     expect(line).to_have_attribute("data-bars", re.compile("[34]"))
@@ -365,7 +366,7 @@ def test_the_bar_tells_how_far_away_eve_is(
     page.add_init_script(SLOW_LINE)
     page.reload()
     wait_for_screen(page)
-    expect(line).to_have_text(re.compile(r"^Slow line, [4-9]\d\d ms$"))
+    expect(words).to_have_text(re.compile(r"^Slow line, [4-9]\d\d ms$"))
     expect(line).to_have_attribute("data-bars", "1")
     assert accessibility_faults(page) == []
     picture(page, "console-line-slow")
