@@ -9,6 +9,7 @@ from .views import consoles, doctor, guests, links, screenshots
 urlpatterns = [
     path("vms/<uuid:vm_id>/console/", consoles.console, name="vm-console"),
     path("vms/<uuid:vm_id>/console/serial/", consoles.serial, name="vm-serial"),
+    path("vms/<uuid:vm_id>/console/off/", consoles.off, name="vm-off"),
     path("vms/<uuid:vm_id>/doctor/", doctor.doctor, name="vm-doctor"),
     path("ws/vms/<uuid:vm_id>/doctor", doctor.not_upgraded, name="vm-doctor-socket"),
     path("vms/<uuid:vm_id>/viewers/", consoles.viewers, name="vm-viewers"),
@@ -23,6 +24,7 @@ urlpatterns = [
     path("guest/<uuid:link_id>/", guests.console, name="guest-console"),
     path("guest/<uuid:link_id>/ticket", guests.ticket, name="guest-ticket"),
     path("guest/<uuid:link_id>/state", guests.state, name="guest-state"),
+    path("guest/<uuid:link_id>/off/", guests.off, name="guest-off"),
     path("guest/<uuid:link_id>/sessions/<uuid:session_id>", guests.session, name="guest-session"),
     path("manage/consoles/", consoles.managed, name="manage-consoles"),
 ]

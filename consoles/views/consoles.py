@@ -25,10 +25,13 @@ from consoles.models import ConsoleKind, ConsoleMode
 from consoles.selectors import sessions_for, vm_for_console
 from consoles.services import mode_allowed, session_cut
 from consoles.viewers import CONSOLES, sessions_managed_by, viewers_of
+from vms.endings import ending_of
 from vms.facts import domain_of
 from vms.models import Vm
 from vms.selectors import vm_for
 from vms.views.frames import manage_response
+
+from .answers import off_response
 
 
 @require_safe
@@ -62,6 +65,15 @@ def _console_context(request: HttpRequest, vm_id: uuid.UUID, kind: ConsoleKind) 
         "kind": kind.value,
         "has_serial": domain is None or domain.has_serial or kind is ConsoleKind.SERIAL,
     }
+
+
+@require_safe
+@login_required
+@never_cache
+def off(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
+    """Who switched the VM off and when, or that its guest did, for the pages' scripts."""
+    vm = _vm_or_404(request, vm_id)
+    return off_response(vm, ending_of(vm))
 
 
 @require_safe

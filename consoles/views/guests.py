@@ -29,6 +29,9 @@ from consoles.links import guest_enter
 from consoles.models import ConsoleKind, ConsoleMode, ConsoleSession
 from consoles.selectors import guest_in
 from consoles.services import ticket_create
+from vms.endings import Ending
+
+from .answers import off_response
 
 P = ParamSpec("P")
 MAX_BODY_BYTES = 1000
@@ -111,6 +114,13 @@ def state(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
     """The VM's state, and nothing else of it."""
     guest = _guest_or_404(request, link_id)
     return JsonResponse({"state": guest.link.vm.state})
+
+
+@require_safe
+@for_scripts
+def off(request: HttpRequest, link_id: uuid.UUID) -> HttpResponse:
+    """Since when the VM is off. Who did it is not for visitors."""
+    return off_response(_guest_or_404(request, link_id).link.vm, Ending())
 
 
 @require_safe

@@ -101,6 +101,9 @@ def test_power_from_the_console_page(world: World, browse: Browse, picture: Pict
     page.click('[data-power="stop"]')
     page.locator("#confirm [data-yes]").click()
     expect(page.locator('#card [data-do="start"]')).to_be_visible(timeout=15_000)
+    expect(page.locator("#card")).to_contain_text(
+        re.compile("Oscar.* stopped it (just now|[0-9]+ seconds ago)"), timeout=5_000
+    )
     picture(page, "console-off")
     world.house.wait_state(world.vm_id, "off", token)
     page.locator('#card [data-do="start"]').click()
@@ -213,6 +216,7 @@ def test_the_serial_console(
     expect(viewer.locator('[data-do="force"]')).to_have_count(0)
     operator.goto(f"{world.console_url}serial/")
     expect(operator.locator("#card")).to_contain_text("Somebody else has the serial console", timeout=10_000)
+    expect(operator.locator("#card-body p:visible")).to_have_count(1)  # it is said once
     picture(operator, "console-serial-busy")
     operator.click('[data-do="force"]')
     expect(owner.locator("#card")).to_contain_text("took the serial console over", timeout=5_000)
@@ -292,6 +296,7 @@ def test_a_guest_without_an_account(
     owner.locator("tbody tr", has_text="Zoë").first.locator("button").click()
     owner.locator("#confirm [data-yes]").click()
     expect(visitor.locator("#card")).to_contain_text("Your invitation has ended", timeout=5_000)
+    expect(visitor.locator("#card-body p:visible")).to_have_count(1)
     picture(visitor, f"guest-ended-{mode}")
     assert visitor.goto(visitor.url).status == 404
     visitor.goto(address)

@@ -111,6 +111,11 @@ export function changeState(path, action) {
   return request("PATCH", path, { action });
 }
 
+/** How the VM went off: {words, since}, with {ago} in the words; they are empty unless it is off. */
+export function endingOf(path) {
+  return request("GET", path);
+}
+
 /** The screen as its host has it: a PNG as a Blob. */
 export async function pictureOf(path) {
   const response = await answerTo("GET", path);

@@ -1,6 +1,7 @@
 // What the page shows of the session: the message card, the state, what is allowed just now.
 
 import { ACTIONS_IN } from "./actions.js";
+import { endingOf } from "./api.js";
 import { hasWord, reason, word } from "./words.js";
 
 /** A connection that comes at once needs no card: it would only flicker. */
@@ -81,7 +82,14 @@ export class View {
     }
     const hadFocus = this.card.contains(document.activeElement);
     this.body.replaceChildren(content);
+    this.#tellEnding();
     if (hadFocus || template.dataset.role === "alert") this.body.querySelector("button, a")?.focus();
+  }
+
+  /** Says on the card how the VM went off. Until Eve knows that it is off, it is asked for with each state. */
+  #tellEnding() {
+    const place = this.body.querySelector("[data-ending]:empty");
+    if (place) tellEnding(place);
   }
 
   #count(session) {
@@ -115,6 +123,7 @@ export class View {
       place.replaceChildren(...badge.cloneNode(true).childNodes);
     }
     place.dataset.shown = state;
+    this.#tellEnding();
     const allowed = doing ? [] : (ACTIONS_IN[state] ?? []);
     for (const button of document.querySelectorAll("[data-power]")) button.hidden = !allowed.includes(button.dataset.power);
     for (const note of document.querySelectorAll("[data-power-none]")) note.hidden = Boolean(doing) || allowed.length > 0;
@@ -152,5 +161,21 @@ export class View {
     this.#toast = setTimeout(() => {
       this.progress.hidden = true;
     }, Math.max(TOAST_MS, text.length * TOAST_MS_PER_CHARACTER));
+  }
+}
+
+async function tellEnding(place) {
+  try {
+    const { words, since } = await endingOf(place.dataset.ending);
+    if (!words) return;
+    const time = document.createElement("time");
+    time.dateTime = since;
+    time.dataset.ago = "";
+    time.textContent = word("just-now");
+    const [before, after] = words.split("{ago}");
+    place.replaceChildren(before, time, after);
+    document.dispatchEvent(new CustomEvent("eve:part")); // the time is put into words, and kept true
+  } catch {
+    // The card says enough without it.
   }
 }
