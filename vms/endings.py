@@ -22,8 +22,6 @@ STOP, SHUTDOWN = kind_of(StateAction.STOP), kind_of(StateAction.SHUTDOWN)
 _BY_GUEST: Final = "shutdown"
 _REASON_OF: Final = {STOP: "destroyed", SHUTDOWN: _BY_GUEST}
 """libvirt's word for why it is off, by what does it."""
-
-
 _DONE: Final = {STOP: _("%(who)s stopped it {ago}."), SHUTDOWN: _("%(who)s shut it down {ago}.")}
 
 
