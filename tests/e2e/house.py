@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ ADMIN = "admin@eve.local"
 PASSWORD = "correct horse battery 7"
 START_SECONDS = 60
 STOP_SECONDS = 15
+PORTS = range(10_000, 32_768)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -36,13 +37,16 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
-    """So many of them, each another one: a port that was given back may be given out again at once."""
+    """So many of them, each another one, of those that the kernel gives to no connection meanwhile (ip(7), ``ip_local_port_range``)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(family)) for _ in range(count)]
-        for sock in sockets:
-            sock.bind((host, 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
+        while len(found) < count:
+            sock, port = stack.enter_context(socket.socket(family)), secrets.choice(PORTS)
+            with suppress(OSError):
+                sock.bind((host, port))
+                found.append(port)
+    return found
 
 
 def allocator() -> dict[str, str]:
