@@ -65,8 +65,8 @@ def lint_checks() -> list[Check]:
 
 def test_checks(*, database_url: str, redis_url: str) -> list[Check]:
     """The tests: on SQLite, again on PostgreSQL and Redis, and in a browser."""
-    # More than there are cores: half of the time a test waits. In the order of their names: the longest files have the fewest tests, and would be begun last.
-    parallel = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+    # In the order of their names: the longest files have the fewest tests, and would be begun last.
+    parallel = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     checks = [
         _tests("tests", f"--ignore={BROWSER_TESTS}", "tests", options=parallel, minutes=60),
         _tests(
