@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
+    "django_tasks",
     "csp",
     "eve_site",
     "common",
@@ -243,6 +244,8 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.time_zone("EVE_TIME_ZONE", "UTC")
+
+TASKS = {"default": {"BACKEND": "operations.backend.OperationsBackend"}}
 
 DEFAULT_FROM_EMAIL = env.text("EVE_EMAIL_FROM", "eve@localhost")
 # Without a mail server nothing is sent: Django's console backend would write links that set passwords into the log.

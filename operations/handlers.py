@@ -1,4 +1,7 @@
-"""Who does what: apps register a function for each kind of operation."""
+"""Who does what: apps register a function for each kind of operation, which makes it a task of Django's tasks API (DEP 14).
+
+Where tasks are queued and who runs them is :mod:`operations.backend`'s.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import enum
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from django_tasks.base import Task
 
 from .errors import UnknownKind
 
@@ -26,21 +31,35 @@ class Lane(enum.StrEnum):
     """As long as a server far away lets it take: images, and copies of whole disks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """How operations of one kind are done."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationTask(Task[..., None]):
+    """How operations of one kind are done. Its function is called with the run, and finds what is wanted in the operation."""
 
-    handle: Handle
+    kind: str
     is_idempotent: bool
     """Whether doing it twice does no harm: then a killed worker's operation is begun again, else it fails."""
     undo: Handle | None
     """Takes back what was begun. It may be called at any time after the operation was queued, and again."""
     can_cancel: bool
     """Whether it may be ended at the border of a step."""
-    lane: Lane
+
+    @property
+    def name(self) -> str:
+        """What it is called by: its kind."""
+        return self.kind
+
+    @property
+    def module_path(self) -> str:
+        """Where it is found: by its kind, since several kinds may share a function."""
+        return f"{__name__}.find({self.kind!r})"
+
+    @property
+    def lane(self) -> Lane:
+        """Its queue."""
+        return Lane(self.queue_name)
 
 
-_handlers: dict[str, Handler] = {}
+_tasks: dict[str, OperationTask] = {}
 
 
 def register(
@@ -61,42 +80,36 @@ def register(
     """
 
     def add(handle: Handle) -> Handle:
-        if kind in _handlers:
+        if kind in _tasks:
             raise ValueError(f"{kind} has a handler already")
-        _handlers[kind] = Handler(
-            handle=handle, is_idempotent=is_idempotent, undo=undo, can_cancel=can_cancel, lane=lane
+        _tasks[kind] = OperationTask(
+            func=handle, queue_name=lane, kind=kind, is_idempotent=is_idempotent, undo=undo, can_cancel=can_cancel
         )
         return handle
 
     return add
 
 
-def find(kind: str) -> Handler:
-    """The handler of `kind`. Raises :class:`operations.errors.UnknownKind`."""
+def find(kind: str) -> OperationTask:
+    """The task of `kind`. Raises :class:`operations.errors.UnknownKind`."""
     try:
-        return _handlers[kind]
+        return _tasks[kind]
     except KeyError:
         raise UnknownKind() from None
 
 
 def find_undo(kind: str) -> Handle | None:
     """What takes back an operation of `kind`; None where nothing does."""
-    handler = _handlers.get(kind)
-    return handler.undo if handler else None
-
-
-def may_cancel(kind: str) -> bool:
-    """Whether operations of `kind` may be ended at the border of a step."""
-    handler = _handlers.get(kind)
-    return handler is not None and handler.can_cancel
+    task = _tasks.get(kind)
+    return task.undo if task else None
 
 
 def lane_of(kind: str) -> Lane:
     """Where operations of `kind` are done; of one that nobody knows, where it fails soonest."""
-    handler = _handlers.get(kind)
-    return handler.lane if handler else Lane.QUICK
+    task = _tasks.get(kind)
+    return task.lane if task else Lane.QUICK
 
 
 def kinds_in(lane: Lane) -> Collection[str]:
     """The kinds that have handlers in that lane."""
-    return [kind for kind, handler in _handlers.items() if handler.lane is lane]
+    return [kind for kind, task in _tasks.items() if task.lane is lane]

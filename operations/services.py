@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -44,7 +45,9 @@ def operation_create(
 
     Raises:
         OperationRunning: another change of the target is under way; its address is in the problem.
+        UnknownKind: nobody does operations of that kind.
     """
+    task = handlers.find(kind)
     wanted = dict(arguments or {})
     context = current_context()
     operation = Operation(
@@ -56,8 +59,8 @@ def operation_create(
         site_uuid=site_of(target),
         requested_by=user,
         arguments=wanted,
-        can_cancel=handlers.may_cancel(kind),
-        phase=_turn_words(kind, project),
+        can_cancel=task.can_cancel,
+        phase=_turn_words(task.lane, project),
         address=context.address,
         request_id=context.request_id,
     )
@@ -75,7 +78,7 @@ def operation_create(
             % {"name": operation.target_label},
             **({"operation": active.api_path} if active else {}),
         ) from None
-    transaction.on_commit(wakeup.wake)
+    transaction.on_commit(partial(task.enqueue, operation=str(operation.pk)))
     announce(operation)
     return operation
 
@@ -137,9 +140,8 @@ def operations_sweep() -> int:
     return rows_sweep(old.order_by("created_at"))
 
 
-def _turn_words(kind: str, project: Project | None) -> str:
+def _turn_words(lane: Lane, project: Project | None) -> str:
     """What is said of one that has to wait for others of its project; nothing, where it has not."""
-    lane = handlers.lane_of(kind)
     if lane is Lane.QUICK or project is None:
         return ""
     if not projects_with_enough(lane, states=ACTIVE_STATES).filter(project=project).exists():

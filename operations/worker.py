@@ -84,7 +84,7 @@ def _handle(run: OperationRun) -> Mapping[str, Any] | None:
     """The problem that it ended with, None where it went well. Raises OperationLost."""
     operation = run.operation
     try:
-        handlers.find(operation.kind).handle(run)
+        handlers.find(operation.kind).call(run)
     except OperationLost:
         raise
     except OperationCancelled:

@@ -13,7 +13,7 @@ from operations.run import OperationRun
 def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Operation]:
     """Kinds of operations for tests, and what their handlers were given: ``test.do`` may be repeated, ``test.once`` not."""
     done: list[Operation] = []
-    monkeypatch.setattr(handlers, "_handlers", dict(handlers._handlers))
+    monkeypatch.setattr(handlers, "_tasks", dict(handlers._tasks))
 
     def do(run: OperationRun) -> None:
         done.append(run.operation)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from operations.handlers import Handler, Lane, find, kinds_in
+from operations.handlers import Lane, OperationTask, find, kinds_in
 from operations.models import Operation, OperationState
 from tests.cast import Cast
 from tests.hypervisors.real_agent import RealAgent
@@ -261,12 +261,12 @@ def kind_of(change: str) -> str:
     return change.partition(" ")[0]
 
 
-def handler_of(change: str) -> Handler:
+def handler_of(change: str) -> OperationTask:
     """What does it."""
     return find(kind_of(change))
 
 
-def changes(*, but: Callable[[Handler], bool] = lambda handler: False) -> list[str]:
+def changes(*, but: Callable[[OperationTask], bool] = lambda handler: False) -> list[str]:
     """Of every kind that is registered for machines, disks and images; a kind that nobody wrote down comes as well, and fails."""
     kinds = [kind for lane in Lane for kind in kinds_in(lane) if kind.startswith(("vm.", "disk.", "image."))]
     unknown = set(kinds) - {kind_of(change) for change in CHANGES}
