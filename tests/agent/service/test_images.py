@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import socket
 import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -317,21 +319,60 @@ async def test_private_addresses_are_refused(shop: Shop, source: tuple[Source, T
 
     job = await fetched(shop, wish(url.format(port=server.port), allow_private=False, operation_id=operation))
 
-    assert job.state is JobState.FAILED
-    assert job.problem.code in (ErrorCode.ADDRESS_REFUSED, ErrorCode.FETCH_FAILED)
+    assert (job.state, job.problem.code) == (JobState.FAILED, ErrorCode.ADDRESS_REFUSED)
     assert made.ranges == [], "nothing was asked of it"
     assert [name for name in await files(shop) if not name.endswith(".part")] == []
 
 
-async def test_a_name_that_resolves_anew_is_refused_where_it_is_connected_to(
+class Names:
+    """A name server for one name, which answers each question with the next address; other names are the system's."""
+
+    name = "images.example"
+
+    def __init__(self, *addresses: str) -> None:
+        self.left = list(addresses)
+        self._system = socket.getaddrinfo
+
+    def __call__(self, host: Any, *arguments: Any, **options: Any) -> Any:
+        return self._system(self.left.pop(0) if host == self.name else host, *arguments, **options)
+
+
+async def test_a_name_is_refused_for_what_it_resolves_to(
     shop: Shop, source: tuple[Source, TestServer], monkeypatch: pytest.MonkeyPatch
 ):
-    """A name that is public when it is looked at, and loopback when it is used: there is only one look, at the connection."""
     made, server = source
-    job = await fetched(shop, wish(f"http://localhost.localdomain:{server.port}/image", allow_private=False))
+    monkeypatch.setattr(socket, "getaddrinfo", Names("127.0.0.1"))
 
-    assert job.state is JobState.FAILED
+    job = await fetched(shop, wish(f"http://{Names.name}:{server.port}/image", allow_private=False))
+
+    assert (job.state, job.problem.code) == (JobState.FAILED, ErrorCode.ADDRESS_REFUSED)
+    assert "leads to 127.0.0.1, which is not on the open internet" in job.problem.message
     assert made.ranges == []
+
+
+@pytest.mark.parametrize("looks_again", ["as it is led back to itself", "as the connection broke"])
+async def test_a_name_that_resolves_anew_is_refused_where_it_is_connected_to(
+    shop: Shop, source: tuple[Source, TestServer], monkeypatch: pytest.MonkeyPatch, looks_again: str
+):
+    """A name that is public when it is looked at, and leads inside later: each connection is checked by itself."""
+    made, server = source
+    names = Names("127.0.0.1", "127.0.0.2")
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    monkeypatch.setattr(fetch, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(images, "RETRY_SECONDS", 0.01)
+    url = f"http://{names.name}:{server.port}/image"
+    if looks_again == "as the connection broke":
+        made.break_after = MIB
+        asked = [""]
+    else:
+        url, asked = f"http://{names.name}:{server.port}/away?to={url}", []
+
+    job = await fetched(shop, wish(url, allow_private=False))
+
+    assert (job.state, job.problem.code) == (JobState.FAILED, ErrorCode.ADDRESS_REFUSED)
+    assert "127.0.0.2" in job.problem.message
+    assert (names.left, made.ranges) == ([], asked)
+    assert [name for name in await files(shop) if not name.endswith(".part")] == []
 
 
 async def test_redirects_are_checked_like_addresses(

@@ -70,6 +70,8 @@ async def opened(url: str, *, offset: int, etag: str, allow_private: bool) -> As
     ) as session:
         try:
             response = await _followed(session, url, headers)
+        except aiohttp.InvalidURL:
+            raise AddressRefused("The address is no valid one.") from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             if refused:
                 raise AddressRefused(
