@@ -10,9 +10,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 def back_address(request: HttpRequest) -> str:
     """The page to go back to after a form, if its field ``next`` names one of ours; else empty."""
-    address = request.POST.get("next", "")
-    hosts = {request.get_host()}
-    return address if url_has_allowed_host_and_scheme(address, hosts, require_https=request.is_secure()) else ""
+    return _of_ours(request, request.POST.get("next", ""))
+
+
+def form_address(request: HttpRequest) -> str:
+    """The page of ours whose form was sent, as the browser says; empty where no form was."""
+    return _of_ours(request, request.headers.get("Referer", "")) if request.method == "POST" else ""
 
 
 def is_part(request: HttpRequest) -> bool:
@@ -26,3 +29,8 @@ def uuid_of(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _of_ours(request: HttpRequest, address: str) -> str:
+    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if is_ours else ""

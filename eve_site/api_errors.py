@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from common import problems
 from common.errors import EveError, Unavailable
+from common.pages import form_address
 from common.problems import DATABASE_AWAY, error_response, problem_response
 from common.sentences import gettext as _
 from hypervisors.selectors import staff_words
@@ -70,7 +71,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404."""
     if not _is_api(request):
-        return defaults.page_not_found(request, exception)
+        return render(request, "404.html", {"form_url": form_address(request)}, status=404)
     return problem_response(
         status_code=404,
         code="not_found",

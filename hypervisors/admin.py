@@ -260,8 +260,8 @@ class HypervisorAdmin(ModelAdmin[Hypervisor]):
         return _is_staff(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Staff who manage a site."""
-        return _is_staff(request) and sites_for(caller(request)).exists()
+        """Staff of every site, who make one in the same form where there is none yet, and of some."""
+        return _is_unlimited(request) or (_is_staff(request) and sites_for(caller(request)).exists())
 
     def has_change_permission(self, request: HttpRequest, obj: Hypervisor | None = None) -> bool:
         """All staff; the queryset says which hypervisors."""

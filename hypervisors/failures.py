@@ -20,10 +20,10 @@ _UNTRUSTED: dict[int, str | Promise] = {  # OpenSSL's X509_V_ERR_…
     9: _("its certificate is not valid yet; compare the clocks"),
     10: _("its certificate has ended; make a new enrolment line and run it there"),
     18: _("its certificate is self-signed; that is not the agent that enrolled here"),
-    19: _("its certificate is not by Eve's CA; was the host enrolled with another Eve?"),
-    20: _("its certificate is not by Eve's CA; was the host enrolled with another Eve?"),
+    19: _("its certificate is not by Eve's CA; perhaps the host was enrolled with another Eve"),
+    20: _("its certificate is not by Eve's CA; perhaps the host was enrolled with another Eve"),
     26: _("its certificate is not one for agents"),
-    62: _("its certificate is another host's; is the address right?"),
+    62: _("its certificate is another host's; perhaps the address is wrong"),
 }
 _REFUSALS = ("ALERT_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_ACCESS_DENIED", "ALERT_DECRYPT")
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "HTTP_REQUEST", "PACKET_LENGTH")

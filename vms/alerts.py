@@ -113,13 +113,13 @@ def _connection(host: Host) -> Iterable[Alert]:
         return
     icon, tone, title = _AWAY[row.state]
     count = host.load.states[VmState.UNKNOWN]
-    unknown = ngettext("%s VM is shown as unknown.", "%s VMs are shown as unknown.", count) % grouped(count)
+    words = ngettext("%s VM is shown as unknown.", "%s VMs are shown as unknown.", count) % grouped(count)
     yield Alert(
         code=f"host_{row.state}",
         icon=icon,
         tone=tone,
         title=str(title % {"host": row.name}),
-        text=f"{row.state_reason} {unknown}".strip(),
+        text=f"{row.state_reason} {words if count else ''}".strip(),
         url=reverse("manage-hypervisor-test", args=[row.pk]),
         label=_("Test the connection"),
         hypervisor_id=row.pk,

@@ -105,6 +105,7 @@ urlpatterns = [
         for name in DRIFT_KINDS
     ),
     path("manage/operations/", staff.operations, name="manage-operations"),
+    path("manage/operations/<uuid:operation_id>/", staff.operation, name="manage-operation"),
     path("manage/audit/", auditing.audit, name="manage-audit"),
     path("manage/audit/export/", auditing.audit_export, name="manage-audit-export"),
 ]

@@ -34,7 +34,7 @@ def invitation_make(*, project: Project, email: str, role: Role, by: User) -> In
         LimitReached: the project has as many as it may, or the address got some a moment ago (TooManyAttempts).
     """
     if not (settings.SENDS_MAIL and settings.INVITE_STRANGERS):
-        raise Invalid(_("Nobody with this e-mail address has an account here. Ask staff to make one first."))
+        raise Invalid(_("Nobody with this e-mail address has an account here. Staff have to make one first."))
     attempt_reserve(limit_of("invite-address", email, most=MAILS_PER_ADDRESS))
     secret = new_secret()
     with transaction.atomic():

@@ -161,7 +161,7 @@ def test_where_nobody_can_be_invited_it_is_said(cast: Cast, settings: Any, setti
     setattr(settings, setting, False)
     answer = cast.api(cast.owner).post(f"/api/v1/projects/{cast.acme.pk}/members", {"email": NEW, "role": "viewer"})
     assert answer.status_code == 400
-    assert "Ask staff to make one" in answer.json()["detail"]
+    assert "Staff have to make one" in answer.json()["detail"]
 
 
 def test_nobody_is_flooded(cast: Cast, mailoutbox: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.decorators import login_not_required
@@ -13,6 +14,7 @@ from django.urls import path
 
 from eve_site.api_errors import server_error
 from eve_site.urls import urlpatterns as of_eve
+from tests.cast import Cast
 
 
 @login_not_required
@@ -61,3 +63,15 @@ async def test_so_it_is_however_eve_is_served() -> None:
 @pytest.mark.urls("tests.eve_site.test_api_errors")
 def test_so_it_is_by_wsgi() -> None:
     assert Client(raise_request_exception=False).get("/away/").status_code == 503
+
+
+@pytest.mark.django_db
+def test_what_is_gone_when_a_form_comes_is_said_with_the_way_back(cast: Cast) -> None:
+    browser, gone = cast.pages(cast.superuser), f"/manage/drift/forget/{uuid4()}/"
+    answer = browser.post(gone, headers={"referer": "http://testserver/manage/drift/?q=a"})
+    assert answer.status_code == 404
+    assert "It is not there any more" in answer.content.decode()
+    assert 'href="http://testserver/manage/drift/?q=a"' in answer.content.decode()
+    elsewhere = browser.post(gone, headers={"referer": "http://evil.example/"}).content.decode()
+    assert "evil.example" not in elsewhere
+    assert "There is no such page" in elsewhere

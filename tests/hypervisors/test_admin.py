@@ -44,6 +44,16 @@ def test_customers_see_none_of_it(cast: Cast, ca: CaStore):
     assert Hypervisor.objects.count() == 2
 
 
+def test_the_first_host_is_added_where_there_is_no_site_yet(cast: Cast, ca: CaStore):
+    cast.acme_vm.delete()
+    cast.ottos_vm.delete()
+    Hypervisor.objects.all().delete()
+    Site.objects.all().delete()
+    address = reverse("admin:hypervisors_hypervisor_add")
+    assert "Add another site" in cast.pages(cast.superuser).get(address).content.decode()
+    assert cast.pages(cast.staff_here).get(address).status_code == 403
+
+
 def test_limited_staff_see_their_site_only(cast: Cast, ca: CaStore):
     pages = cast.pages(cast.staff_here)
     listed = pages.get(reverse("admin:hypervisors_hypervisor_changelist")).content.decode()

@@ -109,6 +109,24 @@ def test_the_page_tells_of_each(cast):
     assert Operation.objects.get().target_label == "acme-web"
 
 
+def test_the_page_follows_what_was_asked_for_to_its_end(cast):
+    html = post(cast, cast.staff_here, [cast.acme_vm]).content.decode()
+    operation = Operation.objects.get()
+    address = f"/manage/operations/{operation.pk}/"
+    assert f'data-live="vm {cast.acme_vm.pk}" data-part="{address}"' in html
+    error = {
+        "code": "libvirt",
+        "title": "The host's libvirt refused",
+        "detail": "What was not done was left as it was.",
+    }
+    Operation.objects.update(state="failed", error=error)
+    part = words(page(cast, cast.staff_here, address))
+    assert "Failed" in part
+    assert error["detail"] in part
+    for part_of_cast in ("staff_there", "owner"):
+        assert cast.pages(getattr(cast, part_of_cast)).get(address).status_code == 404
+
+
 def test_the_page_that_is_loaded_again_asks_for_nothing_twice(cast):
     key = uuid.uuid4().hex
     post(cast, cast.staff_here, [cast.acme_vm], "reset", key=key)

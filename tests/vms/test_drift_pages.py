@@ -71,6 +71,13 @@ def test_a_project_is_searched_for(cast: Cast, many: None) -> None:
     assert Vm.objects.get(pk=found.uuid).project.name == "project-0042"
 
 
+def test_staff_of_some_sites_are_told_which_projects_they_choose_from(cast: Cast) -> None:
+    address = f"{ADOPT}?domain={discover(cast.hypervisor_here, 'left').pk}"
+    said = "given to it by staff of every site"
+    assert said in words(page(cast, cast.staff_here, address))
+    assert said not in words(page(cast, cast.superuser, address))
+
+
 def test_several_are_adopted_at_once_each_by_itself(cast: Cast) -> None:
     first, gone, third = (discover(cast.hypervisor_here, name) for name in ("first", "gone", "third"))
     not_ours = discover(cast.hypervisor_there, "not-ours")

@@ -138,6 +138,27 @@ def test_the_overview_is_kept_true_from_its_head_on(cast):
     assert "1 site, 2 hosts, 1 VM" in words(page(cast, cast.staff_here, "/manage/?part=head"))
 
 
+def test_who_looks_after_no_site_yet_is_told_who_gives_one(cast):
+    cast.here.staff.clear()
+    text = words(page(cast, cast.staff_here, "/manage/"))
+    assert "You look after no site yet" in text
+    assert "Add a host" not in text
+    assert "All is well" not in text
+    Vm.objects.all().delete()
+    Hypervisor.objects.all().delete()
+    assert "Add a host" in words(page(cast, cast.superuser, "/manage/"))
+
+
+def test_a_host_that_enrolled_and_was_not_seen_yet_wants_its_agent_started(cast):
+    rows = Hypervisor.objects.filter(pk=cast.hypervisor_here.pk)
+    rows.update(state=HypervisorState.OFFLINE, last_seen_at=None, enrolled_at=None)
+    assert "run the line from its enrolment" in words(page(cast, cast.staff_here, "/manage/"))
+    rows.update(enrolled_at=timezone.now())
+    text = words(page(cast, cast.staff_here, "/manage/"))
+    assert "start the agent on the host" in text
+    assert "0 VMs are shown as unknown" not in text
+
+
 def test_the_hosts_of_the_overview_stay_as_they_were_asked_for(cast):
     make_hypervisor(cast.here, name="hv-other")
     for query in ("q=hv-other", "part=fleet&q=hv-other"):

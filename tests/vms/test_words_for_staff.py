@@ -224,6 +224,7 @@ def test_no_failure_of_a_link_says_to_everybody_where_it_leads(cast: Cast, away:
     told = json.dumps(from_error(failure))
     assert not any(word in told for word in (ADDRESS, away.name, "enrol", "systemctl", "canary"))
     assert ADDRESS in failure.for_staff or away.name in failure.for_staff
+    assert not failure.for_staff.endswith("?."), "a sentence ends once"
     assert str(failure) == failure.for_staff, "logs, and who looks after hosts, have it"
 
 

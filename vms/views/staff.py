@@ -15,10 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.access import staff_required
 from accounts.callers import caller
-from accounts.selectors import audit_events_for
+from accounts.models import User
+from accounts.selectors import audit_events_for, is_unlimited_staff
 from common.errors import EveError
 from common.lists import list_context
-from hypervisors.selectors import hypervisors_for, outages_of
+from hypervisors.selectors import hypervisors_for, outages_of, sites_for
 from operations.models import ACTIVE_STATES, OperationState
 from operations.selectors import operations_for
 from vms.alerts import alerts_of, fleet_alerts
@@ -51,11 +52,12 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Sites and hosts, what to mind, what is under way."""
     user, part = caller(request), request.GET.get("part", "")
     hosts, drift = hosts_for(user), Drift(user)
-    head = _fleet_head(hosts)
+    head = _fleet_head(user, hosts)
     if part == "head":
         return render(request, "manage/parts/fleet_head.html", head)
     context = {
         **list_context(request, hosts, HOSTS),
+        "may_add": head["may_add"],
         "alerts": fleet_alerts(head["host_alerts"], crashed=head["vm_crashed"], drift=drift.total),
         "operations": operation_lines(
             user,
@@ -171,12 +173,22 @@ def operations(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _fleet_head(hosts: Sequence[Host]) -> dict[str, Any]:
+@staff_required
+@never_cache
+@require_safe
+def operation(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """How far one is: a part of the page that tells what became of many."""
+    found = get_object_or_404(operations_for(caller(request)), pk=operation_id)
+    return render(request, "manage/parts/outcome.html", {"operation": found})
+
+
+def _fleet_head(user: User, hosts: Sequence[Host]) -> dict[str, Any]:
     """How many there are of everything, and how much of it is given out."""
     counts = states_of(hosts)
     return {
         "site_count": len({host.row.site_id for host in hosts}),
         "hosts": hosts,
+        "may_add": bool(hosts) or is_unlimited_staff(user) or sites_for(user).exists(),
         "online": [host for host in hosts if host.row.state == "online"],
         "host_alerts": alerts_of(hosts),
         "memory": total_of(host.memory for host in hosts),
