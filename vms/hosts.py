@@ -88,8 +88,9 @@ class Host:
 
     @property
     def storage(self) -> Share | None:
-        """Used in its active pools; bytes. None without pools."""
-        pools = [pool for pool in self.facts.pools if pool.is_active] if self.facts else []
+        """Used in its active pools, of which those on one file system are counted once; bytes. None without pools."""
+        active = [pool for pool in self.facts.pools if pool.is_active] if self.facts else []
+        pools = {pool.filesystem or place: pool for place, pool in enumerate(active)}.values()
         total = sum(pool.capacity_bytes for pool in pools)
         return Share(total - sum(pool.available_bytes for pool in pools), total) if total else None
 

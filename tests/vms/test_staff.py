@@ -27,6 +27,7 @@ STAFF = ("staff_here", "staff_there", "staff_everywhere", "superuser")
 
 
 def facts(**fields):
+    images = HostPool("images", "dir", is_active=True, capacity_bytes=100 * GIB, available_bytes=5 * GIB)
     cpu = Cpu(architecture="x86_64", model="EPYC", sockets=1, cores_per_socket=8, threads_per_core=2, threads_total=16)
     return codec.to_plain(
         HostFacts(
@@ -42,10 +43,7 @@ def facts(**fields):
             numa_nodes=(NumaNode(node_id=0, memory_bytes=64 * GIB),),
             bridges=("br0",),
             networks=(HostNetwork(name="default", is_active=True),),
-            pools=(
-                HostPool(name="images", kind="dir", is_active=True, capacity_bytes=100 * GIB, available_bytes=5 * GIB),
-            ),
-            **fields,
+            **{"pools": (images,), **fields},
         )
     )
 
@@ -216,6 +214,14 @@ def test_the_fleet_adds_up(cast):
     assert "1 crashed" in text
     assert "8.2 GiB of 64 GiB" in text
     assert "95 GiB of 100 GiB" in text
+
+
+def test_pools_that_share_a_file_system_are_counted_once(cast):
+    sizes = {"is_active": True, "capacity_bytes": 100 * GIB, "available_bytes": 40 * GIB}
+    places = {"default": "2049", "isos": "2049", "fast": "2050", "old-agent": "", "lvm": ""}
+    pools = tuple(HostPool(name, "dir", filesystem=place, **sizes) for name, place in places.items())
+    Hypervisor.objects.filter(pk=cast.hypervisor_here.pk).update(facts=facts(pools=pools))
+    assert "240 GiB of 400 GiB" in words(page(cast, cast.staff_here, "/manage/"))
 
 
 @pytest.mark.parametrize(

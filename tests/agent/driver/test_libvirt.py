@@ -151,9 +151,10 @@ async def test_networks_and_pools_are_among_the_facts(libvirt_rig: LibvirtRig, t
         assert (pools["shelf"].kind, pools["shelf"].is_active) == ("dir", False)
 
         await libvirt_rig.virsh("pool-start", "shelf")
-        pool = next(item for item in (await libvirt_rig.driver.host_facts()).pools if item.name == "shelf")
-        assert pool.is_active
-        assert 0 < pool.available_bytes <= pool.capacity_bytes
+        pools = {item.name: item for item in (await libvirt_rig.driver.host_facts()).pools}
+        assert pools["shelf"].is_active
+        assert 0 < pools["shelf"].available_bytes <= pools["shelf"].capacity_bytes
+        assert pools["shelf"].filesystem == pools["default"].filesystem != pools["small"].filesystem
     finally:
         await libvirt_rig.virsh("net-undefine", "lan")
         await libvirt_rig.virsh("pool-destroy", "shelf")

@@ -11,7 +11,7 @@ from eve_agent.wire.host import Cpu, HostFacts, HostNetwork, HostPool
 from eve_agent.wire.version import CONTRACT_VERSION
 
 from . import machine
-from .pools.sizes import pool_sizes
+from .pools.sizes import pool_filesystem, pool_sizes
 from .readings import version_text
 from .xml import read_capabilities, read_network_bridge, read_pool_kind
 
@@ -74,5 +74,10 @@ def _pool(pool: Any) -> HostPool:
         return HostPool(name=name, kind=kind, is_active=False)
     capacity_bytes, _, available_bytes = pool_sizes(pool, text)
     return HostPool(
-        name=name, kind=kind, is_active=True, capacity_bytes=capacity_bytes, available_bytes=available_bytes
+        name=name,
+        kind=kind,
+        is_active=True,
+        capacity_bytes=capacity_bytes,
+        available_bytes=available_bytes,
+        filesystem=pool_filesystem(text),
     )

@@ -53,6 +53,8 @@ class HostPool:
     is_active: bool
     capacity_bytes: int = 0
     available_bytes: int = 0
+    filesystem: str = ""
+    """Where on the host its folder lies: pools that say the same share their bytes. Empty for other kinds, and where the agent does not know."""
 
 
 @dataclass(frozen=True, slots=True)

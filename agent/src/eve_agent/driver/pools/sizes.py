@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from eve_agent.driver.xml import read_pool_kind, read_pool_path
@@ -24,3 +25,11 @@ def pool_sizes(pool: Any, text: str) -> tuple[int, int, int]:
             return capacity, capacity - found.f_bfree * found.f_frsize, found.f_bavail * found.f_frsize
     _, capacity, allocation, available = pool.info()
     return capacity, allocation, available
+
+
+def pool_filesystem(text: str) -> str:
+    """On which of the host's file systems the folder of a pool with that XML lies (``st_dev``); empty where there is none."""
+    if read_pool_kind(text) == DIR:
+        with contextlib.suppress(OSError):
+            return str(Path(read_pool_path(text)).stat().st_dev)
+    return ""
