@@ -197,6 +197,8 @@ class Photographer:
         return self._browser.new_context(
             color_scheme="dark" if scheme == "dark" else "light",
             viewport={"width": size[0], "height": size[1]},
+            has_touch=size == PHONE,
+            is_mobile=size == PHONE,
             reduced_motion="reduce",
         )
 

@@ -8,6 +8,7 @@ import { saveFile } from "./files.js";
 import { remember, remembered } from "./memory.js";
 import { ConsolePage } from "./page.js";
 import { Screen } from "./screen.js";
+import { Trackpad } from "./trackpad.js";
 import { Typing } from "./typing.js";
 import { word } from "./words.js";
 
@@ -27,10 +28,14 @@ const page = new ConsolePage({
         setQuality("saver");
         page.tell("quality-lowered");
       },
-      zoomed: (scale) => showScale(scale),
+      zoomed: (scale) => {
+        showScale(scale);
+        trackpad?.fit();
+      },
       copied: (text) => clipboard?.take(text),
     }),
   changed: () => {
+    trackpad?.use(page.isControlling);
     if (!page.isControlling) dictation?.lost();
     document.querySelector('[data-do="view-only"]')?.setAttribute("aria-checked", String(page.session.mode === "view"));
   },
@@ -40,6 +45,8 @@ const field = document.getElementById("typing");
 const dictation = facts.typingUrl && page.mayControl
   ? new Dictation({ url: facts.typingUrl, keyboards: facts.keyboardUrl, screen, tell: page.tell })
   : null;
+const pad = document.getElementById("trackpad");
+const trackpad = pad && new Trackpad({ pad, stage: document.getElementById("stage"), screen });
 const clipboard = page.mayControl ? new Clipboard({ give: (text) => screen.give(text), tell: page.tell }) : null;
 
 // ------------------------------------------------------------------------------------------------ the bar
@@ -70,6 +77,7 @@ function setScale(isFitting) {
   screen.isFitting = isFitting;
   document.getElementById("stage").classList.toggle("one-to-one", !isFitting);
   showScale(isFitting ? null : 1);
+  trackpad?.fit();
   remember("scale", isFitting ? "fit" : "1:1");
 }
 

@@ -161,6 +161,16 @@ export class Screen {
     if (this.#rfb) this.#rfb.scaleViewport = this.#isFitting;
   }
 
+  /** Pixels of the page for one of the guest's; null for what fits. */
+  get scale() {
+    return this.#zoom.scale;
+  }
+
+  /** Moves the view of a larger picture to where a place of it, in the guest's pixels, is seen. */
+  reveal(place) {
+    this.#zoom.reveal(place);
+  }
+
   /** Whether a click or a tap gives it the keyboard. */
   set takesFocus(value) {
     this.#takesFocus = value;
@@ -185,6 +195,11 @@ export class Screen {
 
   focus() {
     this.#rfb?.focus({ preventScroll: true });
+  }
+
+  /** Gives it the keyboard as a touch of it does: unless the on-screen one is up. */
+  touched() {
+    if (this.#takesFocus) this.focus();
   }
 
   /** Gives the keyboard back to the page. */

@@ -5,6 +5,7 @@
 
 const LARGEST = 8; // pixels of the page for one of the guest's
 const AS_GOOD_AS_FITTING = 1.03;
+const MARGIN = 40; // around what is to be seen
 
 /** Sets where a picture lies, on one axis: it covers the frame, or as much of it as it can. */
 const within = (at, size, frame) => Math.min(0, Math.max(frame - size, at));
@@ -74,6 +75,16 @@ export class Zoom {
     style.width = `${width}px`;
     style.height = `${height}px`;
     style.transform = `translate(${this.#left}px, ${this.#top}px)`;
+  }
+
+  /** Moves the view as far as it takes to see a place of the picture, in the guest's pixels. */
+  reveal({ x, y }) {
+    if (this.#scale === null) return;
+    const { width, height } = this.#room;
+    const near = (at, place, size) => Math.min(size - MARGIN - place, Math.max(MARGIN - place, at));
+    this.#left = near(this.#left, x * this.#scale, width);
+    this.#top = near(this.#top, y * this.#scale, height);
+    this.place();
   }
 
   // ---------------------------------------------------------------------------------------------- fingers
