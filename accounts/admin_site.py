@@ -21,6 +21,8 @@ class EveAdminSite(AdminSite):
     site_header = _("Eve administration")
     site_title = _("Eve")
     index_title = _("Administration")
+    site_url = None  # the header leads there by names of its own
+    enable_nav_sidebar = False  # lists need its room
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

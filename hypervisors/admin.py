@@ -277,7 +277,7 @@ class CertificateAdmin(ModelAdmin[Certificate]):
     """What Eve's CA signed: to be read, and revoked."""
 
     list_display = ("serial", "subject", "usage", "hypervisor", "not_after", "revoked_at", "revoked_reason")
-    list_filter = ("usage", ("revoked_at", admin.EmptyFieldListFilter), "not_after")
+    list_filter = ("usage", ("revoked_at", admin.EmptyFieldListFilter))
     list_select_related = ("hypervisor",)
     search_fields = ("serial", "fingerprint", "subject", "hypervisor__name")
     ordering = ("-created_at",)
@@ -301,9 +301,11 @@ class CertificateAdmin(ModelAdmin[Certificate]):
                 certificate_revoke(
                     serial=certificate.serial, reason=request.POST.get("reason", ""), user=caller(request)
                 )
-                messages.success(request, _("%(serial)s is revoked.") % {"serial": certificate.serial})
+                messages.success(request, _("The certificate %(serial)s is revoked.") % {"serial": certificate.serial})
             except EveError as error:
-                messages.error(request, f"{certificate.serial}: {error}")
+                messages.error(
+                    request, _("The certificate %(serial)s: %(why)s") % {"serial": certificate.serial, "why": error}
+                )
         return None
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

@@ -21,7 +21,7 @@ from .address import parse_address
 from .client import AgentClient, clean_words
 from .errors import HostAway, NotTrusted
 from .failures import as_agent_error
-from .models import Hypervisor
+from .models import Hypervisor, HypervisorState
 from .tls import AgentTls, agent_tls
 
 MAX_SHOWN_ADDRESSES = 4
@@ -131,6 +131,8 @@ class _Walk(contextlib.ExitStack):
 
     def secure(self) -> str:
         assert self.sock is not None
+        if self.hypervisor.state == HypervisorState.REVOKED:
+            raise NotTrusted(_("The host was shut out. Make a new enrolment line and run it there, as root."))
         if not self.hypervisor.certificate_fingerprint:
             raise NotTrusted(_("The host is not enrolled yet. Make an enrolment line and run it there, as root."))
         self.trust = agent_tls(self.hypervisor)

@@ -231,7 +231,8 @@ def test_certificates_are_read_and_revoked_only(cast: Cast, ca: CaStore):
     cast.pages(cast.staff_there).post(url, {**action, "confirmed": "yes"})
     row.refresh_from_db()
     assert row.revoked_at is None
-    cast.pages(cast.staff_here).post(url, {**action, "confirmed": "yes"})
+    answer = cast.pages(cast.staff_here).post(url, {**action, "confirmed": "yes"}, follow=True)
+    assert f"The certificate {row.serial} is revoked." in answer.content.decode()
     row.refresh_from_db()
     assert row.revoked_at is not None
     for name in ("add", "delete"):

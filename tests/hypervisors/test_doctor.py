@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hypervisors.doctor import connection_test
-from hypervisors.models import Hypervisor
+from hypervisors.models import Hypervisor, HypervisorState
 from tests.hypervisors.conftest import Serve
 from tests.hypervisors.peers import answering, http, make_leaf
 from tests.hypervisors.real_agent import RealAgent
@@ -42,6 +42,11 @@ def test_not_enrolled_yet(agent: RealAgent):
     found = walk(agent.hypervisor)
     assert found["tcp"] == "ok"
     assert "Make an enrolment line" in found["tls"]
+
+
+def test_shut_out(agent: RealAgent):
+    Hypervisor.objects.filter(pk=agent.hypervisor.pk).update(certificate_fingerprint="", state=HypervisorState.REVOKED)
+    assert "The host was shut out. Make a new enrolment line" in walk(agent.hypervisor)["tls"]
 
 
 def test_tls(ca, hypervisor, serve: Serve):

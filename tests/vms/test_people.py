@@ -163,6 +163,24 @@ def test_a_users_page_says_what_staff_look_for(cast, django_assert_max_num_queri
     assert "otto-mail" not in text
 
 
+def test_superusers_see_which_sites_a_staff_member_looks_after(cast):
+    address = f"/manage/users/{cast.staff_here.pk}/"
+    html = page(cast, cast.superuser, address)
+    assert f'href="/admin/hypervisors/site/{cast.here.pk}/change/"' in html
+    cast.here.staff.clear()
+    assert "until a site has this person among its staff" in words(page(cast, cast.superuser, address))
+    for other in (
+        page(cast, cast.staff_everywhere, address),
+        page(cast, cast.superuser, f"/manage/users/{cast.owner.pk}/"),
+    ):
+        assert "/admin/hypervisors/site/" not in other
+
+
+def test_a_box_to_tick_has_its_label_beside_it(cast):
+    html = page(cast, cast.superuser, "/manage/users/new/")
+    assert re.search(r'<label class="row-x"><input type="checkbox" name="is_staff"[^>]*> Staff</label>', html)
+
+
 def test_a_user_is_made_and_handed_a_link_that_works_once(cast, client):
     answer = send(cast, "staff_everywhere", "/manage/users/new/", email="New@Example.org", name="Nora New", remarks="x")
     made = User.objects.get(email="new@example.org")

@@ -216,6 +216,17 @@ def test_the_fleet_adds_up(cast):
     assert "95 GiB of 100 GiB" in text
 
 
+def test_a_certificate_that_was_revoked_is_good_for_no_days(cast):
+    rows = Hypervisor.objects.filter(pk=cast.hypervisor_here.pk)
+    rows.update(state=HypervisorState.REVOKED, certificate_expires_at=timezone.now() + dt.timedelta(days=50))
+    rows.update(certificate_serial="ab12", certificate_fingerprint="")
+    for address in ("/manage/", f"/manage/hypervisors/{cast.hypervisor_here.pk}/"):
+        text = words(page(cast, cast.staff_here, address))
+        assert "revoked" in text
+        assert not re.search(r"\d+ days", text.replace("30 days", ""))
+        assert " Pin " not in text
+
+
 def test_pools_that_share_a_file_system_are_counted_once(cast):
     sizes = {"is_active": True, "capacity_bytes": 100 * GIB, "available_bytes": 40 * GIB}
     places = {"default": "2049", "isos": "2049", "fast": "2050", "old-agent": "", "lvm": ""}

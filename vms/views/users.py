@@ -139,6 +139,7 @@ def _page(request: HttpRequest, found: User, form: UserForm, *, status: int = 20
         "form": form,
         "may_touch": by.is_superuser or by == found or not (found.is_staff or found.is_superuser),
         "memberships": memberships,
+        "sites": list(found.assigned_sites.order_by("name")) if by.is_superuser and found.is_site_limited else None,
         "vm_total": vms.count(),
         "cards": cards_for(by, rows),
         "factors": second_factors_of(found),
