@@ -94,14 +94,17 @@ def make_cast() -> Cast:
     from tests import factories as make
 
     make.offer_sizes()
-    owner = make.make_user("olivia@acme.example", "Olivia Owner")
-    operator = make.make_user("oscar@acme.example", "Oscar Operator")
-    viewer = make.make_user("vera@acme.example", "Vera Viewer")
-    outsider = make.make_user("otto@otto.example", "Otto Outsider")
-    staff_here = make.make_user("hera@eve.example", "Hera Here", is_staff=True, is_site_limited=True)
-    staff_there = make.make_user("theo@eve.example", "Theo There", is_staff=True, is_site_limited=True)
-    staff_everywhere = make.make_user("stella@eve.example", "Stella Staff", is_staff=True)
-    superuser = make.make_user("sue@eve.example", "Sue Super", is_staff=True, is_superuser=True)
+    limited = {"is_staff": True, "is_site_limited": True}
+    owner, operator, viewer, outsider, staff_here, staff_there, staff_everywhere, superuser = make.make_people(
+        ("olivia@acme.example", "Olivia Owner", {}),
+        ("oscar@acme.example", "Oscar Operator", {}),
+        ("vera@acme.example", "Vera Viewer", {}),
+        ("otto@otto.example", "Otto Outsider", {}),
+        ("hera@eve.example", "Hera Here", limited),
+        ("theo@eve.example", "Theo There", limited),
+        ("stella@eve.example", "Stella Staff", {"is_staff": True}),
+        ("sue@eve.example", "Sue Super", {"is_staff": True, "is_superuser": True}),
+    )
     acme = make.make_project("Acme", owner=owner, operator=operator, viewer=viewer)
     ottos = make.make_project("Ottos", owner=outsider)
     here = make.make_site("here", (staff_here,))

@@ -35,11 +35,23 @@ def make_user(email: str = "", name: str = "", **fields: Any) -> User:
     )
 
 
+def make_people(*people: tuple[str, str, dict[str, bool]]) -> list[User]:
+    """Users by e-mail address, name and further fields: as by :func:`make_user`, but all in three queries."""
+    users = [User(email=email, name=name, password=password_hash(), **fields) for email, name, fields in people]
+    personal = [Project(personal_owner=user, name=user.name) for user in users]
+    members = [Membership(project=project, user=project.personal_owner, role=Role.OWNER) for project in personal]
+    for model, rows in ((User, users), (Project, personal), (Membership, members)):
+        model._default_manager.bulk_create(rows)
+    return users
+
+
 def make_project(name: str = "", **members: User) -> Project:
     """A project; ``make_project("Acme", owner=olivia, viewer=vera)``."""
     project = Project.objects.create(name=name or f"Project {next(_number)}")
-    for role, user in members.items():
-        make_member(project, user, Role(role))
+    if members:
+        Membership.objects.bulk_create(
+            Membership(project=project, user=user, role=Role(role)) for role, user in members.items()
+        )
     return project
 
 
@@ -56,7 +68,7 @@ def offer_sizes() -> None:
 def make_site(name: str = "", staff: tuple[User, ...] = ()) -> Site:
     """A site."""
     site = Site.objects.create(name=name or f"site-{next(_number)}")
-    site.staff.set(staff)
+    site.staff.add(*staff)
     return site
 
 
