@@ -22,6 +22,7 @@ from operations.claims import operation_claim, operation_end
 from operations.models import Operation
 from operations.services import operation_create
 from tests.cast import Cast
+from tests.services.mail import Mails, mail_server
 
 PROBLEM = problem(status_code=409, code="wrong", title="Wrong", detail="The disk is full.")
 
@@ -135,6 +136,15 @@ def receiver(authority: trustme.CA, settings: Any, tmp_path: Path) -> Iterator[R
     receiver = Receiver(context)
     yield receiver
     receiver.close()
+
+
+@pytest.fixture
+def smtp(settings: Any) -> Iterator[Mails]:
+    """A real mail server, to which Eve sends."""
+    with mail_server() as mails:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mails.port
+        yield mails
 
 
 def fail_operation(cast: Cast, **fields: Any) -> Operation:

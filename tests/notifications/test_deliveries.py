@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import smtplib
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ from notifications.services.deliveries import (
 from notifications.services.events import event_record
 from notifications.services.spreading import MOST_WAITING, events_spread
 from tests.cast import Cast
-from tests.services.mail import mail_server
+from tests.services.mail import Mails
 
 from .conftest import Receiver, fail_operation, settle
 
@@ -328,20 +327,12 @@ def test_a_post_in_figures(cast: Cast) -> None:
     assert body["data"]["title"] == "acme-web has crashed"
 
 
-def test_every_kind_has_words_and_a_beginning(cast: Cast) -> None:
+def test_every_kind_has_a_beginning(cast: Cast) -> None:
     assert set(BEGINS_ON) == set(Kind) - {Kind.TEST}
 
 
-@pytest.fixture
-def smtp(settings: Any) -> Iterator[Any]:
-    with mail_server() as mails:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mails.port
-        yield mails
-
-
 @pytest.mark.django_db(transaction=True)
-def test_from_a_failure_to_the_mail_server_and_the_webhook(cast: Cast, smtp: Any, receiver: Receiver) -> None:
+def test_from_a_failure_to_the_mail_server_and_the_webhook(cast: Cast, smtp: Mails, receiver: Receiver) -> None:
     choices_set(user=cast.viewer, project=cast.acme, wanted={(Kind.OPERATION_FAILED, Way.MAIL): True})
     webhook = hook(cast, receiver.url, kinds=["operation_failed"])
     fail_operation(cast)
