@@ -133,6 +133,8 @@ class StubHost:
 
     def change_state(self, domain_uuid: UUID, action: StateAction, operation_id: str = "") -> Domain:
         self._ask(f"change_state {action}")
+        if domain_uuid not in self.domains:
+            raise AgentRefused("Refused.", agent_code=ErrorCode.DOMAIN_NOT_FOUND)
         state = DomainState.OFF if action is StateAction.STOP else DomainState.RUNNING
         self.domains[domain_uuid] = dataclasses.replace(self.domains[domain_uuid], state=state)
         return self.domains[domain_uuid]
