@@ -1,4 +1,4 @@
-"""What a page of VMs costs the server where there are 10,000: pages and the API's lists, plain, searched, narrowed and sorted.
+"""What a page of VMs costs the server where there are 10,000: pages and the API's lists, plain, searched, narrowed and sorted; and the search through everything.
 
     .venv/bin/python -m benchmarks.vm_lists                          # SQLite
     .venv/bin/python -m benchmarks.vm_lists --database postgres      # a server of its own
@@ -20,6 +20,8 @@ from .machines.scratch import DATABASES, scratch_eve
 if TYPE_CHECKING:
     from django.test import Client
 
+    from accounts.models import User
+
     from .machines.fleet import Fleet
 
 HOST = "127.0.0.1"
@@ -39,6 +41,8 @@ def addresses(fleet: Fleet) -> list[str]:
         "/vms/?sort=name",
         "/vms/?sort=recent",
         f"/vms/?project={project}&q=hv-0&sort=recent",
+        "/search/?q=vm-042",
+        "/search/?q=vm&part=1",
         "/manage/",
         "/manage/vms/",
         "/manage/vms/?q=vm-042&sort=name",
@@ -65,10 +69,18 @@ def clients(fleet: Fleet, address: str) -> dict[str, Client]:
         return {
             name: Client(headers={"Host": HOST, "Authorization": f"Bearer {token}"}) for name, token in tokens.items()
         }
+    if address.startswith("/search/"):
+        return {name: _browser(user) for name, user in people.items()}
     name = "staff" if address.startswith("/manage/") else "customer"
+    return {name: _browser(people[name])}
+
+
+def _browser(user: User) -> Client:
+    from django.test import Client  # noqa: PLC0415
+
     browser = Client(headers={"Host": HOST})
-    browser.force_login(people[name])
-    return {name: browser}
+    browser.force_login(user)
+    return browser
 
 
 def measure(client: Client, address: str, count: int) -> list[float]:

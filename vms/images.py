@@ -22,6 +22,11 @@ def images_for(user: User) -> QuerySet[Image]:
     return Image.objects.filter(visible).select_related("project", "site")
 
 
+def images_offered_to(user: User) -> QuerySet[Image]:
+    """Of those, what customers' list shows: public ones and those of the user's projects. A site's own images are on staff's list."""
+    return images_for(user).filter(Q(project=None) | Q(project__in=projects_for(user)))
+
+
 def images_usable_by(user: User, project: Project) -> QuerySet[Image]:
     """The ready images that `user` may make VMs of `project` from: public ones, and the project's own."""
     return images_for(user).filter(Q(project=None) | Q(project=project), state=ImageState.READY)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils.functional import Promise
 
+from common.context import clean_address
 from common.lists import search_text
 from common.pages import uuid_of
 from common.sentences import gettext_lazy as _
@@ -36,6 +39,10 @@ SORTS: Final[Mapping[str, Promise]] = {
     "name": _("By name"),
     "recent": _("Latest change first"),
 }
+
+
+_ADDRESS: Final = re.compile(r"(?=.*[.:])[0-9A-Fa-f.:]{3,45}")
+"""An IP address, or how one may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ class _CountedPaginator(Paginator[UUID]):
 
 
 def search_vms(vms: QuerySet[Vm], text: str) -> QuerySet[Vm]:
-    """Those whose name, remarks or host's name hold `text`, or whose id it is."""
+    """Those whose name, remarks or host's name hold `text`, whose id it is, or whose guest told an address that begins so."""
     text = search_text(text)
     if not text:
         return vms
@@ -117,6 +124,9 @@ def search_vms(vms: QuerySet[Vm], text: str) -> QuerySet[Vm]:
     found = Q(name__icontains=text) | Q(remarks__icontains=text) | Q(hypervisor__in=hosts)
     with contextlib.suppress(ValueError):
         found |= Q(pk=UUID(text))
+    if _ADDRESS.fullmatch(text):
+        vms = vms.alias(told=Cast("guest", TextField()))
+        found |= Q(told__icontains=f'"address": "{clean_address(text) or text}')
     return vms.filter(found)
 
 

@@ -17,6 +17,7 @@ from .views import (
     guests,
     images,
     projects,
+    searching,
     settings,
     staff,
     storage,
@@ -26,6 +27,7 @@ from .views import (
 
 urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
+    path("search/", searching.searched, name="search"),
     path("activity/", activities.activity, name="activity"),
     path("vms/", customers.vm_list, name="vm-list"),
     path("vms/new/", creating.vm_new, name="vm-new"),

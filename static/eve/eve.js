@@ -281,19 +281,7 @@ function menuKeys(event) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (menuKeys(event)) {
-    event.preventDefault();
-    return;
-  }
-  const writing = event.target.closest?.("input, textarea, select, [contenteditable], canvas, dialog");
-  if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    const search = document.querySelector("input[type=search], [data-search]");
-    if (search) {
-      event.preventDefault();
-      search.focus();
-      search.select?.();
-    }
-  }
+  if (menuKeys(event)) event.preventDefault();
 });
 
 // ------------------------------------------------------------------------------------------------ htmx

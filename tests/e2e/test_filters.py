@@ -30,7 +30,7 @@ def test_a_phone_folds_all_but_the_search_behind_one_button(
     page = open_as(ADMIN, "phone")
     page.goto(f"{made_up_home.url}/manage/audit/")
     button, outcome = page.get_by_role("button", name="Filter"), page.locator("select[name=outcome]")
-    expect(page.locator("input[name=q]")).to_be_visible()
+    expect(page.locator("main input[name=q]")).to_be_visible()
     expect(outcome).to_be_hidden()
     assert height_of(page, ".tools") < ONE_ROW
     button.tap()

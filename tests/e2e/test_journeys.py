@@ -174,7 +174,7 @@ def test_staff_of_one_site(world: World, browse: Browse) -> None:
     row = page.get_by_role("row", name=re.compile("found-01"))
     expect(row).to_be_visible(timeout=10_000)
     row.get_by_role("link", name="Adopt").click()
-    page.get_by_role("searchbox").fill("acm")
+    page.locator("main").get_by_role("searchbox").fill("acm")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Adopt into Acme").click()
     expect(page.locator("main")).to_contain_text("found-01 belongs to project Acme now")

@@ -35,7 +35,7 @@ def test_one_of_many_projects(
     expect(destinations.locator("tbody tr")).to_have_count(25)
     assert accessibility_faults(page) == []
     picture(page, f"move-{look}")
-    page.get_by_role("searchbox").fill("0477")
+    page.locator("main").get_by_role("searchbox").fill("0477")
     page.keyboard.press("Enter")
     expect(destinations.locator(f"tbody tr:has-text('{look} 0477')")).to_be_visible()
     page.get_by_role("button", name=f"Move to {look} 0477").click()

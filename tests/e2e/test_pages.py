@@ -21,6 +21,8 @@ OLIVIA = "olivia@acme.example"
 STATES = {
     # what pages are besides: for whom, where
     "image-new-address": (OLIVIA, "/images/new/?how=address"),
+    "search-found": (OLIVIA, "/search/?q=a"),
+    "search-nothing-found": (OLIVIA, "/search/?q=no-such-thing"),
     "vms-nothing-found": (OLIVIA, "/vms/?q=no-such-machine"),
     "viewers-vm": ("vera@acme.example", "/vms/{vm}/"),
     "viewers-console": ("vera@acme.example", "/vms/{vm}/console/"),

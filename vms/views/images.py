@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -26,7 +26,7 @@ from hypervisors.selectors import sites_for
 from vms.forms.storage import ImageAddressForm, ImageChangeForm, ImageForm
 from vms.image_cards import ImageCard, image_cards
 from vms.image_uses import uses_of
-from vms.images import image_for, images_at_sites_of, images_for, sites_known_to
+from vms.images import image_for, images_at_sites_of, images_offered_to, sites_known_to
 from vms.lists import IMAGES
 from vms.models import Image
 from vms.services import image_delete, image_fetch, image_update
@@ -42,7 +42,7 @@ def images(request: HttpRequest) -> HttpResponse:
     """The images that one may use, and those on their way."""
     user = caller(request)
     context = {**page_context(request, nav="images"), "may_add": _projects(user).exists() or user.is_staff}
-    return _list(request, images_for(user).filter(_usable_by(user)), "vms/images/list.html", context)
+    return _list(request, images_offered_to(user), "vms/images/list.html", context)
 
 
 @staff_required
@@ -141,11 +141,6 @@ def _list(request: HttpRequest, rows: QuerySet[Image], template: str, context: d
     cards = image_cards(caller(request), context["page_obj"])
     context |= {"cards": cards, "is_moving": any(card.is_moving for card in cards)}
     return render(request, "vms/images/table.html" if is_part(request) else template, context)
-
-
-def _usable_by(user: User) -> Q:
-    """Staff's own list of a site's images is another page."""
-    return Q(project=None) | Q(project__in=projects_for(user))
 
 
 def _projects(user: User) -> QuerySet[Project]:
