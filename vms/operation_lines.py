@@ -16,6 +16,7 @@ from operations.models import Operation
 from operations.selectors import cancellable_by
 
 from . import image_cards
+from .gone import unmade_vms
 from .images import images_for
 from .models import Disk, Image, Vm
 from .selectors import vms_visible_to
@@ -65,7 +66,7 @@ class OperationLine:
 
 
 def operation_lines(user: User, operations: Iterable[Operation]) -> list[OperationLine]:
-    """These operations, which the user sees; three queries more at most."""
+    """These operations, which the user sees; four queries more at most."""
     rows = list(operations)
     urls = urls_of(user, ((row.target_type, row.target_id) for row in rows))
     may_end = cancellable_by(user, [row.pk for row in rows if row.is_cancellable])
@@ -73,15 +74,17 @@ def operation_lines(user: User, operations: Iterable[Operation]) -> list[Operati
 
 
 def urls_of(user: User, targets: Iterable[tuple[str, UUID]]) -> dict[UUID, str]:
-    """The pages of those VMs and images that still exist for the user, by id; one query for each kind."""
+    """The pages of those VMs and images that still exist for the user, and of VMs that were not made, by id; one query for each kind."""
     by_kind: dict[str, set[UUID]] = {VM: set(), IMAGE: set()}
     for kind, key in targets:
         if kind in by_kind:
             by_kind[kind].add(key)
     found: dict[UUID, str] = {}
     if by_kind[VM]:
-        for key in vms_visible_to(user).filter(pk__in=by_kind[VM]).values_list("pk", flat=True):
-            found[key] = reverse("vm-detail", args=[key])
+        there = set(vms_visible_to(user).filter(pk__in=by_kind[VM]).values_list("pk", flat=True))
+        missing = by_kind[VM] - there
+        unmade = unmade_vms(user, missing) if missing else ()
+        found |= {key: reverse("vm-detail", args=[key]) for key in (*there, *unmade)}
     if by_kind[IMAGE]:
         for key in images_for(user).filter(pk__in=by_kind[IMAGE]).values_list("pk", flat=True):
             found[key] = reverse("image-detail", args=[key])

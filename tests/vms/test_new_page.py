@@ -74,7 +74,7 @@ def test_a_name_is_all_that_has_to_be_typed(cast: Cast, client: Client) -> None:
     assert (vm.project, vm.vcpus, vm.memory_bytes) == (cast.owner.personal_project, 1, GIB)
     assert [disk.size_bytes for disk in vm.disks.all()] == [10 * GIB]
     assert [nic.source for nic in vm.nics.all()] == ["default"]
-    assert Operation.objects.get(target_id=vm.pk).arguments == {"is_started": True}
+    assert Operation.objects.get(target_id=vm.pk).arguments["is_started"]
 
 
 def test_a_second_click_makes_no_second_one(cast: Cast, client: Client) -> None:
@@ -128,7 +128,7 @@ def test_an_image_a_size_ones_keys_and_more(cast: Cast, client: Client) -> None:
     assert [disk.size_bytes // GIB for disk in vm.disks.all()] == [40, 20, 30]
     told = yaml.safe_load(Seed.objects.get(vm=vm).user_data)
     assert (told["ssh_authorized_keys"], told["packages"]) == ([KEY], ["nginx"])
-    assert Operation.objects.get(target_id=vm.pk).arguments == {"is_started": False}
+    assert Operation.objects.get(target_id=vm.pk).arguments["is_started"] is False
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, cast
 from uuid import uuid4
 
@@ -14,9 +15,11 @@ from eve_agent.wire.checks import MAX_NETWORK_CONFIG_BYTES, MAX_USER_DATA_BYTES,
 from accounts.models import Project, Role, SshKey, User
 from accounts.selectors import projects_for, ssh_keys_for
 from common.errors import EveError
+from common.pages import uuid_of
 from common.sentences import gettext as _
 from hypervisors.models import Hypervisor, HypervisorState, Site
 from hypervisors.selectors import hypervisors_for
+from operations.models import Operation
 from vms.errors import NameTaken, NoRoom, QuotaExceeded
 from vms.images import images_for, sites_known_to, sizes_offered
 from vms.models import Firmware, Image, ImageState, Size
@@ -69,7 +72,9 @@ class NewVmForm(forms.Form):
     start = forms.BooleanField(required=False)
     remarks = forms.CharField(required=False, max_length=10_000)
 
-    def __init__(self, data: Any = None, *, user: User, wanted_project: str = "") -> None:
+    def __init__(
+        self, data: Any = None, *, user: User, wanted_project: str = "", again: Operation | None = None
+    ) -> None:
         self.sizes: Sequence[Size] = list(sizes_offered())
         hosts = _hosts_at(sites_open_to(user))
         self.plugs = plugs_for(user, hosts)
@@ -77,7 +82,8 @@ class NewVmForm(forms.Form):
         """Those that its disks may be made in, by name, each with the most space in bytes that it has on a host."""
         self.ssh_keys = ssh_keys_for(user)
         self.projects = _projects(user)
-        super().__init__(data, initial=self._start(user, wanted_project))
+        start = self._start(user, wanted_project)
+        super().__init__(data, initial={**start, **self._chosen(again)} if again else start)
         self.fields["name"].error_messages["required"] = _("Give it a name.")
         _offer(self, "project", self.projects)
         _offer(self, "image", images_for(user).filter(state=ImageState.READY))
@@ -97,6 +103,12 @@ class NewVmForm(forms.Form):
         return _offered(self, "image").select_related("site", "project")
 
     @property
+    def lacks_image(self) -> bool:
+        """Whether the image that it is to be made from is none of those any more."""
+        chosen = uuid_of(str(self["image"].value() or ""))
+        return chosen is not None and not self.images.filter(pk=chosen).exists()
+
+    @property
     def sites(self) -> QuerySet[Site]:
         """Where it may be made."""
         return _offered(self, "site")
@@ -105,6 +117,13 @@ class NewVmForm(forms.Form):
     def hosts(self) -> QuerySet[Hypervisor]:
         """On which hosts the user may have it made; empty for customers."""
         return _offered(self, "hypervisor")
+
+    def clean_image(self) -> Image | None:
+        """None for an empty disk, which is chosen like an image."""
+        if self.add_prefix("image") not in self.data:
+            raise forms.ValidationError(_("Choose an image, or an empty disk."))
+        image: Image | None = self.cleaned_data["image"]
+        return image
 
     def clean_size(self) -> Size | None:
         """A size that is offered; None for one's own numbers."""
@@ -208,6 +227,36 @@ class NewVmForm(forms.Form):
             "devices": "virtio",
             "start": True,
         }
+
+    def _chosen(self, again: Operation) -> dict[str, Any]:
+        """What was chosen for a machine that was not made, as the form shows it."""
+        wanted = again.arguments.get("wanted")
+        if not wanted:
+            return {"name": again.target_label}
+        disks = wanted["disks"] or [[0, ""]]
+        numbers = (wanted["vcpus"], wanted["memory_bytes"], disks[0][0])
+        sizes = (size for size in self.sizes if (size.vcpus, size.memory_bytes, size.disk_bytes) == numbers)
+        size = next(sizes, None)
+        chosen = {
+            "name": again.target_label,
+            "image": wanted["image"],
+            "site": wanted["site"],
+            "hypervisor": wanted["hypervisor"],
+            "size": str(size.pk) if size else OWN,
+            "vcpus": wanted["vcpus"],
+            "memory_gib": f"{Decimal(wanted['memory_bytes']) / GIB:f}",
+            "disk_gib": disks[0][0] // GIB or "",
+            "pool": disks[0][1],
+            "more_disks": ", ".join(str(size_bytes // GIB) for size_bytes, _pool in disks[1:]),
+            "firmware": wanted["firmware"],
+            "devices": "legacy" if wanted["has_legacy_devices"] else "virtio",
+            "autostart": wanted["is_autostarted"],
+            "start": again.arguments["is_started"],
+            "remarks": wanted["remarks"],
+        }
+        if wanted["nics"] is not None:
+            chosen["nics"] = [":".join(nic) for nic in wanted["nics"]]
+        return chosen
 
 
 def sites_open_to(user: User) -> QuerySet[Site]:

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
@@ -126,10 +127,31 @@ def vm_create(*, wanted: NewVm, project: Project, user: User) -> Operation:
         if seed:
             seed_create(vm=vm, texts=seed, instance=vm.pk, pool=place.pools[0])
         operation = operation_create(
-            kind=KIND, target=vm, project=project, user=user, arguments={"is_started": wanted.is_started}
+            kind=KIND,
+            target=vm,
+            project=project,
+            user=user,
+            arguments={"is_started": wanted.is_started, "wanted": _choices(wanted)},
         )
         live.announce([live.VmChange(vm.pk, project.pk, place.hypervisor.site_id, vm.state)])
     return operation
+
+
+def _choices(wanted: NewVm) -> dict[str, Any]:
+    """What is chosen again where the making comes to nothing, in plain JSON: neither keys nor secrets, which are asked for anew."""
+    return {
+        "image": str(wanted.image.pk) if wanted.image else "",
+        "site": str(wanted.site.pk) if wanted.site else "",
+        "hypervisor": str(wanted.hypervisor.pk) if wanted.hypervisor else "",
+        "vcpus": wanted.vcpus,
+        "memory_bytes": wanted.memory_bytes,
+        "disks": [[disk.size_bytes, disk.pool] for disk in wanted.disks],
+        "nics": None if wanted.nics is None else [[nic.kind, nic.source] for nic in wanted.nics],
+        "firmware": wanted.firmware,
+        "has_legacy_devices": wanted.has_legacy_devices,
+        "is_autostarted": wanted.is_autostarted,
+        "remarks": wanted.remarks,
+    }
 
 
 def _require_operator(user: User, project: Project) -> None:

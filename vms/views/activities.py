@@ -21,6 +21,7 @@ from vms.lists import ACTIVITY, VM_OPERATIONS
 from vms.models import Vm
 from vms.operation_lines import VM, operation_lines
 
+from .gone import tells_its_end
 from .parts import page_context, vm_or_404
 
 
@@ -40,6 +41,7 @@ def activity(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_activity(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """What happened to one VM."""
     vm = vm_or_404(request, vm_id)
@@ -51,6 +53,7 @@ def vm_activity(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_operations(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """What was and is done with one VM, how far, and how it ended."""
     user, vm = caller(request), vm_or_404(request, vm_id)

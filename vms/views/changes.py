@@ -43,6 +43,7 @@ from vms.services import (
 )
 from vms.trees import tree_of
 
+from .gone import tells_its_end
 from .parts import page_context, vm_or_404
 
 GIB, MIB = 2**30, 2**20
@@ -52,6 +53,7 @@ _OPERATIONS: dict[str, Callable[[HttpRequest, Vm, User], object]] = {}
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """What it is made of, and how that is changed."""
     vm = vm_or_404(request, vm_id)
@@ -76,6 +78,7 @@ def vm_hardware(request: HttpRequest, vm_id: UUID) -> HttpResponse:
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_snapshots(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """Its snapshots as a tree."""
     vm = vm_or_404(request, vm_id)

@@ -12,14 +12,16 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.callers import caller
-from accounts.models import Project
+from accounts.models import Project, User
 from common.errors import EveError
 from common.pages import uuid_of
 from operations.errors import IdempotencyMismatch
 from operations.idempotency import operation_once, request_digest
+from operations.selectors import operations_for
 from vms.forms.creating import NewVmForm
 from vms.quotas import Share, shares_of
 from vms.services import vm_create
+from vms.services.creating import KIND as CREATE
 
 from .parts import page_context
 
@@ -33,7 +35,7 @@ _SECRETS = ("password", "user_data", "network_config")
 def vm_new(request: HttpRequest) -> HttpResponse:
     """The form; what it makes is then shown on its own page, where one watches it come."""
     user = caller(request)
-    form = NewVmForm(request.POST or None, user=user, wanted_project=request.GET.get("project", ""))
+    form = _form(request, user)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
@@ -69,6 +71,14 @@ def vm_new_quota(request: HttpRequest) -> HttpResponse:
     if project is None:
         raise Http404
     return render(request, "vms/parts/new_quota.html", {"project": project, "shares": _shares_of(project)})
+
+
+def _form(request: HttpRequest, user: User) -> NewVmForm:
+    """Filled in as it was for the machine that came to nothing, if ``?again=`` names its operation."""
+    again = uuid_of(request.GET.get("again", ""))
+    operation = operations_for(user).filter(pk=again, kind=CREATE).first() if again else None
+    project = request.GET.get("project", "") if operation is None else str(operation.project_id)
+    return NewVmForm(request.POST or None, user=user, wanted_project=project, again=operation)
 
 
 def _told(request: HttpRequest) -> dict[str, list[str]]:

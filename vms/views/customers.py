@@ -27,6 +27,7 @@ from vms.quotas import shares_of_each
 from vms.selectors import vms_for
 from vms.services import vm_change_state
 
+from .gone import tells_its_end
 from .parts import COUNTED_PARTS, EVENTS, listing_context, page_context, part_response, shape_of, vm_or_404
 
 FEED = 6
@@ -66,6 +67,7 @@ def vm_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_detail(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """One VM."""
     vm = vm_or_404(request, vm_id)

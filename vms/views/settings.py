@@ -29,6 +29,7 @@ from vms.models import ImageState, Vm
 from vms.selectors import boot_order_of, projects_open_to
 from vms.services import boot_order_set, vm_configure, vm_delete, vm_move, vm_update
 
+from .gone import tells_its_end
 from .parts import page_context, vm_or_404
 
 BOOT_PLACES = 4
@@ -47,6 +48,7 @@ class BootPlace:
 @login_required
 @never_cache
 @require_safe
+@tells_its_end
 def vm_settings(request: HttpRequest, vm_id: UUID) -> HttpResponse:
     """What it is called, what it boots from, whose it is."""
     vm = vm_or_404(request, vm_id)
