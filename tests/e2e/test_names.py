@@ -139,3 +139,13 @@ def test_what_asks_first_names_the_thing_as_it_is(
     assert page.evaluate(WIDER) <= 0
     page.fill("#confirm-name", NAMES[kind])
     expect(page.locator("#confirm [data-yes]")).to_be_enabled()
+
+
+def test_a_name_that_is_too_long_is_refused_as_it_was_given(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    """None is cut: no machine gets a name that nobody chose."""
+    page, name = open_as(ADMIN), "x" * 300
+    page.goto(f"{made_up_home.url}/vms/new/")
+    page.fill("#id_name", name)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("1 to 63 lower-case letters, digits and hyphens")).to_be_visible()
+    expect(page.locator("#id_name")).to_have_value(name)

@@ -159,6 +159,7 @@ def test_a_mistake_stands_beside_its_field(cast: Cast, client: Client, changes: 
     answer = client.post(URL, {**filled(client), "name": "web-01", **changes})
     assert answer.status_code == 400
     assert list(answer.context["form"].errors) == [field]
+    assert all(answer.context["form"].errors[field])
     html = answer.content.decode()
     assert html.count('class="errorlist"') == 1
     assert not Operation.objects.exists()

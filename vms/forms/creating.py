@@ -49,7 +49,7 @@ class NewVmForm(forms.Form):
 
     key = forms.UUIDField()
     """One form makes one machine, however often it is sent."""
-    name = forms.CharField(max_length=63, error_messages={"required": "", "max_length": ""})
+    name = forms.CharField(error_messages={"required": ""})
     project = forms.ModelChoiceField(Project.objects.none())
     image = forms.ModelChoiceField(Image.objects.none(), required=False)
     size = forms.CharField(required=False, max_length=36)
