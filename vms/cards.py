@@ -147,10 +147,10 @@ class VmCard:
 
     @property
     def done(self) -> str:
-        """What the last operation did, in a sentence; empty unless it succeeded."""
+        """What the last operation did, in a sentence; empty unless it succeeded, and all is well since."""
         if self.operation is None or self.operation.state != OperationState.SUCCEEDED or self._is_overtaken:
             return ""
-        if self.shutdown is Obedience.IGNORED:
+        if self.words:
             return ""
         words = DONE.get(self.operation.kind)
         return str(words % {"name": self.vm.name}) if words else ""

@@ -16,7 +16,8 @@
     ├── NoRoom            no host has enough memory or space
     ├── ImageNotReady     the image cannot be used
     ├── ImageNotFound     there is none, or it is not the caller's
-    ├── ImageRefused      the host cannot make an image of what came
+    ├── ImageRefused      the host cannot take the image
+    │   └── NotAnImage    what came is none
     ├── ImageInUse        virtual machines need it
     ├── UploadRefused     bytes were sent that the image does not wait for
     └── NoPicture         there is no picture of the screen now
@@ -128,9 +129,15 @@ class ImageNotFound(EveError):
 
 
 class ImageRefused(Conflict):
-    """The host cannot make an image of what came: ``agent_code`` says why."""
+    """The host cannot take the image: ``agent_code`` says why."""
 
     code = "image_refused"
+    title = _("The host could not take it")
+
+
+class NotAnImage(ImageRefused):
+    """What came is no image, or none that Eve takes."""
+
     title = _("That cannot be an image")
 
 

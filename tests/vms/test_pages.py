@@ -246,6 +246,14 @@ def test_the_end_is_told_in_words(cast):
     assert "was asked to shut down" in words(page(cast, cast.viewer, f"/vms/{cast.acme_vm.pk}/"))
 
 
+@pytest.mark.parametrize("state", [VmState.MISSING, VmState.UNKNOWN, VmState.CRASHED])
+def test_what_ended_well_is_no_news_where_it_is_gone_since(cast, state):
+    end_operation(cast)
+    Vm.objects.update(state=state, state_since=timezone.now() + dt.timedelta(seconds=1))
+    html = page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/")
+    assert 'class="op ok"' not in html
+
+
 def test_a_failure_says_what_happened(cast):
     end_operation(cast, status_code=503, code="host_away", title="The host does not answer", detail="hv-here is away.")
     for address in (f"/vms/{cast.acme_vm.pk}/", "/", "/vms/"):

@@ -29,7 +29,7 @@ from hypervisors.refusals import refusal_words
 from operations.errors import OperationCancelled
 from operations.handlers import Lane, register
 from operations.run import OperationRun
-from vms.errors import ImageInUse, ImageNotFound, ImageRefused
+from vms.errors import ImageInUse, ImageNotFound, ImageRefused, NotAnImage
 from vms.imaging import job_end
 from vms.models import Image, ImageCopy, ImageState
 from vms.quotas import Amounts, quota_of, usage_of
@@ -253,6 +253,5 @@ def _require_time(run: OperationRun, hours: int) -> None:
 
 def refused(problem: Problem) -> EveError:
     """What the host said, in Eve's words."""
-    return ImageRefused(
-        refusal_words(problem.code), for_staff=clean_words(problem.message), agent_code=problem.code.value
-    )
+    refusal = NotAnImage if problem.code is ErrorCode.IMAGE_INVALID else ImageRefused
+    return refusal(refusal_words(problem.code), for_staff=clean_words(problem.message), agent_code=problem.code.value)

@@ -82,6 +82,7 @@ def test_another_file_than_was_announced_is_not_taken(cast: Cast, agent: RealAge
     cast.api(cast.owner).post(path)
     operation = work()
     assert (operation.state, operation.error["agent_code"]) == ("failed", "checksum_mismatch")
+    assert operation.error["title"] == "The host could not take it"
     image = Image.objects.get()
     assert image.state == ImageState.FAILED
     assert image.state_reason.startswith("The checksum is wrong")
@@ -110,7 +111,8 @@ def test_what_is_no_image_is_not_taken(cast: Cast, agent: RealAgent, work: Work)
     path = begin(cast, format="qcow2")
     send(cast, path, 0, len(DATA))
     cast.api(cast.owner).post(path)
-    assert work().error["agent_code"] == "image_invalid"
+    error = work().error
+    assert (error["agent_code"], error["title"]) == ("image_invalid", "That cannot be an image")
     assert "convert it with qemu-img" in Image.objects.get().state_reason
 
 
@@ -219,7 +221,8 @@ def test_an_image_that_cannot_be_fetched_stays_to_say_why(cast: Cast, agent: Rea
 def test_private_addresses_are_refused_unless_allowed(cast: Cast, agent: RealAgent, work: Work, files: str, settings):
     settings.IMAGE_ALLOW_PRIVATE = False
     announce(cast, url=f"{files}/image")
-    assert work().error["agent_code"] == "address_refused"
+    error = work().error
+    assert (error["agent_code"], error["title"]) == ("address_refused", "The host could not take it")
 
 
 def test_no_more_is_fetched_than_the_project_has_left(cast: Cast, agent: RealAgent, work: Work, files: str, settings):
