@@ -25,6 +25,8 @@ def recover(*arguments: str) -> tuple[str, str]:
 @pytest.mark.django_db
 def test_the_first_superuser_gets_a_link() -> None:
     out, _ = recover("Root@Eve.Example")
+    assert "There was no root@eve.example: a superuser was made." in out
+    assert "There was no" not in recover("root@eve.example")[0]
     user = User.objects.get()
     assert (user.email, user.is_staff, user.is_superuser) == ("root@eve.example", True, True)
     assert user.personal_project.name == "Administrator"

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from hypervisors import pki
 from hypervisors.castore import CaStore
-from hypervisors.models import Hypervisor, HypervisorState
+from hypervisors.models import Hypervisor, HypervisorState, Site
 from tests.hypervisors.peers import make_leaf, pin
 from tests.hypervisors.test_pki import request as signing_request
 
@@ -127,6 +127,13 @@ def test_hypervisor_add_refuses_in_words(name, address, ca: CaStore):
         run("hypervisor_add", name, "--address", address, "--site", "local")
     assert "address" in str(caught.value) or "name" in str(caught.value)
     assert not Hypervisor.objects.exists()
+    assert not Site.objects.exists()
+
+
+def test_hypervisor_add_says_that_it_made_a_site(ca: CaStore):
+    words = ("hypervisor_add", "hv9", "--address", "127.0.0.1:8443", "--site", "south")
+    assert "There was no site south: it was made." in run(*words)
+    assert "There was no site" not in run(*words)
 
 
 def test_hypervisor_wait(hypervisor: Hypervisor):

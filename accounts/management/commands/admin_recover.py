@@ -35,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Does it, and says what was done."""
         password = _password_of(options["password_file"]) if options["password_file"] else ""
-        user = _superuser(options["email"], options["name"])
+        user = self._superuser(options["email"], options["name"])
         if options["reset_second_factor"]:
             second_factor_reset(user=user, by=None)
             self.stdout.write(_("%(user)s has no second factor any more.") % {"user": user.email})
@@ -51,6 +51,17 @@ class Command(BaseCommand):
                 % {"user": user.email, "file": options["password_file"]}
             )
 
+    def _superuser(self, email: str, name: str) -> User:
+        user = User.objects.filter(email=email).first()
+        try:
+            if user is not None:
+                return user_update(user=user, by=None, is_active=True, is_staff=True, is_superuser=True)
+            user = user_create(email=email, name=name, is_staff=True, is_superuser=True)
+        except ValidationError as error:
+            raise CommandError("; ".join(error.messages)) from error
+        self.stdout.write(_("There was no %(user)s: a superuser was made.") % {"user": user.email})
+        return user
+
     def _warn_of_weak(self, password: str, user: User) -> None:
         """Whoever runs this owns the machine, so a weak password is theirs to choose; but it is said."""
         try:
@@ -59,16 +70,6 @@ class Command(BaseCommand):
             self.stderr.write(
                 _("This password is weak, change it after signing in: %(why)s") % {"why": " ".join(error.messages)}
             )
-
-
-def _superuser(email: str, name: str) -> User:
-    user = User.objects.filter(email=email).first()
-    try:
-        if user is None:
-            return user_create(email=email, name=name, is_staff=True, is_superuser=True)
-        return user_update(user=user, by=None, is_active=True, is_staff=True, is_superuser=True)
-    except ValidationError as error:
-        raise CommandError("; ".join(error.messages)) from error
 
 
 def _password_of(path: Path) -> str:

@@ -62,9 +62,10 @@ class Command(BaseCommand):
             )
 
     def _register(self, options: dict[str, Any]) -> Hypervisor:
-        site = Site.objects.filter(name=options["site"]).first() or _made(site_create, site=Site(name=options["site"]))
-        site = site or Site.objects.get(name=options["site"])
         hypervisor = Hypervisor.objects.filter(name=options["name"]).first()
+        asked = Hypervisor(name=options["name"], address=options["address"])
+        asked.full_clean(exclude=["site"], validate_unique=False)  # before a site is made for it
+        site = Site.objects.filter(name=options["site"]).first() or self._new_site(options)
         if hypervisor is None:
             wanted = Hypervisor(
                 name=options["name"], site=site, address=options["address"], remarks=options["remarks"] or ""
@@ -74,6 +75,12 @@ class Command(BaseCommand):
         if options["remarks"] is not None:
             changes["remarks"] = options["remarks"]
         return hypervisor_update(hypervisor=hypervisor, **changes)
+
+    def _new_site(self, options: dict[str, Any]) -> Site:
+        made = _made(site_create, site=Site(name=options["site"]))
+        if made and not options["json"]:
+            self.stdout.write(_("There was no site %(name)s: it was made.") % {"name": options["site"]})
+        return made or Site.objects.get(name=options["site"])
 
 
 def _made(service: Any, **what: Any) -> Any:
