@@ -57,6 +57,15 @@ _NAMES: Final[dict[str, Promise]] = {
     "why": gettext_lazy("why"),
 }
 """What is not here is called as it is kept."""
+_REASONS: Final[dict[str, Promise]] = {
+    "logout": gettext_lazy("signed out"),
+    "membership_lost": gettext_lazy("no member of the project any more"),
+    "password_changed": gettext_lazy("the password was changed"),
+    "role_changed": gettext_lazy("the role was changed"),
+    "token_revoked": gettext_lazy("the token was revoked"),
+    "user_disabled": gettext_lazy("the account was disabled"),
+}
+"""Why access ended, as :data:`accounts.signals.access_revoked` has it."""
 
 
 def details_in_words(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -80,7 +89,8 @@ def _value(key: str, value: Any) -> str:
         return ", ".join(_value(key, each) for each in value)
     if isinstance(value, int) and "bytes" in key.split("_"):
         return bytes_in_units(value)
-    return _moment(str(value)) if key.endswith(("_at", "since")) else _shown(str(value))
+    text = str(_REASONS.get(value, value) if key == "reason" else value)
+    return _moment(text) if key.endswith(("_at", "since")) else _shown(text)
 
 
 def _moment(text: str) -> str:

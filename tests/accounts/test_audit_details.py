@@ -21,6 +21,8 @@ from accounts.audit_details import MOST_CHARACTERS, details_in_words
         ({"expires_at": "2026-11-27T04:12:00+00:00"}, [("ends", "27 Nov 2026, 04:12 UTC")]),
         ({"expires_at": "whenever"}, [("ends", "whenever")]),
         ({"by_hand": True, "why": "", "reason": None}, [("by hand", "yes")]),
+        ({"reason": "user_disabled"}, [("why", "the account was disabled")]),
+        ({"reason": "Sally ended it."}, [("why", "Sally ended it.")]),
         ({"count": 0}, [("how many", "0")]),
         ({"name": "a\x1b[31m\u202eb"}, [("name", "a\ufffd[31m\ufffdb")]),
         ({"name": "x" * 1000}, [("name", "x" * MOST_CHARACTERS)]),

@@ -114,6 +114,10 @@ def test_the_page_follows_what_was_asked_for_to_its_end(cast):
     operation = Operation.objects.get()
     address = f"/manage/operations/{operation.pk}/"
     assert f'data-live="vm {cast.acme_vm.pk}" data-part="{address}"' in html
+    Operation.objects.update(state="succeeded")
+    assert "asked to" not in words(page(cast, cast.staff_here, address))
+    Operation.objects.update(kind="vm.shutdown")
+    assert "The guest was asked to" in words(page(cast, cast.staff_here, address))
     error = {
         "code": "libvirt",
         "title": "The host's libvirt refused",
