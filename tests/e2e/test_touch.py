@@ -129,6 +129,31 @@ def test_a_tablet_has_a_keyboard_button(world: World, browse: Browse) -> None:
     expect(keys).to_be_hidden()
 
 
+WORDS = (
+    *("Power", "CD drive", "Keyboard", "Ctrl-Alt-Del", "Keys", "Type text", "Clipboard", "Fit", "Balanced", "Pictures"),
+    *("Full screen", "watching", "View only", "Help"),
+)
+
+
+@pytest.mark.usefixtures("made_by_eve")
+@pytest.mark.parametrize("width", [744, 820, 1024, 1180])
+def test_a_tablet_has_words_where_it_has_no_tooltips(
+    world: World, browse: Browse, picture: Callable[[Page, str], None], width: int
+) -> None:
+    page = browse(OLIVIA, **{**PHONE, "viewport": {"width": width, "height": 1100}})
+    page.goto(world.console_url)
+    wait_for_screen(page)
+    assert page.evaluate(WIDER) <= 0
+    for word in WORDS:
+        assert box_of(page, f"#bar .tw:text-is('{word}')")["width"] > 8, word
+    assert box_of(page, "#bar")["height"] < 100, "two rows, no third"
+    name = page.locator("#bar .cname-text")
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth"), "the machine's name is seen whole"
+    picture(page, f"console-tablet-{width}")
+    page.set_viewport_size({"width": 844, "height": 390})
+    assert box_of(page, "#bar")["height"] < 50, "a phone on its side has no height for two"
+
+
 # ------------------------------------------------------------------------------------------------ fingers on the screen
 
 
