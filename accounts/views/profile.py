@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.callers import caller
-from accounts.errors import PasswordTooWeak
+from accounts.errors import BadLogin, PasswordTooWeak
 from accounts.forms import NameForm, PasswordChangeForm, SshKeyForm
 from accounts.models import User
 from accounts.own import sessions_table, ssh_keys_table, tokens_table
@@ -71,6 +71,8 @@ def password_change(request: HttpRequest) -> HttpResponse:
         try:
             login_check(email=user.email, password=form.cleaned_data["present"])
             password_set(user=user, password=form.cleaned_data["password"], by=user)
+        except BadLogin:
+            form.add_error("present", _("That is not your present password."))
         except EveError as error:
             form.add_error("password" if isinstance(error, PasswordTooWeak) else "present", str(error.detail))
     if form.errors:
