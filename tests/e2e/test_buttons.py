@@ -1,4 +1,4 @@
-"""Buttons that no other test presses, and what comes of them on the host."""
+"""Buttons of a machine, an image and a found domain that no other test presses, and what comes of them on the host."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from playwright.sync_api import Page, expect
 
 from .conftest import World
 from .test_faults import MAC, made, network_there, remove
+from .test_journeys import power
 from .test_machines import OPERATION_MS
 
-OLIVIA = "olivia@acme.example"
+OLIVIA, HERA = "olivia@acme.example", "hera@eve.example"
 GIB = 2**30
 
 
@@ -39,6 +40,31 @@ def test_grow_and_add_the_card(world: World, browse: Callable[..., Page]) -> Non
 
 
 @pytest.mark.timeout(300)
+def test_reboot_and_reset(world: World, browse: Callable[..., Page]) -> None:
+    """The first asks the guest, which says goodbye; the second does not."""
+    name, goodbye = "pressed-02", "reboot: "
+    vm_id = world.sandbox.start_demo(name)
+    world.house.manage("vm_adopt", vm_id, "--project", world.acme)
+    page = browse(OLIVIA)
+    page.goto(f"{world.house.url}/vms/{vm_id}/")
+    expect(page.locator(".phead .st")).to_have_text("Running")
+    power(page, "reboot")
+    world.sandbox.wait_for_serial(name, goodbye)
+    prompts = booted_after(world, name, goodbye)
+    power(page, "reset")
+    page.locator("#confirm [data-yes]").click()
+    world.house.wait_until(lambda: world.sandbox.serial_text(name).count(f"{name}:~#") > prompts, "a prompt")
+    assert world.sandbox.serial_text(name).count(goodbye) == 1
+
+
+def booted_after(world: World, name: str, mark: str) -> int:
+    """How many prompts the guest has shown, once there is one after that mark."""
+    prompt = f"{name}:~#"
+    world.house.wait_until(lambda: prompt in world.sandbox.serial_text(name).rpartition(mark)[2], "a prompt")
+    return world.sandbox.serial_text(name).count(prompt)
+
+
+@pytest.mark.timeout(300)
 def test_fetch_an_image(world: World, browse: Callable[..., Page]) -> None:
     """From an address of the host's own network, which is refused, in the page's words."""
     page = browse(OLIVIA)
@@ -48,3 +74,26 @@ def test_fetch_an_image(world: World, browse: Callable[..., Page]) -> None:
     page.get_by_role("button", name="Fetch").click()
     expect(page.get_by_role("heading", name="From within")).to_be_visible()
     expect(page.locator("#image-state")).to_contain_text("127.0.0.1", timeout=OPERATION_MS)
+
+
+@pytest.mark.timeout(300)
+def test_adopt_them(world: World, browse: Callable[..., Page]) -> None:
+    names = ("pressed-03", "pressed-04")
+    ids = [world.sandbox.define_demo(name) for name in names]
+    page = browse(HERA)
+    page.goto(f"{world.house.url}/manage/drift/unknown/")
+    adopt = page.get_by_role("button", name="Adopt them…")
+    for name in names:
+        page.get_by_role("row", name=re.compile(name)).get_by_role("checkbox").check()
+    expect(page.locator("#bulk [data-count]")).to_have_text("2 chosen")
+    adopt.click()
+    expect(page.get_by_role("heading", name="Adopt 2 domains")).to_be_visible()
+    page.get_by_role("button", name="Adopt into Acme").click()
+    expect(page.get_by_text("belong to project Acme now")).to_be_visible()
+    token = world.house.token(OLIVIA)
+    for vm_id in ids:
+        assert world.house.api("GET", f"/vms/{vm_id}", token=token).json()["project"]["id"] == world.acme
+    page.goto(f"{world.house.url}/manage/drift/")
+    expect(page.get_by_role("row", name=re.compile("pressed-0[34]"))).to_have_count(0)
+    for vm_id in ids:
+        world.sandbox.virsh("undefine", vm_id)

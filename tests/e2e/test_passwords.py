@@ -1,4 +1,4 @@
-"""A password that is changed, and signing out everywhere: whoever is signed in elsewhere is out at once."""
+"""A password in the browser: changed, forgotten and set anew by mail; and signing out everywhere. Each time whoever is elsewhere is out at once."""
 
 from __future__ import annotations
 
@@ -71,3 +71,23 @@ def test_signing_out_everywhere(world: World, fresh: Callable[[], Page]) -> None
     here.wait_for_url("**/login/**")
     there.wait_for_url("**/login/?next=/profile/")  # by itself
     assert world.house.api("GET", "/me", token=token).status_code == 401
+
+
+def test_a_forgotten_password_is_set_anew_by_mail(world: World, fresh: Callable[[], Page]) -> None:
+    email = "petra@pass.example"
+    world.house.shell(PERSON % {"email": email, "password": PASSWORD})
+    page = fresh()
+    page.goto(f"{world.house.url}/login/")
+    page.get_by_role("link", name="Forgotten your password").click()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_role("button", name="Send me a link").click()
+    expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+    words = world.mails.wait_for(email).get_content().split()
+    link = next(word for word in words if "/password/set/" in word)
+    page.goto(link)
+    page.fill("#id_password", NEW)
+    page.fill("#id_again", NEW)
+    page.get_by_role("button", name="Set password").click()
+    assert world.house.token(email, NEW)
+    page.goto(link)
+    expect(page.get_by_role("button", name="Ask for a new link")).to_be_visible()  # it opens once
