@@ -53,6 +53,8 @@ def test_a_cloud_image_boots_with_its_name_and_key(
     page.goto(f"{page.url}console/")
     wait_for_screen(page)
     picture(page, "vm-cloud-console")
+    it_asks_who_one_is(page, "cloud-01")
+    picture(page, "vm-cloud-prompt")
     the_guest_is_asked(world, page, vm_id)
     picture(page, "vm-guest")
     had = memory_bytes(world, vm_id)
@@ -64,6 +66,14 @@ def test_a_cloud_image_boots_with_its_name_and_key(
     it_is_new(world, vm_id, was)
     assert memory_bytes(world, vm_id) > had + 240 * 2**20
     ended(world, world.house.api("DELETE", f"/vms/{vm_id}", token=world.house.token()).json()["operation"])
+
+
+def it_asks_who_one_is(page: Page, name: str) -> None:
+    """On the serial line, as it is read in the browser."""
+    page.goto(f"{page.url}serial/")
+    expect(page.locator("body")).to_have_attribute("data-phase", "connected")
+    page.keyboard.press("Enter")
+    expect(page.locator(".xterm-rows")).to_contain_text(f"{name} login:", timeout=OPERATION_MS)
 
 
 def the_guest_is_asked(world: World, page: Page, vm_id: str) -> None:
