@@ -80,9 +80,10 @@ def off(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 def viewers(request: HttpRequest, vm_id: uuid.UUID) -> HttpResponse:
-    """Who is at the VM's consoles: a part of its page."""
+    """Who is at the VM's consoles: a part of its page, or by ``?as=names`` of what its deletion ends."""
     vm = _vm_or_404(request, vm_id)
-    return render(request, "consoles/viewers.html", {"vm": vm, "viewers": viewers_of(caller(request), vm)})
+    template = "consoles/viewer_names.html" if request.GET.get("as") == "names" else "consoles/viewers.html"
+    return render(request, template, {"vm": vm, "viewers": viewers_of(caller(request), vm)})
 
 
 @require_POST

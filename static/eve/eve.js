@@ -112,10 +112,10 @@ function refreshTimes() {
 // ------------------------------------------------------------------------------------------------ Asking first
 
 /**
- * Asks before something destructive: {title, text, verb, keep, type}. Resolves to whether to do it.
- * With `type`, that name has to be typed first.
+ * Asks before something destructive: {title, text, details, verb, keep, type}. Resolves to whether to do it.
+ * With `type`, that name has to be typed first; `details` is an element whose content is shown below the text.
  */
-export function ask({ title, text, verb, keep, type = "" }) {
+export function ask({ title, text, details = null, verb, keep, type = "" }) {
   const dialog = document.getElementById("confirm");
   const yes = dialog.querySelector("[data-yes]");
   const no = dialog.querySelector("[data-no]");
@@ -123,6 +123,7 @@ export function ask({ title, text, verb, keep, type = "" }) {
   const field = typed.querySelector("input");
   dialog.querySelector("h2").textContent = title;
   dialog.querySelector("#confirm-text").textContent = text;
+  showDetails(dialog.querySelector("#confirm-details"), details);
   yes.textContent = verb;
   if (keep) no.textContent = keep;
   typed.hidden = !type;
@@ -152,6 +153,15 @@ export function ask({ title, text, verb, keep, type = "" }) {
   });
 }
 
+/** A copy, which is no part of the page that is brought up to date. */
+function showDetails(place, details) {
+  place.replaceChildren(...(details?.cloneNode(true).children ?? []));
+  for (const part of place.querySelectorAll("[data-live]")) {
+    part.removeAttribute("id");
+    part.removeAttribute("data-live");
+  }
+}
+
 const confirmed = new WeakSet();
 
 /** The server checks what was typed as well: it is sent as `field`. */
@@ -178,6 +188,7 @@ document.addEventListener(
     const yes = await ask({
       title: named(confirmTitle),
       text: confirmText ?? "",
+      details: asks.querySelector("[data-confirm-details]"),
       verb: named(confirmVerb) ?? submitter?.textContent.trim() ?? "",
       keep: confirmKeep,
       type: confirmType,

@@ -77,6 +77,12 @@ for ids in made.values():
 print(json.dumps(made, default=str))
 """
 
+SEEN = """
+from django.utils import timezone
+from consoles.models import ConsoleSession
+ConsoleSession.objects.update(seen_at=timezone.now(), ended_at=None)
+"""
+
 
 @pytest.fixture(scope="module")
 def named(made_up_home: House) -> dict[str, dict[str, Any]]:
@@ -132,9 +138,13 @@ def test_what_asks_first_names_the_thing_as_it_is(
     """To confirm, its name is typed: without the marks that isolate it in the question."""
     kind = "right-to-left"
     page = open_as(OWNER)
+    made_up_home.shell(SEEN)
     page.goto(f"{made_up_home.url}/vms/{named[kind]['vm_id']}/settings/")
     page.get_by_role("button", name="Delete…").click()
     expect(page.locator("#confirm h2")).to_have_text(f"Delete \u2068{NAMES[kind]}\u2069?")
+    dialog = page.locator("#confirm")
+    for words in ("1 disk goes: 1 GiB", "1 snapshot goes", f"{LONG} (you)", f"{NAMES[kind]}\u2069 stays."):
+        expect(dialog).to_contain_text(words)
     picture(page, "names-confirm-light")
     assert page.evaluate(WIDER) <= 0
     page.fill("#confirm-name", NAMES[kind])
