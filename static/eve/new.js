@@ -4,6 +4,7 @@ import { bytesWords } from "./figures.js";
 import { filled, isolated } from "./names.js";
 
 const GIB = 2 ** 30;
+const SEARCHED_FROM = 12; // so many images are found by looking
 const form = document.getElementById("new-vm");
 const own = { vcpus: "vcpus", memory_bytes: "memory_gib", disk_bytes: "disk_gib" };
 
@@ -73,6 +74,36 @@ function show() {
   showQuota();
 }
 
+/** Who chooses an image of a project chooses that project; who then chooses another project, chooses another image. */
+function agree({ target }) {
+  const [image] = checked("image");
+  const { project } = form.elements;
+  const owner = image?.dataset.project;
+  if (target === project && owner && owner !== project.value) form.querySelector('[name="image"][value=""]').checked = true;
+  if (target.name === "image" && owner && owner !== project.value) {
+    project.value = owner;
+    project.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  const told = document.getElementById("image-project");
+  told.hidden = !checked("image")[0]?.dataset.project;
+  told.textContent = filled(told.dataset.words, { name: project.selectedOptions[0]?.textContent ?? "" });
+}
+
+const search = document.getElementById("image-search");
+search.hidden = form.querySelectorAll('[name="image"]').length <= SEARCHED_FROM;
+search.addEventListener("input", (event) => {
+  event.stopPropagation(); // nothing was chosen
+  const wanted = event.target.value.trim().toLowerCase();
+  for (const image of form.querySelectorAll('[name="image"]')) {
+    const option = image.closest("label");
+    option.hidden = !image.checked && !option.textContent.toLowerCase().includes(wanted);
+  }
+});
+search.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") event.preventDefault(); // it would send the form
+});
+
+form.addEventListener("change", agree);
 form.addEventListener("input", show);
 form.addEventListener("change", show);
 document.addEventListener("htmx:after:swap", showQuota);

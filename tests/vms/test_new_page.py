@@ -165,6 +165,17 @@ def test_a_mistake_stands_beside_its_field(cast: Cast, client: Client, changes: 
     assert not Operation.objects.exists()
 
 
+def test_an_image_of_a_project_is_for_machines_of_that_project(cast: Cast, client: Client) -> None:
+    image = cloud(cast, project=cast.acme)
+    answer = client.post(URL, filled(client, name="web-01", image=str(image.pk)))
+    assert "Debian 12 belongs to project Acme. Choose that project" in str(answer.context["form"].errors["image"])
+    assert (
+        client.post(URL, filled(client, name="web-01", image=str(image.pk), project=str(cast.acme.pk))).status_code
+        == 302
+    )
+    assert image not in cast.pages(cast.viewer).get(URL).context["form"].images
+
+
 def test_what_the_quota_does_not_allow_is_said(cast: Cast, client: Client) -> None:
     Quota.objects.create(project=cast.owner.personal_project, memory_bytes=GIB)
     answer = client.post(URL, filled(client, name="web-01", memory_gib="2"))

@@ -86,7 +86,8 @@ class NewVmForm(forms.Form):
         super().__init__(data, initial={**start, **self._chosen(again)} if again else start)
         self.fields["name"].error_messages["required"] = _("Give it a name.")
         _offer(self, "project", self.projects)
-        _offer(self, "image", images_for(user).filter(state=ImageState.READY))
+        usable = Q(project=None) | Q(project__in=self.projects.order_by().values("pk"))
+        _offer(self, "image", images_for(user).filter(usable, state=ImageState.READY))
         _offer(self, "site", sites_open_to(user))
         _offer(self, "hypervisor", hypervisors_for(user).filter(state=HypervisorState.ONLINE).select_related("site"))
         _offer(self, "keys", self.ssh_keys)
@@ -146,8 +147,12 @@ class NewVmForm(forms.Form):
         return [size * GIB for size in sizes]
 
     def clean(self) -> dict[str, Any]:
-        """One's own numbers have to be there where no size is chosen."""
+        """An image of a project is for that one; one's own numbers have to be there where no size is chosen."""
         cleaned = super().clean() or {}
+        image, project = cleaned.get("image"), cleaned.get("project")
+        if image and project and image.project_id not in (None, project.pk):
+            detail = _("Image %(name)s belongs to project %(project)s. Choose that project, or another image.")
+            self.add_error("image", detail % {"name": image.name, "project": image.project.name})
         if "size" in cleaned and cleaned["size"] is None:
             for field in ("vcpus", "memory_gib"):
                 if cleaned.get(field) is None and field not in self.errors:
