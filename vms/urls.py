@@ -29,6 +29,7 @@ urlpatterns = [
     path("", customers.dashboard, name="dashboard"),
     path("search/", searching.searched, name="search"),
     path("activity/", activities.activity, name="activity"),
+    path("activity/operations/", activities.operations, name="operations"),
     path("vms/", customers.vm_list, name="vm-list"),
     path("vms/new/", creating.vm_new, name="vm-new"),
     path("vms/new/quota/", creating.vm_new_quota, name="vm-new-quota"),

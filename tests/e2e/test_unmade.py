@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import World
+from .conftest import World, open_live
 from .test_faults import MIB, OLIVIA, OPERATION_SECONDS, host_there, network_there, volumes
 from .test_machines import upload
 from .test_no_space import IMAGE_MIB, asked, filled, freed, names
@@ -81,12 +81,18 @@ def test_its_image_has_vanished(
 def test_its_maker_cancels(world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None]) -> None:
     network_there(world)
     page = browse(OLIVIA, viewport={"width": 1316, "height": 914})
+    beside = page.context.new_page()
+    open_live(beside, f"{world.house.url}/activity/operations/")
+    row = beside.locator("#operations tr", has_text="cancelled-01")
     with world.sandbox.stopped("libvirtd"):
         ask(world, page, "cancelled-01")
+        expect(row).to_contain_text("Running")
         page.locator(".op").get_by_role("button", name="Cancel").click()
         expect(page.locator(".op")).to_contain_text("It stops at the end of this step.")
     unmade(world, page, "cancelled-01", "It was cancelled before it was done.")
     picture(page, "vm-cancelled")
+    expect(row).to_contain_text("It was cancelled before it was done.")
+    picture(beside, "operations-own")
 
 
 @pytest.mark.timeout(400)

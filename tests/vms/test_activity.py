@@ -67,6 +67,18 @@ def test_what_can_be_cancelled_has_a_button_for_who_may(cast, part, may, fields)
     assert (button in page(cast, getattr(cast, part), f"{address}?part=1")) == (may and not fields)
 
 
+@pytest.mark.parametrize(
+    ("part", "sees", "may_cancel"),
+    [("owner", True, True), ("viewer", True, False), ("outsider", False, False), ("staff_here", False, False)],
+)
+def test_everybody_sees_what_is_done_in_their_projects(cast, part, sees, may_cancel):
+    operation = operation_make(cast, target_id=uuid.uuid4(), target_label="gone-01")
+    operation_make(cast, target_id=uuid.uuid4(), target_label="sour-01", state="failed", error={"detail": "No room."})
+    html = page(cast, getattr(cast, part), "/activity/operations/")
+    assert [name in html for name in ("gone-01", "sour-01", "No room.")] == [sees] * 3
+    assert (f'action="/operations/{operation.pk}/cancel/"' in html) == may_cancel
+
+
 def test_it_is_cancelled_from_the_list_and_leads_back_there(cast):
     operation = operation_make(cast)
     browser, address = cast.pages(cast.staff_here), "/manage/operations/?state=running&page=1"

@@ -266,6 +266,7 @@ LISTS: dict[str, tuple[Choices | LoadedChoices[Any], str, Make]] = {
     "/images/": (IMAGES, "owner", images_make),
     "/manage/audit/": (AUDIT, "superuser", events_make),
     "/activity/": (ACTIVITY, "owner", events_make),
+    "/activity/operations/": (OPERATIONS, "owner", operations_make),
     "/vms/{vm}/activity/": (ACTIVITY, "viewer", events_make),
     "/vms/{vm}/operations/": (VM_OPERATIONS, "viewer", vm_operations_make),
     "/manage/consoles/": (CONSOLES, "superuser", consoles_make),

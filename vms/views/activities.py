@@ -12,12 +12,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.callers import caller
+from accounts.selectors import projects_for
 from common.lists import list_context
 from common.pages import is_part
 from operations.selectors import operations_for
 from vms.activity import entries, events_for, events_of
 from vms.cards import card_for
-from vms.lists import ACTIVITY, VM_OPERATIONS
+from vms.lists import ACTIVITY, OPERATIONS, VM_OPERATIONS
 from vms.models import Vm
 from vms.operation_lines import VM, operation_lines
 
@@ -35,7 +36,23 @@ def activity(request: HttpRequest) -> HttpResponse:
     context["events"] = entries(context["page_obj"], reader=user)
     if is_part(request):
         return render(request, "vms/parts/events.html", context)
-    return render(request, "vms/activity.html", {**page_context(request, nav="activity"), **context})
+    return render(
+        request, "vms/activity.html", {**page_context(request, nav="activity"), "listed": "events", **context}
+    )
+
+
+@login_required
+@never_cache
+@require_safe
+def operations(request: HttpRequest) -> HttpResponse:
+    """What is under way in one's projects, how far, and how it ended."""
+    user = caller(request)
+    context = list_context(request, operations_for(user).filter(project__in=projects_for(user)), OPERATIONS)
+    context |= {"lines": operation_lines(user, context["page_obj"]), "shows_target": True}
+    if is_part(request):
+        return render(request, "vms/parts/operations.html", context)
+    frame = {**page_context(request, nav="activity"), "listed": "operations"}
+    return render(request, "vms/activity.html", {**frame, **context})
 
 
 @login_required
