@@ -37,6 +37,8 @@ function boxKeys(event) {
   } else if (event.key === "Escape" && !found.hidden) {
     hide();
     field.focus();
+  } else if (event.key === "Escape" && box.matches(":popover-open")) {
+    box.hidePopover(); // by itself, the key would first empty the field
   } else return;
   event.preventDefault();
 }

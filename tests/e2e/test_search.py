@@ -26,7 +26,9 @@ def vm_ids(made_up_home: House) -> list[str]:
     return made_up_home.shell(GUESTS).strip().splitlines()[-1].split()
 
 
-def test_keys_lead_to_what_was_found(made_up_home: House, open_as: Callable[..., Page], vm_ids: list[str]) -> None:
+def test_keys_lead_to_what_was_found(
+    made_up_home: House, open_as: Callable[..., Page], picture: Callable[[Page, str], None], vm_ids: list[str]
+) -> None:
     page = open_as(ADMIN)
     page.goto(f"{made_up_home.url}/vms/")
     page.locator("main").focus()
@@ -61,6 +63,18 @@ def test_keys_lead_to_what_was_found(made_up_home: House, open_as: Callable[...,
     box.press("Enter")
     page.wait_for_url("**/search/?q=audit")
     expect(page.locator("main").get_by_role("link", name="Audit")).to_be_visible()
+
+    page.set_viewport_size({"width": 1000, "height": 800})  # where the box has no room, the key opens it
+    expect(box).to_be_hidden()
+    page.locator("main").focus()
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    page.keyboard.type("fake-")
+    expect(found.get_by_role("link", name="fake-0003")).to_be_visible()
+    picture(page, "search-narrow")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
 
 
 @pytest.mark.parametrize("look", LOOKS)
