@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -19,8 +18,6 @@ from eve_agent.wire.guest import GuestInfo
 from accounts.models import Role, User
 from accounts.selectors import role_allows
 from common.sentences import gettext_lazy as _
-from hypervisors.metrics.blocks import FIELDS, Sample
-from hypervisors.metrics.reading import metrics_now
 from hypervisors.models import HypervisorState
 from operations.models import Operation, OperationState
 from operations.selectors import recent_operations
@@ -31,19 +28,24 @@ from .models import Vm, VmState
 from .screens import KeptPicture, has_screen, last_pictures
 from .selectors import TROUBLE_STATES, role_on, roles_on
 from .states import DOING, DOING_SHORT, DONE, WATCHDOG, Obedience, actions_in, kind_of
+from .uses import Use, uses_of
 
 SETTLE = dt.timedelta(seconds=2)
 """As long after an operation's end the host's event of it may still come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a running VM used in the last minute that is known."""
+ANY_SYSTEM: Final = "device-desktop"
+_ICONS: Final = {"debian": "brand-debian", "ubuntu": "brand-ubuntu", "mswindows": "brand-windows"}
+"""By the id that its guest's agent tells (os-release, or the agent's own for Windows)."""
 
-    cpu_percent: int
-    """Of its vCPUs."""
-    memory_bytes: int | None
-    """None where its guest does not tell."""
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """An operating system, for a person."""
+
+    name: str
+    """Such as “Debian GNU/Linux 12”; empty where it is not known."""
+    icon: str
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,11 @@ class VmCard:
         asked_at = self.vm.guest_asked_at
         if not self.has_screen or asked_at is None or asked_at < self.vm.state_since:
             return None
+        return self._told
+
+    @cached_property
+    def _told(self) -> GuestInfo | None:
+        """What its guest told of itself last, whenever that was."""
         return guest_of(self.vm.guest)
 
     @property
@@ -249,6 +256,23 @@ class VmCard:
         """The addresses by which it may be reached, those that count beyond its own wire first."""
         found = [ipaddress.ip_address(each.address) for each in self.guest.addresses] if self.guest else []
         return [str(each) for each in sorted(found, key=lambda each: (each.is_link_local, each.version))]
+
+    @property
+    def reached_at(self) -> list[tuple[str, str]]:
+        """Its first IPv4 and its first IPv6 address that count beyond its own wire, each with the kind before it."""
+        first: dict[str, str] = {}
+        for each in self.addresses:
+            address = ipaddress.ip_address(each)
+            if not address.is_link_local:
+                first.setdefault(f"IPv{address.version}", each)
+        return sorted(first.items())
+
+    @cached_property
+    def system(self) -> System:
+        """Which system its guest is, or was when it told last."""
+        if self._told is None:
+            return System(name="", icon=ANY_SYSTEM)
+        return System(name=self._told.os_name.partition(" (")[0], icon=_ICONS.get(self._told.os_id, ANY_SYSTEM))
 
     @property
     def disks(self) -> Sequence[Disk]:
@@ -272,7 +296,7 @@ def cards_for(user: User, vms: Iterable[Vm], *, with_use: bool = False) -> list[
     roles = roles_on(user, rows)
     operations = _operations_of(rows)
     pictures = last_pictures(rows)
-    uses = _uses_of(rows) if with_use else {}
+    uses = uses_of(rows) if with_use else {}
     return [
         VmCard(
             vm=vm,
@@ -287,7 +311,7 @@ def cards_for(user: User, vms: Iterable[Vm], *, with_use: bool = False) -> list[
 
 def card_for(user: User, vm: Vm, *, with_use: bool = False) -> VmCard:
     """One VM's card."""
-    uses = _uses_of([vm]) if with_use else {}
+    uses = uses_of([vm]) if with_use else {}
     return VmCard(
         vm=vm,
         role=role_on(user, vm),
@@ -295,26 +319,6 @@ def card_for(user: User, vm: Vm, *, with_use: bool = False) -> VmCard:
         use=uses.get(vm.pk),
         last_picture=last_pictures([vm]).get(vm.pk),
     )
-
-
-def _uses_of(vms: Sequence[Vm]) -> dict[UUID, Use]:
-    running: dict[UUID, list[UUID]] = defaultdict(list)
-    for vm in vms:
-        if vm.state == VmState.RUNNING:
-            running[vm.hypervisor_id].append(vm.pk)
-    if not running:
-        return {}
-    samples = metrics_now(running)
-    return {vm.pk: use for vm in vms if vm.pk in samples and (use := _use_of(vm, samples[vm.pk]))}
-
-
-def _use_of(vm: Vm, sample: Sample) -> Use | None:
-    figures = dict(zip(FIELDS, sample, strict=True))
-    cores, memory = figures["cpu_cores"], figures["memory_bytes"]
-    if math.isnan(cores):
-        return None
-    percent = min(100, max(0, round(100 * cores / max(1, vm.vcpus))))
-    return Use(percent, None if math.isnan(memory) else round(memory))
 
 
 def _operations_of(vms: Sequence[Vm]) -> dict[UUID, Operation]:

@@ -6,7 +6,7 @@ import math
 import sys
 import uuid
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 FIELDS: Final = (
@@ -49,6 +49,16 @@ def find(payload: bytes | memoryview, key: uuid.UUID, samples: int) -> list[Samp
         if payload[start : start + _KEY_BYTES] == wanted:
             return _samples(payload, start, samples)
     return None
+
+
+def pick(
+    payload: bytes | memoryview, keys: Collection[uuid.UUID], samples: int
+) -> Iterator[tuple[uuid.UUID, list[Sample]]]:
+    """Those series of it that are of `keys`."""
+    wanted = {key.bytes: key for key in keys}
+    for start in range(0, len(payload), _size(samples)):
+        if key := wanted.get(bytes(payload[start : start + _KEY_BYTES])):
+            yield key, _samples(payload, start, samples)
 
 
 def mean(samples: Sequence[Sample]) -> Sample:

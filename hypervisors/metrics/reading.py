@@ -14,11 +14,14 @@ from django.utils import timezone
 
 from hypervisors.models import MetricBlock
 
-from .blocks import FIELDS, UNKNOWN, Sample, find, mean
+from .blocks import FIELDS, UNKNOWN, Sample, find, mean, pick
 from .recorder import SAMPLES, STEP_SECONDS
 
 NEW: Final = dt.timedelta(minutes=3)
 """A minute that began longer ago says nothing of now: a row is written once its minute is over."""
+
+MINUTES: Final = 60
+"""So many make up :func:`metrics_recent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,25 @@ def metrics_now(keys: Mapping[uuid.UUID, Collection[uuid.UUID]]) -> dict[uuid.UU
         hypervisor_id__in=list(keys), is_coarse=False, began_at__gte=timezone.now() - NEW
     ).order_by("began_at")
     newest = dict(rows.values_list("hypervisor_id", "payload"))  # of each host the last one stays
-    found = {}
-    for host, payload in newest.items():
-        for key in keys[host]:
-            if samples := find(payload, key, SAMPLES):
-                found[key] = mean(samples)
+    return {
+        key: mean(samples) for host, payload in newest.items() for key, samples in pick(payload, keys[host], SAMPLES)
+    }
+
+
+def metrics_recent(keys: Mapping[uuid.UUID, Collection[uuid.UUID]]) -> dict[uuid.UUID, list[Sample]]:
+    """The last hour of these machines, `keys` by the host on which they are: :data:`MINUTES` means, oldest first. One query.
+
+    The minute that is not over is not among them; what was not measured is :data:`~.blocks.UNKNOWN`.
+    """
+    until = int(timezone.now().timestamp()) // 60 * 60
+    since = dt.datetime.fromtimestamp(until - MINUTES * 60, dt.UTC)
+    rows = MetricBlock.objects.filter(hypervisor_id__in=list(keys), is_coarse=False, began_at__gte=since).order_by()
+    found = {key: [UNKNOWN] * MINUTES for machines in keys.values() for key in machines}
+    for host, began_at, payload in rows.values_list("hypervisor_id", "began_at", "payload").iterator(chunk_size=100):
+        minute = int((began_at - since).total_seconds()) // 60
+        if minute < MINUTES:
+            for key, samples in pick(payload, keys[host], SAMPLES):
+                found[key][minute] = mean(samples)
     return found
 
 

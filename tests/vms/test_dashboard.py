@@ -8,12 +8,15 @@ import re
 
 import pytest
 from django.utils import timezone
+from eve_agent.wire import codec
+from eve_agent.wire.guest import GuestAddress, GuestInfo
 
 from accounts.models import Project
 from hypervisors.metrics.blocks import UNKNOWN
 from hypervisors.metrics.reading import metrics_now
 from hypervisors.metrics.recorder import SAMPLES, Block
 from hypervisors.metrics.store import block_store
+from operations.models import Operation, OperationState
 from tests.factories import make_project, make_vm
 from vms.models import Quota, Vm, VmState
 
@@ -30,6 +33,12 @@ def measured(cast, minutes=1, cores=0.5, memory=64.0 * MIB):
     block_store(hypervisor_id=cast.hypervisor_here.pk, block=Block(began_at, {cast.acme_vm.pk: samples}))
 
 
+def told(*addresses, vm, **fields):
+    """What the guest's agent says."""
+    info = GuestInfo(has_agent=True, addresses=tuple(GuestAddress(each, 24) for each in addresses), **fields)
+    Vm.objects.filter(pk=vm.pk).update(guest=codec.to_plain(info), guest_asked_at=timezone.now())
+
+
 def card(cast):
     return words(page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/part/?as=card"))
 
@@ -38,8 +47,8 @@ def card(cast):
 def test_a_card_says_what_its_machine_uses(cast, address):
     measured(cast, minutes=2, cores=0.9)
     measured(cast)
-    assert "50 % of 1 vCPU 64 MiB of 256 MiB" in words(page(cast, cast.owner, address))
-    assert "50 % of 1 vCPU 64 MiB of 256 MiB" in card(cast)
+    assert "CPU 50 % RAM 64 MiB of 256 MiB" in words(page(cast, cast.owner, address))
+    assert "CPU 50 % RAM 64 MiB of 256 MiB" in card(cast)
 
 
 def test_what_is_old_or_of_a_machine_that_is_off_is_not_said(cast):
@@ -50,7 +59,7 @@ def test_what_is_old_or_of_a_machine_that_is_off_is_not_said(cast):
     assert "%" not in card(cast)
 
 
-@pytest.mark.parametrize(("cores", "shown"), [(1.7, "100 % of 1 vCPU"), (-1.0, "0 % of 1 vCPU")])
+@pytest.mark.parametrize(("cores", "shown"), [(1.7, "CPU 100 %"), (-1.0, "CPU 0 %")])
 def test_a_machine_uses_no_more_than_it_has(cast, cores, shown):
     measured(cast, cores=cores)
     assert shown in card(cast)
@@ -58,8 +67,54 @@ def test_a_machine_uses_no_more_than_it_has(cast, cores, shown):
 
 def test_a_guest_that_does_not_tell_its_memory_shows_what_it_has(cast):
     measured(cast, memory=math.nan)
-    assert "50 % of 1 vCPU 256 MiB" in card(cast)
+    assert "CPU 50 % RAM 256 MiB" in card(cast)
     measured(cast, cores=math.nan)
+
+
+def test_where_its_guest_is_reached_can_be_copied(cast):
+    told("192.0.2.7", "fe80::7", "2001:db8::7", "192.0.2.8", vm=cast.acme_vm)
+    assert "IPv4 192.0.2.7 IPv6 2001:db8::7 " in card(cast)
+    html = page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/part/?as=card")
+    assert re.findall(r'data-copy="([^"]*)"', html) == ["192.0.2.7", "2001:db8::7"]
+
+
+@pytest.mark.parametrize(
+    ("os_id", "icon"), [("debian", "brand-debian"), ("mswindows", "brand-windows"), ("plan9", "device-desktop")]
+)
+def test_its_system_is_told_even_once_it_is_off(cast, os_id, icon):
+    told(vm=cast.acme_vm, os_id=os_id, os_name="Some OS 12 (codename)")
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.OFF)
+    assert "Some OS 12 " in card(cast)
+    assert "codename" not in card(cast)
+    html = page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/part/?as=card")
+    assert re.search(r'class="os"[^>]*>.*?#([a-z0-9-]+)"', html, re.DOTALL)[1] == icon
+
+
+def under_way(cast, **fields):
+    Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.OFF)
+    operation = Operation(
+        kind="vm.create", target_type="vm", target_id=cast.acme_vm.pk, target_label="acme-web", project=cast.acme
+    )
+    for name, value in {"state": OperationState.RUNNING, "can_cancel": True, **fields}.items():
+        setattr(operation, name, value)
+    operation.save()
+    return page(cast, cast.owner, f"/vms/{cast.acme_vm.pk}/part/?as=card")
+
+
+def test_what_is_done_to_a_machine_without_a_screen_is_told_in_its_place(cast):
+    html = under_way(cast, progress=62, phase="Copying the image")
+    assert "Copying the image 62 %" in words(html)
+    assert re.search(r'<progress[^>]* max="100" value="62"', html)
+    assert "Show steps" in html
+    assert "/cancel/" in html
+    assert "Went off" not in html
+    assert "Console" not in words(html)
+
+
+def test_what_is_too_far_to_stop_is_not_offered_to_be_cancelled(cast):
+    html = under_way(cast, can_cancel=False)
+    assert "Making" in words(html)
+    assert "/cancel/" not in html
 
 
 def test_many_hosts_are_asked_for_at_once(cast, django_assert_num_queries):

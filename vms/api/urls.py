@@ -9,6 +9,7 @@ from . import alerts, bulk, changes, drift, guests, images, metrics, networks, s
 urlpatterns = [
     path("vms", views.VmListView.as_view(), name="api-vms"),
     path("vms/state", bulk.VmsStateView.as_view(), name="api-vms-state"),
+    path("vms/use", metrics.VmsUseView.as_view(), name="api-vms-use"),
     path("vms/<uuid:vm_id>", views.VmView.as_view(), name="api-vm"),
     path("vms/<uuid:vm_id>/state", views.VmStateView.as_view(), name="api-vm-state"),
     path("vms/<uuid:vm_id>/metrics", metrics.VmMetricsView.as_view(), name="api-vm-metrics"),
