@@ -357,6 +357,12 @@ if (elsewhere && !isAtHome) {
 // On a narrow screen the tab or page that is open may lie outside of what is seen of their row.
 for (const open of document.querySelectorAll(":is(.tabs-x, .snav) [aria-current]")) open.scrollIntoView({ block: "nearest", inline: "center" });
 
+// What a form that came back has wrong may lie outside of what is seen too.
+const wrong = document.querySelector("main [aria-invalid=true]");
+for (const folded of document.querySelectorAll("main details:has([aria-invalid=true])")) folded.open = true;
+if (!wrong) document.querySelector("main form .note.bad[role=alert]:not([hidden])")?.scrollIntoView({ block: "center" });
+else if (!document.querySelector("main [autofocus]")) wrong.focus();
+
 new ResizeObserver(fitTables).observe(document.body);
 refreshTimes();
 setInterval(refreshTimes, AGES_EVERY_MS);

@@ -24,6 +24,15 @@ for found in DiscoveredDomain.objects.all():
 Vm.objects.update(is_made_by_eve=True)
 print(*Vm.objects.order_by("name").values_list("pk", flat=True))
 """
+IMAGE = """
+from accounts.models import Membership, Project, Role, User
+from hypervisors.models import Hypervisor
+from vms.models import Image, ImageState
+acme = Project.objects.create(name="Acme")
+Membership.objects.create(project=acme, user=User.objects.get(), role=Role.OWNER)
+Image.objects.create(name="Only for Acme", site=Hypervisor.objects.get().site, project=acme, state=ImageState.READY, virtual_bytes=2**20)
+print(acme.pk)
+"""
 WHOLE_PAGE = "<!doctype html><title>x</title><p id='stray'>A whole page</p>"
 
 
@@ -107,6 +116,26 @@ def test_what_is_refused_is_still_there(made_up_home: House, open_as: Callable[.
     expect(page.get_by_text("The remarks are saved.")).to_have_count(0)
     expect(page.locator("#name")).to_have_value("fake-0002")
     expect(page.locator("#remarks")).to_have_value("Ask Zoë.")
+
+
+def test_what_is_wrong_in_a_form_is_seen_at_once(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    """On a phone the form is below what the page begins with."""
+    page = open_as(ADMIN, "phone")
+    fill_in(page, made_up_home, "Wrong")
+    page.click("main button[type=submit]")
+    page.fill("input[name=email]", "oscar@acme")
+    page.click("main button:has-text('Take in')")
+    expect(page.get_by_text("Enter a valid email address.")).to_be_in_viewport()
+    expect(page.locator("input[name=email]")).to_be_focused()
+
+
+def test_an_image_of_a_project_is_chosen_with_its_project(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    project = made_up_home.shell(IMAGE).strip().splitlines()[-1]
+    page = open_as(ADMIN)
+    page.goto(f"{made_up_home.url}/vms/new/")
+    expect(page.locator("[name=project]")).not_to_have_value(project)
+    page.locator(".opt", has_text="Only for Acme").click()
+    expect(page.locator("[name=project]")).to_have_value(project)
 
 
 def test_two_clicks_make_one(made_up_home: House, open_as: Callable[..., Page]) -> None:
