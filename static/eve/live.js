@@ -11,6 +11,7 @@ import { fitTables } from "./tables.js";
 const LIVE_URL = "/ws/live";
 const RETRY_MS = [1000, 2000, 4000, 8000, 10_000];
 const GATHER_MS = 120; // changes that come together are fetched together
+const AGAIN_MS = 5000; // Eve did not answer: every open page asks
 const CATCH_UP_MS = 60_000; // a message may have been dropped
 const ACCESS_ENDED = 4001; // eve_agent/wire/close.py
 const TOO_MANY = 4012;
@@ -103,7 +104,7 @@ async function fetchPart(element) {
     else if (response.status === 404) gone(element);
     else if (response.ok) swap(document.getElementById(id), await response.text());
   } catch {
-    wanted.add(id); // fetched when the connection is back
+    if (config.hasAttribute("data-open")) setTimeout(() => refresh(document.querySelectorAll(`#${CSS.escape(id)}`)), AGAIN_MS); // else once the connection is back
   } finally {
     fetching.delete(id);
     if (wanted.size) gathering ||= setTimeout(fetchWanted, GATHER_MS);
