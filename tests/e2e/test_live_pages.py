@@ -48,6 +48,7 @@ def test_what_others_do_is_seen_at_once(made_up_home: House, open_as: Callable[.
 
     take_in(made_up_home, token, project, "nina@acme.example", "Nina New")
     expect(members.locator("#people")).to_contain_text("Nina New", timeout=AT_ONCE_MS)
+    expect(members.locator(".phead")).to_contain_text("2 members", timeout=AT_ONCE_MS)
     limits = made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 77})
     assert limits.status_code == 200, limits.text
     expect(quotas.locator("#listed")).to_contain_text("0 of 77", timeout=AT_ONCE_MS)
@@ -103,3 +104,23 @@ def test_a_page_is_fetched_once_and_what_happened_before_it_listened_is_caught_u
     page.route("**/eve/live*.js", change_first)
     open_live(page, f"{made_up_home.url}/projects/{project}/")
     expect(page.locator("#quota")).to_contain_text("55", timeout=AT_ONCE_MS)
+
+
+def test_a_page_asks_slowly_while_eve_does_not_answer(made_up_home: House, open_as: Callable[..., Page]) -> None:
+    """Every open page does so: together they would keep an Eve busy that comes back."""
+    page = open_as(ADMIN)
+    open_live(page, f"{made_up_home.url}/activity/")
+    asked = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route("**/activity/**", refuse)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_timeout(3000)
+    parts = page.locator("[data-live][data-part]").count()
+    assert 1 <= len(asked) <= parts, "each part once"
+    page.unroute("**/activity/**")
+    with page.expect_response("**/activity/**", timeout=10_000):
+        pass
