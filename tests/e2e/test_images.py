@@ -68,6 +68,29 @@ def test_an_upload_goes_on_after_a_lost_connection_and_a_reload(
     picture(page, "image-ready")
 
 
+def test_an_upload_that_is_refused_in_the_middle_leads_on(
+    world: World, browse: Callable[..., Page], picture: Callable[[Page, str], None], tmp_path: Path
+) -> None:
+    file = tmp_path / "half.iso"
+    file.write_bytes(bytes(PIECE_BYTES + 1))
+    page = browse("olivia@acme.example")
+
+    def somebody_deletes_it(route: Route) -> None:
+        image = route.request.url.split("/images/")[1].split("/")[0]
+        assert world.house.api("DELETE", f"/images/{image}", token=world.house.token()).status_code == 202
+        route.continue_()
+
+    page.route("**/data?offset=*", somebody_deletes_it)
+    page.goto(f"{world.house.url}/images/new/")
+    page.set_input_files("input[name=file]", file)
+    page.select_option("[name=project]", world.acme)
+    page.click("main form button[type=submit]")
+    onward = page.get_by_role("link", name="Open the image, to go on or to delete it")
+    expect(onward).to_be_visible()
+    picture(page, "image-upload-refused")
+    assert onward.get_attribute("href") in page.url
+
+
 def test_a_long_file_takes_no_memory_in_eve_or_agent(world: World) -> None:
     token, size = world.house.token(), 256 * MIB
     wanted = {"name": "long", "kind": "iso", "project": world.acme, "size_bytes": size}

@@ -56,10 +56,14 @@ function warn(event) {
   event.preventDefault();
 }
 
-function say(root, text) {
+/** Says what is wrong; `page`, where there is one, is where it goes on. */
+function say(root, text, page = "") {
   const place = root.querySelector("[data-upload-error]");
   place.hidden = !text;
   place.querySelector("[data-upload-fault]").textContent = text;
+  const onward = place.querySelector("[data-upload-onward]");
+  onward.hidden = !page;
+  onward.querySelector("a").href = page;
 }
 
 async function sendFrom(root, file, path, page) {
@@ -74,7 +78,7 @@ async function sendFrom(root, file, path, page) {
   } catch (error) {
     removeEventListener("beforeunload", warn);
     panel.hide();
-    say(root, error.message);
+    say(root, error.message, root.dataset.path ? "" : page);
   }
 }
 
