@@ -77,7 +77,7 @@ _WORDS: Final[dict[ErrorCode, str | Promise]] = {
     ErrorCode.SNAPSHOT_NOT_FOUND: _("The host does not have that snapshot any more."),
     ErrorCode.SNAPSHOT_REFUSED: _(
         "The virtual machine cannot have that snapshot in its present state: its disks, its firmware or the processors that were "
-        "added while it ran do not allow one. Shut it down and try again."
+        "added while it ran do not allow one. Shut it down and try again, or choose a snapshot of its disks alone."
     ),
     ErrorCode.NO_GUEST_AGENT: _("No agent in the guest answers. Install and start qemu-guest-agent in it."),
     ErrorCode.GUEST_REFUSED: _("The agent in the guest refused. Check that the guest has such a user or command."),

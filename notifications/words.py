@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 
 from common.sentences import END, ISOLATE, gettext_lazy, is_shown
 from common.sentences import gettext as _
+from vms.operation_lines import KINDS
 from vms.quotas import LIMITS, amount_words
 from vms.states import DOING, WATCHDOG
 
@@ -74,8 +75,9 @@ def mail_of(event: Event) -> tuple[str, str]:
 
 
 def _operation_failed(event: Event) -> Told:
-    doing = DOING.get(event.detail.get("kind", ""))
-    names = {"doing": doing or _("A change of"), "name": event.target_label}
+    kind = event.detail.get("kind", "")
+    doing = DOING.get(kind) or KINDS.get(kind) or _("A change of")
+    names = {"doing": doing, "name": event.target_label}
     detail = str(event.detail.get("detail", ""))
     return Told("alert-triangle", _("%(doing)s %(name)s failed") % names, detail, True, _path_of(event))
 

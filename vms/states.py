@@ -170,7 +170,9 @@ DONE: Final[dict[str, Promise]] = {
     "vm.rescue": _("%(name)s runs the rescue system, with its disks attached."),
     "vm.rescue_end": _("%(name)s runs its own system again."),
     "vm.reinstall": _("%(name)s is made anew. Its cards, addresses and other disks are what they were."),
-    "vm.seed_end": _("What the first boot of %(name)s was told is deleted from its host."),
+    "vm.seed_end": _(
+        "The first boot of %(name)s is over: the keys, password and user-data for it are deleted from its host."
+    ),
     "vm.settings": _("The settings of %(name)s are saved."),
     "vm.boot": _("%(name)s boots so from its next start on."),
     "vm.resize": _("The size of %(name)s is changed."),

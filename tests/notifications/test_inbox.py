@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from channels.db import database_sync_to_async
 
-from notifications.models import HOST_KINDS, Choice, Kind, Notice
+from notifications.models import HOST_KINDS, Choice, Event, Kind, Notice
 from notifications.selectors import BEGINS_ON, MOST_COUNTED
 from notifications.services import spreading
+from notifications.words import told
 from tests.cast import Cast
 from tests.vms.test_live import heard, listen
 
@@ -50,6 +52,22 @@ def test_the_list_and_the_bell(cast: Cast) -> None:
     assert "none unread" in bell(pages)
     assert "Everything is read" in pages.get("/notifications/?show=unread").content.decode()
     assert "2 unread" in bell(cast.pages(cast.viewer))
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("vm.start", "Starting Debian failed"),
+        ("image.fetch", "Fetching Debian failed"),
+        ("disk.delete", "Deleting Debian failed"),
+        ("later.one", "A change of Debian failed"),
+    ],
+)
+def test_what_failed_is_named(kind: str, title: str) -> None:
+    event = Event(
+        kind=Kind.OPERATION_FAILED, target_label="Debian", target_type="image", target_id=uuid4(), detail={"kind": kind}
+    )
+    assert told(event).title == title
 
 
 def test_the_api(cast: Cast) -> None:

@@ -364,3 +364,13 @@ def test_a_vm_that_eve_made_is_deleted_once_its_name_is_typed(cast):
     html = client.get(address).content.decode()
     assert "Deleting acme-web" in words(html)
     assert f"{address}delete/" not in client.get(settings).content.decode()
+
+
+def test_what_never_ran_did_not_go_off(cast):
+    def screen(reason: str) -> str:
+        Vm.objects.filter(pk=cast.acme_vm.pk).update(state=VmState.OFF, state_reason=reason)
+        page = cast.pages(cast.viewer).get(f"/vms/{cast.acme_vm.pk}/").content.decode()
+        return " ".join(page.split('class="thumb blank"')[1].split("</section>")[0].split())
+
+    assert "Went off" in screen("shutdown")
+    assert "Went off" not in screen("")

@@ -10,7 +10,7 @@ from eve_agent.wire.errors import ErrorCode
 
 from hypervisors.errors import HostAway
 from tests.cast import Cast
-from vms.models import Disk, Image, ImageState, Lifecycle, Seed, Snapshot, Vm
+from vms.models import Disk, Image, ImageState, Lifecycle, Seed, Snapshot, Vm, VmState
 
 from .changing_host import ChangingHost, refusal
 from .stub_host import GIB
@@ -210,3 +210,34 @@ def test_the_pages_do_the_same(cast: Cast, host: ChangingHost, vm: Vm, iso: Imag
     html = client.get(f"{address}/settings/").content.decode()
     assert 'data-confirm-type="web"' in html
     assert "/reinstall/" not in cast.pages(cast.viewer).get(f"{address}/settings/").content.decode()
+
+
+def test_nothing_is_said_to_be_stopped_that_is_off(cast: Cast, vm: Vm, iso: Image) -> None:
+    def asks(state: VmState) -> str:
+        Vm.objects.filter(pk=vm.pk).update(state=state)
+        return cast.pages(cast.operator).get(f"/vms/{vm.pk}/settings/").content.decode()
+
+    stops = ("It stops at once, as if the plug were pulled", "It stops at once, and all that is on its first disk")
+    running, off = asks(VmState.RUNNING), asks(VmState.OFF)
+    assert all(words in running for words in stops)
+    assert not any(words in off for words in stops)
+    assert "It is off now, and starts." in off
+
+
+def test_what_ends_a_rescue_is_a_click_away_for_who_may(cast: Cast, host: ChangingHost, vm: Vm, iso: Image) -> None:
+    ask(cast, vm, "put", "rescue", {"image": str(iso.pk)})
+    assert work().state == "succeeded"
+    link = f'href="/vms/{vm.pk}/settings/#rescue-title"'
+    assert link in cast.pages(cast.operator).get(f"/vms/{vm.pk}/").content.decode()
+    assert link not in cast.pages(cast.viewer).get(f"/vms/{vm.pk}/").content.decode()
+
+
+def test_what_snapshots_forbid_is_said_before_one_asks(cast: Cast, host: ChangingHost, vm: Vm, cloud: Image) -> None:
+    def page() -> str:
+        return cast.pages(cast.operator).get(f"/vms/{vm.pk}/settings/").content.decode()
+
+    assert "delete them first" not in page()
+    ask(cast, vm, "post", "snapshots", {"name": "before"})
+    assert work().state == "succeeded"
+    assert "delete them first" in page()
+    assert f"/vms/{vm.pk}/reinstall/" not in page()

@@ -9,6 +9,7 @@ from eve_agent.wire.checks import MAX_DISK_BYTES, MAX_MEMORY_BYTES, MAX_VCPUS, M
 from accounts.models import User
 from common.errors import Invalid
 from common.sentences import gettext as _
+from common.templatetags.eve import bytes_in_units
 from operations.models import Operation
 from vms.errors import NoRoom, WrongState
 from vms.images import discs_for
@@ -100,7 +101,9 @@ def disk_grow(*, disk: Disk, user: User, size_bytes: int) -> Operation:
     _check_size(size_bytes)
     vm_require_no_snapshots(vm)
     if size_bytes <= disk.size_bytes:
-        detail = _("A disk only grows: more than %(now)d MiB.") % {"now": disk.size_bytes // MIB}
+        detail = _("A disk only grows: give more than the %(now)s that it has.") % {
+            "now": bytes_in_units(disk.size_bytes)
+        }
         raise Invalid(detail, errors={"size_bytes": [detail]})
     more = size_bytes - disk.size_bytes
     pool_check(vm, disk.pool, more)
@@ -171,7 +174,7 @@ def disk_require_free(*, disk: Disk, user: User, action: str) -> Vm:
 
 def _check_size(size_bytes: int) -> None:
     if not MIN_DISK_BYTES <= size_bytes <= MAX_DISK_BYTES or size_bytes % MIB:
-        detail = _("1 MiB to 64 TiB, in whole MiB.")
+        detail = _("A disk has 1 MiB to 64 TiB, in whole MiB.")
         raise Invalid(detail, errors={"size_bytes": [detail]})
 
 

@@ -61,6 +61,7 @@ def vm_settings(request: HttpRequest, vm_id: UUID) -> HttpResponse:
         "tab": "settings",
         "images": images_usable_by(user, vm.project).filter(site_id=vm.hypervisor.site_id, state=ImageState.READY),
         "keys": ssh_keys_for(user),
+        "has_snapshots": vm.snapshots.exists(),
         "may_move": _destinations(user, vm).exists(),
         "bootables": bootables,
         "boot_places": _boot_places(vm, min(BOOT_PLACES, len(bootables))),
