@@ -34,8 +34,8 @@ class BadLogin(EveError):
     title = _("You are not signed in")
     challenge = CHALLENGE
 
-    def __init__(self) -> None:
-        super().__init__(_("The e-mail address or the password is wrong."))
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or _("The e-mail address or the password is wrong."))
 
 
 class SecondFactorRequired(EveError):

@@ -14,7 +14,7 @@ from .factors import (
 )
 from .invitations import invitation_of, invitation_withdraw
 from .joining import invitation_accept
-from .logins import login_check, login_end, login_remember, logout_everywhere
+from .logins import login_check, login_end, login_remember, logout_everywhere, password_check
 from .passwords import link_user, password_forgotten, password_link, password_set, password_set_by_link
 from .projects import (
     member_invite,
@@ -50,6 +50,7 @@ __all__ = [
     "passkey_add",
     "passkey_check",
     "passkey_remove",
+    "password_check",
     "password_forgotten",
     "password_link",
     "password_set",

@@ -19,6 +19,7 @@ from accounts.sessions import session_digest
 from accounts.throttle import attempt_reserve, attempt_return, counters_sweep, login_limits, network_of
 from common.context import current_context
 from common.errors import Unavailable
+from common.sentences import gettext as _
 from common.sweeping import rows_sweep
 
 from .announce import announce_revoked
@@ -55,6 +56,14 @@ def login_check(*, email: str, password: str) -> User:
         raise BadLogin
     attempt_return(*limits)
     return user
+
+
+def password_check(*, user: User, password: str) -> None:
+    """That this is the password of somebody who is signed in. Raises as :func:`login_check`, in words about the password alone."""
+    try:
+        login_check(email=user.email, password=password)
+    except BadLogin as error:
+        raise BadLogin(_("The password is wrong.")) from error
 
 
 def login_remember(*, user: User, how: str, second: FactorKind | None = None) -> None:

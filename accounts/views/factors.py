@@ -31,10 +31,10 @@ from accounts.second_step import (
 from accounts.selectors import passkeys_for, second_factor_is_due, second_factors_of
 from accounts.services import (
     code_check,
-    login_check,
     passkey_add,
     passkey_check,
     passkey_remove,
+    password_check,
     recovery_codes_renew,
     totp_add,
     totp_remove,
@@ -83,7 +83,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     status = 400 if form.errors else 200
     if request.method == "POST" and form.is_valid():
         try:
-            login_check(email=user.email, password=form.cleaned_data["password"])
+            password_check(user=user, password=form.cleaned_data["password"])
         except EveError as error:
             form.add_error("password", str(error.detail))
             status = error.status

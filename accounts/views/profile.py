@@ -26,9 +26,9 @@ from accounts.selectors import (
     tokens_for,
 )
 from accounts.services import (
-    login_check,
     login_session_end,
     logout_everywhere,
+    password_check,
     password_set,
     ssh_key_add,
     ssh_key_remove,
@@ -69,7 +69,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
     form = PasswordChangeForm(request.POST)
     if form.is_valid():
         try:
-            login_check(email=user.email, password=form.cleaned_data["present"])
+            password_check(user=user, password=form.cleaned_data["present"])
             password_set(user=user, password=form.cleaned_data["password"], by=user)
         except BadLogin:
             form.add_error("present", _("That is not your present password."))

@@ -255,7 +255,7 @@ def test_changes_ask_for_the_password(cast: Cast, path: str, settings: Any) -> N
     assert answer["Location"].startswith("/profile/confirm/?next="), path
     assert TotpDevice.objects.count() == 1
     wrong = browser.post("/profile/confirm/", {"password": "wrong", "next": "/profile/two-factor/"})
-    assert (wrong.status_code, "is wrong" in wrong.content.decode()) == (401, True)
+    assert (wrong.status_code, "The password is wrong." in wrong.content.decode()) == (401, True)
     assert browser.get("/profile/two-factor/").status_code == 302
     right = browser.post("/profile/confirm/", {"password": PASSWORD, "next": "/profile/two-factor/"})
     assert right["Location"] == "/profile/two-factor/"
