@@ -46,6 +46,20 @@ test("a VM that is off is not knocked at, and opens by itself when it runs", () 
   assert.ok(kinds(session.dispatch({ type: "vm", state: "running" })).includes("ask"));
 });
 
+test("a VM that was off and is gone, or may not be seen any more, is not waited for", () => {
+  for (const [status, key] of [[404, "vm_gone"], [401, "signed_out"]]) {
+    const { session } = begun({ vmState: "off" });
+    session.dispatch({ type: "state_refused", problem: { status } });
+    assert.deepEqual([session.phase, session.cause.key], ["ended", key]);
+  }
+  const { session } = begun({ vmState: "off" });
+  assert.deepEqual(session.dispatch({ type: "state_refused", problem: { status: 503 } }), []);
+  assert.equal(session.phase, "off");
+  const shown = connected();
+  assert.deepEqual(shown.dispatch({ type: "state_refused", problem: { status: 404 } }), [], "its own end is told");
+  assert.equal(shown.phase, "connected");
+});
+
 test("a guest that crashed is tried once: its host knows whether it left a screen", () => {
   const { session } = begun({ vmState: "crashed" });
   assert.equal(session.phase, "asking");

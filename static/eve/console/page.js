@@ -64,6 +64,7 @@ export class ConsolePage {
       vm,
       ask: () => this.#askState(),
       tell: (learnt) => this.#toldState(learnt),
+      refused: (problem) => dispatch({ type: "state_refused", problem }),
       viewers: () => this.viewers?.refresh(),
       latencies: document.querySelectorAll("[data-latency]"),
     });

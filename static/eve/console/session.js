@@ -162,6 +162,12 @@ export class ConsoleSession {
     return isNews && isWorthATry && !this.isHidden ? this.#ask() : [];
   }
 
+  /** Its state is not to be had: while it is off nothing else tells that it is gone, or that one is signed out. */
+  on_state_refused({ problem }) {
+    const cause = causeOfProblem(problem);
+    return this.phase === "off" && cause.then === "end" ? this.#settle(cause) : [];
+  }
+
   /** Control or view only: a session's mode is its ticket's, so another ticket is needed. */
   on_mode({ mode }) {
     if (mode === this.mode) return [];

@@ -16,14 +16,16 @@ export class Watch {
    * @param {string} vm the VM's id
    * @param {() => Promise<{state: string}>} ask asks for the state
    * @param {(state: string) => void} tell gets each state that was learnt
+   * @param {(problem: object) => void} refused is told why a state may not be learnt
    * @param {() => void} viewers is called when somebody else may be watching now
    * @param {Iterable<HTMLElement>} latencies show how far away Eve is
    */
-  constructor({ liveUrl, vm, ask, tell, viewers, latencies }) {
+  constructor({ liveUrl, vm, ask, tell, refused, viewers, latencies }) {
     this.liveUrl = liveUrl;
     this.vm = vm;
     this.ask = ask;
     this.tell = tell;
+    this.refused = refused;
     this.viewers = viewers;
     this.latency = new Latency({ ask: () => this.#ping(), places: latencies });
     /** Whether to ask again and again: while the VM is off, or work on it is under way. */
@@ -48,8 +50,8 @@ export class Watch {
     try {
       const { state } = await this.ask();
       if (state) this.tell(state);
-    } catch {
-      // The console itself tells what is wrong; a state that is not known stays as it was.
+    } catch ({ problem }) {
+      if (problem) this.refused(problem); // a state that is not known stays as it was
     }
   }
 
