@@ -58,7 +58,7 @@ for domain, (kind, name) in zip(found, names.items()):
     Snapshot.objects.create(vm=vm, name=name, vcpus=1, memory_bytes=1, created_by=owner)
     Size.objects.create(name=name[:50], vcpus=1, memory_bytes=2**30, disk_bytes=2**30)
     token_create(user=owner, name=name)
-    SshKey.objects.create(user=owner, name=name, line="ssh-ed25519 " + kind, fingerprint="SHA256:" + kind)
+    SshKey.objects.create(user=owner, name=name, line="ssh-ed25519 " + kind, fingerprint=("SHA256:" + kind * 20)[:50])
     Invitation.objects.create(project=project, email="x" * 60 + "@new.example", role=Role.VIEWER, invited_by=owner, digest=kind, expires_at=tomorrow)
     GuestLink.objects.create(vm=vm, created_by=owner, label=name, digest=kind, expires_at=tomorrow)
     ConsoleSession.objects.create(vm=vm, vm_uuid=vm.pk, vm_name=name, user=owner, user_label=name)
@@ -127,6 +127,15 @@ def test_no_name_makes_a_page_wider(
                 if (more := page.evaluate(WIDER)) > 0:
                     wide.append(f"{name}, {look}: {more} px")
     assert "\n".join(wide) == ""
+
+
+def test_fingerprints_keep_to_their_place(
+    made_up_home: House, named: dict[str, dict[str, Any]], open_as: Callable[..., Page]
+) -> None:
+    page = open_as(OWNER, "phone")
+    page.goto(f"{made_up_home.url}/profile/")
+    beyond = "all => all.filter(each => each.getBoundingClientRect().right > each.closest('td').getBoundingClientRect().right)"
+    assert page.locator("td code.cut").evaluate_all(f"all => ({beyond})(all).length") == 0
 
 
 def test_what_asks_first_names_the_thing_as_it_is(
