@@ -163,3 +163,12 @@ def test_a_hosts_page_says_what_is_open(cast: Cast, host: Any) -> None:
     assert "br-gone" in client.get(address).content.decode(), "what no host has any more can be closed"
     answer = client.post(f"{address}networks/", {"open": "bridge:nowhere"}, follow=True)
     assert "No host of site here has an active network" in answer.content.decode()
+
+
+def test_where_there_is_no_network_it_is_said(cast: Cast, vm: Vm) -> None:
+    address, words = f"/vms/{vm.pk}/hardware/", "There is no network to plug a card into."
+    assert words not in cast.pages(cast.operator).get(address).content.decode()
+    host = Hypervisor.objects.get(pk=vm.hypervisor_id)
+    Hypervisor.objects.filter(pk=host.pk).update(facts={**host.facts, "networks": []})
+    assert words in cast.pages(cast.operator).get(address).content.decode()
+    assert words not in cast.pages(cast.viewer).get(address).content.decode()
