@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 from eve_agent.driver.libvirt import LibvirtDriver
 from eve_agent.driver.libvirt.watchdog import watchdogs
-from eve_agent.errors import GuestRefused, NoGuestAgent
+from eve_agent.errors import DomainOff, GuestRefused, NoGuestAgent
 from eve_agent.wire.domain import Domain, DomainState, StateAction
 from eve_agent.wire.guest import AddressSource
 from eve_agent.wire.spec import DiskSlot, ResourcesChange
@@ -129,7 +129,8 @@ async def shut_down(guest: Guest) -> None:
     await until(lambda: guest.driver.is_up)
     async with asyncio.timeout(120):
         while (await guest.driver.domain(guest.domain.uuid)).state is not DomainState.OFF:
-            await guest.driver.change_state(guest.domain.uuid, StateAction.SHUTDOWN)
+            with contextlib.suppress(DomainOff):  # it went off between the look and the request
+                await guest.driver.change_state(guest.domain.uuid, StateAction.SHUTDOWN)
             await asyncio.sleep(2)
 
 
