@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from tests.services.discs import boot_disc
 from tests.services.libvirt import libvirt_sandbox
 
 from .conftest import World, type_sign_in
 from .house import ADMIN, PASSWORD, free_port
-from .screen import press_line, type_line, wait_for_screen
+from .screen import type_line, wait_for_screen
+from .test_booting import heard_from
+from .test_machines import upload
 
 OLIVIA, OSCAR, VERA, HERA, THEO = (
     "olivia@acme.example",
@@ -270,7 +273,8 @@ def reach(page: Page, target: Locator, *, key: str = "Tab", most: int = 120) -> 
 
 
 def test_without_a_mouse(world: World, stranger: Callable[[], Page]) -> None:
-    """Oscar signs in, makes a machine, types into another's console, and comes back, by the keyboard alone."""
+    """Oscar signs in, makes a machine that boots a disc, types at its screen, and deletes it: by the keyboard alone, from page to page."""
+    upload(world, "Keys disc", data=boot_disc("KEYS"), kind="iso", format="raw")
     page = stranger()
     page.goto(f"{world.house.url}/login/")
     expect(page.locator("input[name=email]")).to_be_focused()
@@ -286,9 +290,8 @@ def test_without_a_mouse(world: World, stranger: Callable[[], Page]) -> None:
     reach(page, page.locator("main").get_by_role("link", name="New VM"), most=20)
     page.keyboard.press("Enter")
     page.wait_for_url("**/vms/new/")
-    reach(page, page.locator("input[name=size]").first)
-    while not page.locator("input[name=size][value=own]").is_checked():
-        page.keyboard.press("ArrowDown")
+    choose(page, page.locator("input[name=image]"), page.get_by_role("radio", name=re.compile("Keys disc")))
+    choose(page, page.locator("input[name=size]"), page.locator("input[name=size][value=own]"))
     reach(page, page.locator("#id_memory_gib"), most=10)
     page.keyboard.press("Control+A")
     page.keyboard.type("0.25")
@@ -300,33 +303,74 @@ def test_without_a_mouse(world: World, stranger: Callable[[], Page]) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/vms/[0-9a-f-]{36}/$"))
     address = page.url
+    vm_id = address.rstrip("/").rpartition("/")[2]
     expect(page.get_by_text("keys-01 is there.")).to_be_visible(timeout=OPERATION_MS)
-    reach(page, page.locator(".phead").get_by_role("link", name="Console"), most=40)
 
-    page.goto(world.vm_url)
     reach(page, page.locator(".phead").get_by_role("link", name="Console"), most=40)
     page.keyboard.press("Enter")
-    page.wait_for_url(world.console_url)
+    page.wait_for_url(f"{address}console/")
     wait_for_screen(page)
     expect(page.locator("#screen canvas")).to_be_focused()
-    press_line(page, "echo no-mouse-here > /dev/ttyS0")
-    world.guest_wrote("no-mouse-here")
+    with heard_from(world, vm_id) as wait:
+        wait(lambda lines: lines[-1][0] == "KEYS")
+        page.keyboard.type("no-mouse", delay=50)
+        wait(lambda lines: typed(lines) == "no-mouse")
+        at_the_bar(page)
+        wait(lambda lines: typed(lines) == "no-mouse-here")
     page.keyboard.press("Control+Alt+Shift")
-    page.keyboard.press("Shift+?")
-    expect(page.locator("#help")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.locator("#help")).to_be_hidden()
-    reach(page, page.locator(f"#bar a[href$='/vms/{world.vm_id}/']"), key="Shift+Tab", most=40)
+    reach(page, page.locator(f"#bar a[href$='/vms/{vm_id}/']"), most=40)
     page.keyboard.press("Enter")
-    page.wait_for_url(world.vm_url)
+    page.wait_for_url(address)
 
-    page.goto(f"{address}settings/")
+    reach(page, page.locator(".tabs-x").get_by_role("link", name="Settings"), most=60)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{address}settings/")
     reach(page, page.get_by_role("button", name="Delete…"))
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("textbox")).to_be_focused()
     page.keyboard.type("keys-01")
     page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "settings" not in url)
-    page.goto(f"{world.house.url}/")
+    page.wait_for_url(f"{world.house.url}/")
+    expect(page.get_by_text("keys-01 is being deleted.")).to_be_visible()
     expect(page.locator("a.vm-n", has_text="keys-01")).to_have_count(0, timeout=OPERATION_MS)
+
+
+def choose(page: Page, options: Locator, wanted: Locator) -> None:
+    """One of a group of radio buttons, which has one stop of the focus."""
+    for _ in range(120):
+        if any(each.evaluate(FOCUSED) for each in options.all()):
+            break
+        page.keyboard.press("Tab")
+    while not wanted.is_checked():
+        page.keyboard.press("ArrowDown")
+
+
+def at_the_bar(page: Page) -> None:
+    """Out of the screen, through the bar's menus, each opened and left again, to a text for the host to type."""
+    page.keyboard.press("Control+Alt+Shift")
+    page.keyboard.press("Shift+?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+    menus = [menu for menu in page.locator("#bar details.menu").all() if menu.is_visible()]
+    assert len(menus) > 4, menus
+    for menu in menus:
+        reach(page, menu.locator("summary"), most=40)
+        page.keyboard.press("Enter")
+        expect(menu).to_have_attribute("open", "")
+        page.keyboard.press("Escape")
+        expect(menu).not_to_have_attribute("open", "")
+        expect(menu.locator("summary")).to_be_focused()
+    reach(page, page.locator('#bar [data-dialog="type-text"]'), key="Shift+Tab", most=20)
+    page.keyboard.press("Enter")
+    expect(page.locator("#type-words")).to_be_focused()
+    page.keyboard.type("-here")
+    reach(page, page.get_by_role("button", name="Type it"), most=10)
+    page.keyboard.press("Enter")
+    expect(page.locator("#type-text")).to_be_hidden()
+
+
+def typed(lines: list[tuple[str, ...]]) -> str:
+    """All that what runs there was typed."""
+    return "".join(line[-1] for line in lines).replace("\r", "")
