@@ -237,7 +237,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_MAX_AGE = 3600
+WHITENOISE_MAX_AGE = 60
+"""So many seconds after an upgrade a browser may still run scripts of before; then it asks whether they have changed."""
+WHITENOISE_IMMUTABLE_FILE_TEST = r"/vendor/(?!icons-)[^/]+-[0-9.]+/"
+"""What has its version in its address. The icons' is the version of what they are taken from."""
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English"))]

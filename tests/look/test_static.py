@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 ROOT = Path(__file__).parent.parent.parent
 STATIC = ROOT / "static"
@@ -48,6 +51,23 @@ def test_the_console_stays_within_its_budget(vendored):
     styles = [OWN / "css" / f"{name}.css" for name in ("base", "shell", "components", "console")]
     scripts = [*vendored["novnc"].rglob("*.js"), *(OWN / "console").glob("*.js"), OWN / "eve.js", OWN / "theme.js"]
     assert _compressed(styles + scripts) < BUDGET_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("eve/eve.js", "max-age=60, public"),
+        ("vendor/{icons}/icons.svg", "max-age=60, public"),
+        ("vendor/{htmx}/htmx.min.js", "max-age=315360000, public, immutable"),
+    ],
+)
+def test_after_an_upgrade_pages_soon_run_its_scripts(vendored, settings, path, kept):
+    settings.STATIC_ROOT = STATIC
+    address = path.format(**{name: folder.name for name, folder in vendored.items()})
+    answer = WhiteNoiseMiddleware(lambda request: HttpResponse(status=404))(RequestFactory().get(f"/static/{address}"))
+    assert (answer.status_code, answer["Cache-Control"]) == (200, kept)
+    assert answer["ETag"]
+    answer.close()
 
 
 def test_every_icon_that_a_template_names_is_in_the_sprite(vendored):
