@@ -157,6 +157,31 @@ test("waits grow 1, 2, 4, 8, then stay at 10 s", () => {
   assert.deepEqual(waits, [1000, 2000, 4000, 8000, 10_000, 10_000]);
 });
 
+for (const code of [4006, 4014]) {
+  test(`a host that Eve knows to be away is left alone until it is back, after ${code}`, () => {
+    const session = connected();
+    close(session, code);
+    assert.equal(session.waitMs, 1000);
+    session.dispatch({ type: "vm", state: "unknown" });
+    session.dispatch({ type: "elapsed", turn: session.turn });
+    session.dispatch({ type: "ticket", turn: session.turn, session: "s1", url: "/ws/x", mode: "control" });
+    close(session, code);
+    assert.equal(session.waitMs, 60_000);
+    assert.ok(kinds(session.dispatch({ type: "vm", state: "running" })).includes("ask"));
+    close(session, code);
+    session.dispatch({ type: "ticket", turn: session.turn, session: "s1", url: "/ws/x", mode: "control" });
+    close(session, code);
+    assert.equal(session.waitMs, 4000);
+  });
+}
+
+test("a line that broke is tried again soon, whatever Eve knows of the VM", () => {
+  const session = connected({ vmState: "unknown" });
+  session.dispatch({ type: "retry" });
+  close(session, 1012);
+  assert.equal(session.waitMs, 1000);
+});
+
 test("jitter keeps the wait within a quarter, and never above 10 s", () => {
   for (const random of [0, 0.999]) {
     const session = connected({ random: () => random });

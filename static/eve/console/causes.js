@@ -9,6 +9,7 @@
  * @property {string} [detail] a sentence from Eve, shown as text
  * @property {number} [afterMs] not to be retried before
  * @property {boolean} [forget] the session cannot be resumed
+ * @property {boolean} [isTold] where Eve knows of it too, the VM's state tells when it is over
  */
 
 const retry = (key, more = {}) => ({ key, then: "retry", clear: false, ...more });
@@ -32,7 +33,7 @@ export const CAUSE_OF_CODE = Object.freeze({
   4003: end("vm_gone", { clear: true }),
   4004: VM_OFF,
   4005: end("no_display"),
-  4006: retry("host_away"),
+  4006: retry("host_away", { isTold: true }),
   4007: retry("display_lost", { forget: true }),
   4008: end("idle_limit", { clear: true }),
   4009: end("total_limit", { clear: true }),
@@ -40,7 +41,7 @@ export const CAUSE_OF_CODE = Object.freeze({
   4011: retry("stalled"),
   4012: end("too_many"),
   4013: end("bad_message"),
-  4014: retry("libvirt_away"),
+  4014: retry("libvirt_away", { isTold: true }),
   4015: end("line_busy"),
   4016: end("line_taken"),
 });

@@ -12,6 +12,8 @@ import { BLOCKED, causeOfClose, causeOfProblem, NETWORK, OWN_WINDOW, VM_OFF } fr
 const BACKOFF_MS = [1000, 2000, 4000, 8000, 10_000];
 const BACKOFF_MAX_MS = 10_000;
 const JITTER = 0.25;
+/** What Eve tells the end of is tried now and then only: each try is in the audit. */
+const TOLD_MS = 60_000;
 /** A console that lived this long was no flapping one: the next break starts again with the shortest wait. */
 const STEADY_MS = 10_000;
 
@@ -220,7 +222,8 @@ export class ConsoleSession {
       this.phase = "ended";
     } else {
       this.phase = "waiting";
-      this.waitMs = Math.max(this.#backoffMs(), cause.afterMs ?? 0);
+      const isTold = cause.isTold && this.vmState === "unknown";
+      this.waitMs = Math.max(this.#backoffMs(), cause.afterMs ?? 0, isTold ? TOLD_MS : 0);
       this.attempt += 1;
       effects.push({ do: "wait", ms: this.waitMs, turn: this.turn });
     }
