@@ -136,6 +136,7 @@ def _project(request: HttpRequest, project_id: uuid.UUID, form: MemberForm, stat
         "members": project.memberships.select_related("user").order_by("created_at"),
         "form": form,
         "is_owner": is_owner,
+        "roles": Role.choices,
         "invitations": invitations_table(invitations_of(project) if is_owner else []),
     }
     return render(request, "accounts/project.html", context, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -109,6 +110,24 @@ def test_the_same_on_the_page(cast: Cast) -> None:
     assert browser.post(f"{page}members/", {"email": "x", "role": "king"}).status_code == 400
     assert cast.pages(cast.viewer).post(f"{page}members/{cast.viewer.pk}/remove/")["Location"] == "/"
     assert role_in(cast.viewer, cast.acme) is None
+
+
+def test_a_members_role_is_changed_in_their_row(cast: Cast) -> None:
+    address = f"/projects/{cast.acme.pk}/"
+    page = cast.pages(cast.owner).get(address).content.decode()
+    rows = {who.email: _row(page, who) for who in (cast.owner, cast.viewer)}
+    assert "<select" not in rows[cast.owner.email]
+    assert '<option value="viewer" selected>' in rows[cast.viewer.email]
+    (url,) = re.findall(r'action="([^"]*)"', rows[cast.viewer.email])[:1]
+    cast.pages(cast.owner).post(url, {"email": cast.viewer.email, "role": "operator"})
+    assert cast.acme.memberships.get(user=cast.viewer).role == Role.OPERATOR
+    page = cast.pages(cast.viewer).get(address).content.decode()
+    assert "<select" not in _row(page, cast.owner)
+    assert "Owner" in _row(page, cast.owner)
+
+
+def _row(page: str, user: User) -> str:
+    return next(row for row in page.split("<tr>") if user.email in row).partition("</tr>")[0]
 
 
 @pytest.mark.parametrize(
