@@ -16,9 +16,18 @@ export function csrfToken() {
   return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
 }
 
+/** So long a form that was sent brings the next page by itself; the answer may sign this browser in anew, as that to a new password does. */
+const LEAVING_MS = 10_000;
+let sentAtMs = Number.NEGATIVE_INFINITY;
+addEventListener("submit", ({ defaultPrevented }) => {
+  if (!defaultPrevented) sentAtMs = performance.now();
+});
+
 /** Signed out, or what the page shows is gone: loaded anew, the page itself says so. Whoever has something to lose by that prevents it. */
 export function accessEnded() {
-  if (document.dispatchEvent(new CustomEvent("eve:access-ended", { cancelable: true }))) location.reload();
+  const leavesMs = sentAtMs + LEAVING_MS - performance.now();
+  if (leavesMs > 0) setTimeout(accessEnded, leavesMs);
+  else if (document.dispatchEvent(new CustomEvent("eve:access-ended", { cancelable: true }))) location.reload();
 }
 
 /** Tells screen readers, politely. */

@@ -49,7 +49,7 @@ def test_what_virsh_did_is_seen_and_restored(
     until(lambda: len((listed(world, vm_id) or {"differences": []})["differences"]) == 2)
     page.goto(f"{world.house.url}/manage/drift/")
     row = page.locator("tr", has_text="drifted")
-    expect(row).to_contain_text("2 vCPU, 64 MiB")
+    expect(row).to_contain_text("2 vCPUs, 64 MiB")
     expect(row).to_contain_text("a disk of 8 MiB")
     expect(row).to_contain_text(mac)
     picture(page, "manage-drift-changed")

@@ -34,8 +34,9 @@ OPERATION_MS = 90_000
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZ8mJk0Yl0Xl2o9K1V0o3b7Yw2a1cQ1c2d3e4f5g6h7 cleo@desk"
 FOCUSED = "element => element === document.activeElement"
 RING = """() => {
-    const style = getComputedStyle(document.activeElement);
-    return document.activeElement === document.body || style.outlineStyle !== "none" || style.boxShadow !== "none";
+    const { activeElement: focused, body } = document;
+    const rings = ({ outlineStyle, boxShadow }) => outlineStyle !== "none" || boxShadow !== "none";
+    return focused === body || [focused, focused.closest(".search")].some((each) => each && rings(getComputedStyle(each)));
 }"""
 
 Browse = Callable[..., Page]

@@ -48,11 +48,22 @@ def test_a_changed_password_ends_what_is_open_elsewhere(world: World, fresh: Cal
     token = world.house.token("paula@pass.example")
     change(here, "not this one")
     expect(here.get_by_text("That is not your present password.")).to_be_visible()
+    hear_late(here)
     change(here, PASSWORD)
     expect(here.get_by_text("Your password is changed")).to_be_visible()
     there.wait_for_url("**/login/?next=/profile/")  # by itself
     assert world.house.api("GET", "/me", token=token).status_code == 401
     assert world.house.token("paula@pass.example", NEW)
+
+
+def hear_late(page: Page) -> None:
+    """Answers take so long that Eve has told the page's websocket meanwhile that its session is over."""
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    line.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 1500, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
 
 
 def change(page: Page, present: str) -> None:
