@@ -184,7 +184,8 @@ def test_a_change_that_is_refused(cast: Cast, form: dict[str, str]) -> None:
 def test_a_wrong_present_password_is_named_alone(cast: Cast) -> None:
     form = {"present": "wrong", "password": NEW_PASSWORD, "again": NEW_PASSWORD}
     html = cast.pages(cast.owner).post("/profile/password/", form).content.decode()
-    assert "The password is wrong." in html
+    assert "That is not your present password." in html
+    assert "e-mail address or the password" not in html
 
 
 def test_guessing_the_present_password_is_limited(cast: Cast, settings: Any) -> None:
