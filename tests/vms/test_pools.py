@@ -113,6 +113,7 @@ def test_the_form_of_a_new_machine_offers_them(cast: Cast, fast: str) -> None:
     assert "fast · up to 20 GiB free" in html
     form = {
         "name": "db",
+        "image": "",
         "size": "own",
         "vcpus": "1",
         "memory_gib": "1",
