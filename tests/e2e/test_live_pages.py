@@ -71,7 +71,7 @@ def test_a_button_that_is_held_down_stays_until_it_is_let_go(made_up_home: House
     take_in(made_up_home, token, project, "pia@acme.example", "Pia Pressed")
     page = open_as(ADMIN)
     open_live(page, f"{made_up_home.url}/projects/{project}/")
-    page.get_by_role("row", name="Pia Pressed").get_by_role("button").hover()
+    page.get_by_role("row", name="Pia Pressed").get_by_role("button", name="Take out…").hover()
     page.mouse.down()
     take_in(made_up_home, token, project, "quinn@acme.example", "Quinn Quick")
     made_up_home.api("PATCH", f"/projects/{project}/quota", token=token, json={"vms": 66})
