@@ -140,7 +140,7 @@ def test_an_owner_invites_an_operator(world: World, browse: Browse, stranger: Ca
     type_line(page, "echo nina-is-in > /dev/ttyS0")
     world.guest_wrote("nina-is-in")
 
-    owner.get_by_role("row", name="Nina New").get_by_role("button").click()  # there without a reload
+    owner.get_by_role("row", name="Nina New").get_by_role("button", name="Take out…").click()  # there without a reload
     sure(owner)
     expect(page.locator("#card")).to_be_visible(timeout=5_000)
     expect(page.locator("#card")).to_contain_text("may not")
