@@ -254,17 +254,20 @@ class VmCard:
     @property
     def addresses(self) -> list[str]:
         """The addresses by which it may be reached, those that count beyond its own wire first."""
+        return [str(each) for each in self._addresses]
+
+    @cached_property
+    def _addresses(self) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
         found = [ipaddress.ip_address(each.address) for each in self.guest.addresses] if self.guest else []
-        return [str(each) for each in sorted(found, key=lambda each: (each.is_link_local, each.version))]
+        return sorted(found, key=lambda each: (each.is_link_local, each.version))
 
     @property
     def reached_at(self) -> list[tuple[str, str]]:
         """Its first IPv4 and its first IPv6 address that count beyond its own wire, each with the kind before it."""
         first: dict[str, str] = {}
-        for each in self.addresses:
-            address = ipaddress.ip_address(each)
-            if not address.is_link_local:
-                first.setdefault(f"IPv{address.version}", each)
+        for each in self._addresses:
+            if not each.is_link_local:
+                first.setdefault(f"IPv{each.version}", str(each))
         return sorted(first.items())
 
     @cached_property

@@ -13,6 +13,8 @@ from hypervisors.metrics.reading import metrics_now, metrics_recent
 
 from .models import Vm, VmState
 
+_CORES, _MEMORY = FIELDS.index("cpu_cores"), FIELDS.index("memory_bytes")
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -33,25 +35,23 @@ def uses_of(vms: Sequence[Vm]) -> dict[UUID, Use]:
     return {vm.pk: use for vm in vms if vm.pk in samples and (use := _use_of(vm, samples[vm.pk]))}
 
 
-def _use_of(vm: Vm, sample: Sample) -> Use | None:
-    figures = dict(zip(FIELDS, sample, strict=True))
-    cores, memory = figures["cpu_cores"], figures["memory_bytes"]
-    if math.isnan(cores):
-        return None
-    percent = min(100, max(0, round(100 * cores / max(1, vm.vcpus))))
-    return Use(percent, None if math.isnan(memory) else round(memory))
-
-
 def recent_uses(vms: Iterable[Vm]) -> dict[UUID, list[float | None]]:
     """The last hour of each, oldest minute first: the share of its vCPUs, 0 to 1; None where nothing was measured. Two queries."""
     rows = {vm.pk: vm for vm in vms}
     recent = metrics_recent(_by_host(rows.values()))
-    return {key: [_share(vm, sample) for sample in recent[key]] for key, vm in rows.items()}
+    shares = {key: [_share(vm, sample) for sample in recent[key]] for key, vm in rows.items()}
+    return {key: [None if each is None else round(each, 3) for each in minutes] for key, minutes in shares.items()}
+
+
+def _use_of(vm: Vm, sample: Sample) -> Use | None:
+    share, memory = _share(vm, sample), sample[_MEMORY]
+    return None if share is None else Use(round(100 * share), None if math.isnan(memory) else round(memory))
 
 
 def _share(vm: Vm, sample: Sample) -> float | None:
-    cores = sample[FIELDS.index("cpu_cores")]
-    return None if math.isnan(cores) else round(min(1.0, max(0.0, cores / max(1, vm.vcpus))), 3)
+    """Of its vCPUs, 0 to 1; None where that is not known."""
+    cores = sample[_CORES]
+    return None if math.isnan(cores) else min(1.0, max(0.0, cores / max(1, vm.vcpus)))
 
 
 def _by_host(vms: Iterable[Vm]) -> dict[UUID, list[UUID]]:

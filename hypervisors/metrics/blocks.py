@@ -44,11 +44,7 @@ def unpack(payload: bytes | memoryview, samples: int) -> Iterator[tuple[uuid.UUI
 
 def find(payload: bytes | memoryview, key: uuid.UUID, samples: int) -> list[Sample] | None:
     """One series of it; None where it has none of `key`."""
-    wanted = key.bytes
-    for start in range(0, len(payload), _size(samples)):
-        if payload[start : start + _KEY_BYTES] == wanted:
-            return _samples(payload, start, samples)
-    return None
+    return next((series for _key, series in pick(payload, (key,), samples)), None)
 
 
 def pick(
